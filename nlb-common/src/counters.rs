@@ -1,0 +1,38 @@
+//! What is counted, per CPU.
+
+/// Packets, bytes and new flows of one listener or target.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Packets forwarded.
+    pub packets: u64,
+    /// Bytes forwarded, from the inner IP header on: what the client sent, without the outer header.
+    pub bytes: u64,
+    /// Flows begun: for TCP, packets with SYN and without ACK.
+    pub new_flows: u64,
+}
+
+impl core::ops::AddAssign for Counters {
+    fn add_assign(&mut self, other: Self) {
+        self.packets = self.packets.wrapping_add(other.packets);
+        self.bytes = self.bytes.wrapping_add(other.bytes);
+        self.new_flows = self.new_flows.wrapping_add(other.new_flows);
+    }
+}
+
+/// What the target host's program did with a packet. The number is the index of its counter.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DecapOutcome {
+    /// Taken out of its tunnel and given to the stack.
+    Decapsulated = 0,
+    /// A tunnel packet to this host whose source is not an edge: passed untouched.
+    UnknownEdge = 1,
+    /// A tunnel packet of an edge with nothing well-formed inside: dropped.
+    Malformed = 2,
+}
+
+impl DecapOutcome {
+    /// Every outcome, in the order of their numbers.
+    pub const ALL: &'static [Self] = &[Self::Decapsulated, Self::UnknownEdge, Self::Malformed];
+}

@@ -1,0 +1,47 @@
+//! Why the edge drops a packet. One counter each.
+
+/// Defines the reasons once: number, name in metrics, and text for people.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $text:literal;)*) => {
+        /// Why a packet was dropped. The number is the index of its counter.
+        #[repr(u8)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum DropReason {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl DropReason {
+            /// Every reason, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The value of the `reason` label in metrics.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What happened, in a few words.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The frame ends within its Ethernet or VLAN header.
+    TruncatedLink = "truncated_link", "the frame ends within its Ethernet or VLAN header";
+    /// The packet ends within its IP header.
+    TruncatedNetwork = "truncated_network", "the packet ends within its IP header";
+    /// An IP header whose version, header length or total length can't be.
+    BadNetwork = "bad_network", "an IP header field that can't be: version, header length or total length";
+    /// More IPv6 extension headers than are followed.
+    ExtensionHeaders = "extension_headers", "more IPv6 extension headers than are followed";
+    /// The packet ends within its TCP or UDP header.
+    TruncatedTransport = "truncated_transport", "the packet ends within its TCP or UDP header";
+    /// The target group has no target to give.
+    NoTarget = "no_target", "the target group has no target";
+    /// The target's next hop is not known.
+    NoNextHop = "no_next_hop", "the target's next hop is not known";
+    /// The driver leaves no room for the outer header.
+    NoHeadroom = "no_headroom", "the driver leaves no room for the outer header";
+}

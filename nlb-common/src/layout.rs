@@ -1,0 +1,54 @@
+//! Names of programs and maps, and the version of their layout.
+//!
+//! Maps are pinned below a directory that carries [`LAYOUT_VERSION`]: an agent adopts the maps of its own version and
+//! never reads another's. Whoever changes a key, a value, a map's type or the meaning of a field raises the version.
+
+/// Version of everything in this crate that stands in a map.
+pub const LAYOUT_VERSION: u32 = 1;
+
+/// The edge's program and its maps.
+pub mod edge {
+    /// The XDP program.
+    pub const PROGRAM: &str = "nlb_edge";
+    /// Hash of [`ListenerKey`](crate::tables::ListenerKey) to [`Listener`](crate::tables::Listener).
+    pub const LISTENERS: &str = "LISTENERS";
+    /// Array of [`Group`](crate::tables::Group).
+    pub const GROUPS: &str = "GROUPS";
+    /// Array of [`Slot`](crate::slot::Slot), mapped into the agent's memory: all rings, one after the other.
+    pub const SLOTS: &str = "SLOTS";
+    /// Array of [`Target`](crate::tables::Target).
+    pub const TARGETS: &str = "TARGETS";
+    /// Per-CPU array of [`Counters`](crate::counters::Counters), by `Listener::counters`.
+    pub const LISTENER_COUNTERS: &str = "LISTENER_COUNTERS";
+    /// Per-CPU array of [`Counters`](crate::counters::Counters), by target index.
+    pub const TARGET_COUNTERS: &str = "TARGET_COUNTERS";
+    /// Per-CPU array of `u64` packets, by [`DropReason`](crate::drop_reason::DropReason).
+    pub const DROPS: &str = "DROPS";
+    /// Array of one [`Flow`](crate::hash::Flow): the flow that is traced while [`TRACE`] is set.
+    pub const TRACED_FLOW: &str = "TRACED_FLOW";
+    /// Array of one `u64`: the seed that the running program's keys were made from, for the next agent.
+    pub const SEED: &str = "SEED";
+
+    /// Constant set at load: the [`HashKeys`](crate::hash::HashKeys).
+    pub const HASH_KEYS: &str = "HASH_KEYS";
+    /// Constant set at load: 1 compiles the per-packet trace in, 0 leaves it out.
+    pub const TRACE: &str = "TRACE";
+
+    /// Maps that are pinned and that the next agent adopts.
+    pub const PINNED: &[&str] =
+        &[LISTENERS, GROUPS, SLOTS, TARGETS, LISTENER_COUNTERS, TARGET_COUNTERS, DROPS, TRACED_FLOW, SEED];
+}
+
+/// The target host's program and its maps.
+pub mod target {
+    /// The XDP program.
+    pub const PROGRAM: &str = "nlb_target";
+    /// Longest-prefix match of 16-byte addresses: the edges whose tunnel packets are taken.
+    pub const EDGES: &str = "EDGES";
+    /// Hash of [`Address`](crate::address::Address) to nothing (`u8`): this host's own addresses.
+    pub const LOCAL_ADDRESSES: &str = "LOCAL_ADDRESSES";
+    /// Per-CPU array of `u64` packets, by [`DecapOutcome`](crate::counters::DecapOutcome).
+    pub const OUTCOMES: &str = "OUTCOMES";
+    /// Maps that are pinned.
+    pub const PINNED: &[&str] = &[EDGES, LOCAL_ADDRESSES, OUTCOMES];
+}

@@ -1,0 +1,17 @@
+//! The contract between the kernel programs and the agent.
+//!
+//! What lives here: the keys and values of every map, the layout version that names them, wire formats, and the flow
+//! hash. What may not: anything that needs `std`, an allocator, or an eBPF helper. Both sides compile this crate, so
+//! that a value can't mean one thing to the kernel and another to the agent.
+#![no_std]
+
+pub mod address;
+pub mod counters;
+pub mod drop_reason;
+pub mod hash;
+pub mod layout;
+pub mod slot;
+pub mod tables;
+
+#[cfg(feature = "user")]
+mod pod;

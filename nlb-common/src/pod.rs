@@ -1,0 +1,23 @@
+//! What the agent may copy to and from maps byte by byte.
+
+macro_rules! pod {
+    ($($(#[$why:meta])* $type:ty),* $(,)?) => {
+        $(
+            // SAFETY: `#[repr(C)]` or transparent, made of integers and arrays of them alone, without hidden padding
+            // (asserted beside the types): every bit pattern is a value and no byte is uninitialised.
+            unsafe impl aya::Pod for $type {}
+        )*
+    };
+}
+
+pod!(
+    crate::address::Address,
+    crate::counters::Counters,
+    crate::hash::Flow,
+    crate::hash::HashKeys,
+    crate::slot::Slot,
+    crate::tables::Group,
+    crate::tables::Listener,
+    crate::tables::ListenerKey,
+    crate::tables::Target,
+);

@@ -1,0 +1,86 @@
+//! Keys and values of the edge's tables.
+
+use crate::address::Address;
+use crate::slot::TargetIndex;
+
+/// Where a listener accepts traffic. All fields in network byte order.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenerKey {
+    /// The VIP.
+    pub address: Address,
+    /// Port, network byte order.
+    pub port: u16,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// Always zero.
+    pub padding: u8,
+}
+
+/// What a listener does with its traffic.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Listener {
+    /// Index of its counters.
+    pub counters: u32,
+    /// Index of its target group.
+    pub group: u32,
+}
+
+/// A target group's ring and how flows are spread over it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Group {
+    /// Identity that outlives the agent: a hash of the group's name. 0 marks a free entry.
+    pub tag: u64,
+    /// Index of the ring's first slot in the slot table.
+    pub first_slot: u32,
+    /// Number of slots less one; their number is a power of two.
+    pub slot_mask: u32,
+    /// An [`Affinity`](crate::hash::Affinity).
+    pub affinity: u8,
+    /// Always zero.
+    pub padding: [u8; 7],
+}
+
+/// A target: the outer header that takes a packet there, and the way out. One cache line.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// Identity that outlives the agent: a hash of group, address and port. 0 marks a free entry.
+    pub tag: u64,
+    /// The target's address: destination of the outer header.
+    pub destination: Address,
+    /// The edge's address: source of the outer header. Of the same family as `destination`.
+    pub source: Address,
+    /// Egress interface.
+    pub interface: u32,
+    /// MAC address of the next hop.
+    pub next_hop_mac: [u8; 6],
+    /// MAC address of the egress interface.
+    pub source_mac: [u8; 6],
+    /// MTU of the way to the target, for the packet with its outer header.
+    pub mtu: u16,
+    /// [`READY`](Self::READY) and what comes later.
+    pub flags: u8,
+    /// Low bits of `source` that vary by flow, 0 for none: 32 less the prefix length for IPv4, 64 at most for IPv6.
+    pub source_bits: u8,
+}
+
+impl Target {
+    /// Next hop, source and interface are known: packets may be sent.
+    pub const READY: u8 = 1;
+
+    /// Whether packets may be sent to this target.
+    #[inline(always)]
+    pub const fn is_ready(&self) -> bool {
+        self.flags & Self::READY != 0
+    }
+}
+
+/// The target table's entry 0 is never used, so that an empty slot names no target.
+pub const FIRST_TARGET: TargetIndex = 1;
+
+const _: () = assert!(size_of::<Target>() == 64, "a target fills one cache line");
+const _: () = assert!(size_of::<ListenerKey>() == 20, "no hidden padding in a hash key");
+const _: () = assert!(size_of::<Group>() == 24, "no hidden padding");
