@@ -63,7 +63,10 @@ impl Toolchain {
 
     fn build(&self, workspace: &Path, target_dir: &Path) -> Result<()> {
         let arch = env::var("CARGO_CFG_TARGET_ARCH").context("CARGO_CFG_TARGET_ARCH is not set: run this by cargo")?;
-        ensure!(env::var("CARGO_CFG_TARGET_ENDIAN").as_deref() == Ok("little"), "only little-endian hosts are built for");
+        ensure!(
+            env::var("CARGO_CFG_TARGET_ENDIAN").as_deref() == Ok("little"),
+            "only little-endian hosts are built for"
+        );
         let mut command = Command::new(&self.cargo);
         // Cargo gives build scripts the settings of the host's build; none of them may reach this one.
         for (name, _) in env::vars_os() {

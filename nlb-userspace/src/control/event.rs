@@ -1,0 +1,163 @@
+//! What the state learns from outside.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Configuration, Name, Target, TargetKey, Weight};
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A checked configuration is to be used.
+    Configured(Box<Configuration>),
+    /// The way to a target's address became known, changed or was lost.
+    NextHop(IpAddr, Result<NextHop, NoNextHop>),
+    /// A health check changed its mind about a target.
+    Health(HealthReport),
+}
+
+/// A target's health, as its checks see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// Not yet passed its first checks.
+    Initial,
+    /// Passing.
+    Healthy,
+    /// Failing.
+    Unhealthy,
+}
+
+/// A change of a target's health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthReport {
+    /// Which target.
+    pub target: TargetKey,
+    /// What it is now.
+    pub health: Health,
+    /// Why, for people: "2 of 2 checks failed: connection refused".
+    pub reason: String,
+}
+
+/// The way to a target, resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextHop {
+    /// Egress interface.
+    pub interface: u32,
+    /// Its name.
+    pub interface_name: String,
+    /// Its MAC address.
+    pub source_mac: [u8; 6],
+    /// The address that the route prefers as source.
+    pub source: IpAddr,
+    /// The router in between, `None` when the target is on the link.
+    pub gateway: Option<IpAddr>,
+    /// MAC address of the target or the router.
+    pub mac: [u8; 6],
+    /// MTU of the route, or of the interface.
+    pub mtu: u32,
+}
+
+/// Why there is no way to a target.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum NoNextHop {
+    /// Not yet looked up.
+    #[error("not resolved yet")]
+    Pending,
+    /// The kernel has no route there.
+    #[error("no route to the target: add one, or see `ip route get`")]
+    NoRoute,
+    /// The route leads to an interface without MAC addresses, such as `lo` or a tunnel.
+    #[error("the route leaves by `{interface}`, which is no Ethernet interface: targets must be on another host")]
+    NotEthernet {
+        /// Name of the interface.
+        interface: String,
+    },
+    /// The neighbour does not answer ARP or neighbour solicitation.
+    #[error("`{neighbour}` on `{interface}` does not answer {protocol}: is it up, and on that network?")]
+    NoNeighbour {
+        /// Who should answer.
+        neighbour: IpAddr,
+        /// Where it was asked.
+        interface: String,
+        /// `ARP` or `ND`.
+        protocol: String,
+    },
+    /// The egress interface is down.
+    #[error("the egress interface `{interface}` is down")]
+    InterfaceDown {
+        /// Name of the interface.
+        interface: String,
+    },
+}
+
+/// A change made at run time, over the file. It survives a restart of the agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum Change {
+    /// Adds a target to a group.
+    Register {
+        /// Name of the group.
+        group: Name,
+        /// The target.
+        target: Target,
+    },
+    /// Takes a target out of its group.
+    Deregister {
+        /// Which target.
+        target: TargetKey,
+    },
+    /// Gives a target another weight.
+    SetWeight {
+        /// Which target.
+        target: TargetKey,
+        /// The new weight.
+        weight: Weight,
+    },
+}
+
+/// Why a change can't be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// No group of that name.
+    #[error("no target group `{group}`; there are: {}", list(known))]
+    UnknownGroup {
+        /// The name asked for.
+        group: Name,
+        /// The names that exist.
+        known: Vec<Name>,
+    },
+    /// No such target in the group.
+    #[error("no target {address}:{port} in group `{group}`; see `nlb target list {group}`")]
+    UnknownTarget {
+        /// The group.
+        group: Name,
+        /// The address asked for.
+        address: IpAddr,
+        /// The port asked for.
+        port: u16,
+    },
+    /// The target is there already.
+    #[error("{target} is registered already; to change its weight use `nlb target set-weight`")]
+    AlreadyRegistered {
+        /// Which.
+        target: TargetKey,
+    },
+    /// The tables are full.
+    #[error("no room for another {what}: the tables hold {capacity}; raise `agent.capacity.{what}`")]
+    Full {
+        /// `listeners`, `groups`, `targets` or `slots`.
+        what: &'static str,
+        /// What the configuration says.
+        capacity: u32,
+    },
+}
+
+fn list(names: &[Name]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
+}

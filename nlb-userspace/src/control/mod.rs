@@ -1,0 +1,9 @@
+//! What the tables should be, as a pure function of configuration, runtime changes, health and next hops.
+//!
+//! [`Event`]s come in, a [`Snapshot`](snapshot::Snapshot) and the desired tables go out. No socket, file, clock or
+//! kernel is touched here: time is passed in, and whoever calls carries the result out.
+
+pub mod event;
+pub mod snapshot;
+
+pub use event::{Change, ChangeError, Event, NextHop, NoNextHop};

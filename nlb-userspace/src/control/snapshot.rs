@@ -1,0 +1,139 @@
+//! What the API, the metrics and the command line see: the whole state at one moment.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use nlb_common::hash::HashKeys;
+use nlb_common::slot::{Slot, TargetIndex};
+
+use super::event::{Health, NextHop, NoNextHop};
+use crate::dataplane::Attachment;
+use crate::model::{Affinity, Configuration, Listener, Name, Target, TargetKey, Timestamp};
+
+/// The state at one moment. Cheap to clone parts of: what is large is shared.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// When it was taken.
+    pub at: Timestamp,
+    /// When the agent began.
+    pub started: Timestamp,
+    /// The configuration in force, without runtime changes.
+    pub configuration: Arc<Configuration>,
+    /// When it was loaded.
+    pub configured: Timestamp,
+    /// The seed in force.
+    pub seed: u64,
+    /// Where the program is attached.
+    pub attachments: Vec<Attachment>,
+    /// Listeners, in the file's order.
+    pub listeners: Vec<ListenerState>,
+    /// Groups, in the file's order.
+    pub groups: Vec<GroupState>,
+    /// The last attempt to write the tables that failed, if the tables are not what they should be.
+    pub dataplane_error: Option<String>,
+}
+
+/// A listener as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerState {
+    /// As configured.
+    pub listener: Listener,
+    /// Index of its counters.
+    pub counters: u32,
+}
+
+/// A target group as it is.
+#[derive(Clone, Debug)]
+pub struct GroupState {
+    /// Its name.
+    pub name: Name,
+    /// Index in the group table.
+    pub index: u32,
+    /// Which part of a flow decides its target.
+    pub affinity: Affinity,
+    /// Which targets get new flows, and why those.
+    pub routing: Routing,
+    /// The targets: the file's in the file's order, then those registered at run time.
+    pub targets: Vec<TargetState>,
+    /// Index of the ring's first slot in the slot table.
+    pub first_slot: u32,
+    /// The ring.
+    pub ring: Arc<[Slot]>,
+    /// The last change of the ring.
+    pub last_change: Option<RingChange>,
+}
+
+/// What the last change of a ring moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingChange {
+    /// When.
+    pub at: Timestamp,
+    /// Slots that got another target.
+    pub moved: u32,
+    /// The least that any ring would have moved for the same change of shares.
+    pub least: u32,
+}
+
+/// Which targets of a group get new flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Routing {
+    /// The healthy ones of this edge's zone (or of all zones, when zones don't matter here).
+    Healthy,
+    /// The healthy ones of other zones: this edge's zone has none.
+    OtherZones,
+    /// All of them: none is healthy.
+    FailOpen,
+    /// None: the group has no target with a weight above 0.
+    Empty,
+}
+
+/// Where a target was registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// In the configuration file.
+    File,
+    /// At run time.
+    Runtime,
+}
+
+/// A target as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetState {
+    /// Its name.
+    pub key: TargetKey,
+    /// As configured, with the weight in force.
+    pub target: Target,
+    /// The weight in the file, when a runtime change overrides it.
+    pub file_weight: Option<u16>,
+    /// Where it was registered.
+    pub origin: Origin,
+    /// Index in the target table.
+    pub index: TargetIndex,
+    /// Its health.
+    pub health: Health,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// The way there.
+    pub next_hop: Result<NextHop, NoNextHop>,
+    /// Slots of the ring that are its own.
+    pub slots: u32,
+}
+
+impl Snapshot {
+    /// The keys of the flow hash.
+    pub fn hash_keys(&self) -> HashKeys {
+        HashKeys::from_seed(self.seed)
+    }
+
+    /// The group of that name.
+    pub fn group(&self, name: &Name) -> Option<&GroupState> {
+        self.groups.iter().find(|group| &group.name == name)
+    }
+
+    /// Every target's address, each once.
+    pub fn target_addresses(&self) -> std::collections::BTreeSet<IpAddr> {
+        self.groups.iter().flat_map(|group| &group.targets).map(|target| target.key.address).collect()
+    }
+}

@@ -1,0 +1,111 @@
+//! The tables that the packet path reads, as the agent sees them.
+//!
+//! Only this folder knows aya. The rest of the agent computes [`Tables`], compares them with what is there, and hands
+//! the difference to a [`Dataplane`] as [`Write`]s, in an order that never leaves a name pointing at nothing.
+
+mod error;
+mod memory;
+
+use std::collections::BTreeMap;
+
+use nlb_common::counters::Counters;
+use nlb_common::drop_reason::DropReason;
+use nlb_common::hash::Flow;
+use nlb_common::slot::{Slot, TargetIndex};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+
+pub use error::DataplaneError;
+pub use memory::Memory;
+
+use crate::model::XdpMode;
+
+/// Everything the packet path reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tables {
+    /// Listeners by address, protocol and port.
+    pub listeners: BTreeMap<ListenerKey, Listener>,
+    /// Groups by index.
+    pub groups: BTreeMap<u32, Group>,
+    /// Targets by index.
+    pub targets: BTreeMap<TargetIndex, Target>,
+    /// Each group's ring, by the group's index: as many slots as `slot_mask` says.
+    pub rings: BTreeMap<u32, Vec<Slot>>,
+}
+
+/// One change of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// A target's entry.
+    Target {
+        /// Index in the target table.
+        index: TargetIndex,
+        /// The entry.
+        value: Target,
+        /// The index names another target than before: its counters begin at zero.
+        fresh: bool,
+    },
+    /// Slots by their index in the slot table, each one atomic store.
+    Slots(Vec<(u32, Slot)>),
+    /// A group's entry.
+    Group {
+        /// Index in the group table.
+        index: u32,
+        /// The entry.
+        value: Group,
+    },
+    /// A listener's entry.
+    Listener {
+        /// Address, protocol and port.
+        key: ListenerKey,
+        /// The entry.
+        value: Listener,
+        /// Its counters' index served another listener before: they begin at zero.
+        fresh: bool,
+    },
+    /// The listener is gone.
+    RemoveListener(ListenerKey),
+    /// The group is gone; its entry becomes zero.
+    RemoveGroup(u32),
+    /// The target is gone; its entry becomes zero.
+    RemoveTarget(TargetIndex),
+}
+
+/// Counters summed over CPUs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CounterReading {
+    /// By `Listener::counters`.
+    pub listeners: BTreeMap<u32, Counters>,
+    /// By target index.
+    pub targets: BTreeMap<TargetIndex, Counters>,
+    /// Packets, in the order of [`DropReason::ALL`].
+    pub drops: Vec<(DropReason, u64)>,
+}
+
+/// Where the program is attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Interface name.
+    pub interface: String,
+    /// Mode the program runs in.
+    pub mode: XdpMode,
+    /// The kernel's id of the program.
+    pub program_id: u32,
+}
+
+/// The packet path's tables: the kernel's, or a twin in memory for tests and simulations.
+pub trait Dataplane: Send {
+    /// Reads all tables. Called once at the start: what is found is adopted.
+    fn read(&mut self) -> Result<Tables, DataplaneError>;
+
+    /// Carries out `writes` in their order. On an error the rest is not done; the caller reads the tables again.
+    fn apply(&mut self, writes: &[Write]) -> Result<(), DataplaneError>;
+
+    /// Reads the counters of the given listeners (by `Listener::counters`) and targets, and all drops.
+    fn counters(&mut self, listeners: &[u32], targets: &[TargetIndex]) -> Result<CounterReading, DataplaneError>;
+
+    /// Where the program is attached now.
+    fn attachments(&self) -> Vec<Attachment>;
+
+    /// Switches the per-packet trace to `flow`, or off. Zero fields of the flow match everything.
+    fn trace(&mut self, flow: Option<Flow>) -> Result<(), DataplaneError>;
+}

@@ -1,0 +1,74 @@
+//! How the agent itself runs.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::Name;
+
+/// Where in the kernel's receive path the program runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum XdpMode {
+    /// In the driver: full speed. Refused by drivers without XDP.
+    #[default]
+    Native,
+    /// In the stack, after an skb was made: every driver, at a fraction of the speed.
+    Generic,
+}
+
+/// How much the kernel's tables hold. They are allocated whole at the start; a change makes new tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capacity {
+    /// Listeners.
+    pub listeners: u32,
+    /// Target groups.
+    pub groups: u32,
+    /// Targets, those of all groups together.
+    pub targets: u32,
+    /// Slots, those of all rings together; 8 bytes each.
+    pub slots: u32,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self { listeners: 16_384, groups: 4_096, targets: 16_384, slots: 1 << 22 }
+    }
+}
+
+/// Section `[agent]` of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentSettings {
+    /// Interfaces that clients' packets come in by; at least one.
+    pub interfaces: Vec<String>,
+    /// Where the program runs.
+    pub mode: XdpMode,
+    /// The cluster's seed; `None`: made at the first start and kept in the store.
+    pub seed: Option<u64>,
+    /// This edge's zone; `None`: all zones are alike.
+    pub zone: Option<Name>,
+    /// Outer source of packets to IPv4 targets: an address, or a prefix within which it varies by flow. `None`: the
+    /// address that the route to the target prefers.
+    pub source_v4: Option<IpNet>,
+    /// The same for IPv6 targets.
+    pub source_v6: Option<IpNet>,
+    /// Unix socket of the control API.
+    pub socket: PathBuf,
+    /// Address of the Prometheus endpoint; `None`: no endpoint.
+    pub metrics: Option<SocketAddr>,
+    /// Directory below a bpffs where programs, links and maps are pinned; one per agent.
+    pub pin_path: PathBuf,
+    /// Directory of what must survive a restart: the embedded store.
+    pub state_dir: PathBuf,
+    /// Capacity of the kernel's tables.
+    pub capacity: Capacity,
+}
+
+impl AgentSettings {
+    /// The configured outer source for targets of `address`'s family.
+    pub fn source_for(&self, address: IpAddr) -> Option<IpNet> {
+        if address.is_ipv4() { self.source_v4 } else { self.source_v6 }
+    }
+}

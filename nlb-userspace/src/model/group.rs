@@ -1,0 +1,103 @@
+//! Target groups.
+
+use serde::{Deserialize, Serialize};
+
+use super::{HealthCheck, Name, Target, TargetKey};
+
+/// Which part of a flow decides its target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Affinity {
+    /// The 5-tuple.
+    #[default]
+    Flow,
+    /// The client's address alone.
+    SourceIp,
+}
+
+impl From<Affinity> for nlb_common::hash::Affinity {
+    fn from(affinity: Affinity) -> Self {
+        match affinity {
+            Affinity::Flow => Self::Flow,
+            Affinity::SourceIp => Self::SourceIp,
+        }
+    }
+}
+
+/// How packets travel to the group's targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forwarding {
+    /// IPv4 or IPv6 in IPv4 or IPv6 (RFC 2003, RFC 4213, RFC 2473).
+    #[default]
+    Ipip,
+}
+
+/// Number of slots of a ring: a power of two, 256 to 1,048,576; 65,536 by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct RingSize(u32);
+
+impl RingSize {
+    /// The smallest ring.
+    pub const MIN: u32 = 256;
+    /// The largest ring.
+    pub const MAX: u32 = 1 << 20;
+
+    /// A ring of `slots`, or `None` when it is no power of two or out of range.
+    pub const fn new(slots: u32) -> Option<Self> {
+        if slots.is_power_of_two() && slots >= Self::MIN && slots <= Self::MAX { Some(Self(slots)) } else { None }
+    }
+
+    /// Number of slots.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for RingSize {
+    fn default() -> Self {
+        Self(1 << 16)
+    }
+}
+
+impl TryFrom<u32> for RingSize {
+    type Error = String;
+
+    fn try_from(slots: u32) -> Result<Self, String> {
+        Self::new(slots)
+            .ok_or_else(|| format!("ring size {slots} is not a power of two from {} to {}", Self::MIN, Self::MAX))
+    }
+}
+
+impl From<RingSize> for u32 {
+    fn from(size: RingSize) -> Self {
+        size.0
+    }
+}
+
+/// A set of targets that serve the same listeners.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetGroup {
+    /// Unique among groups.
+    pub name: Name,
+    /// How packets travel to the targets.
+    pub forwarding: Forwarding,
+    /// Which part of a flow decides its target.
+    pub affinity: Affinity,
+    /// Number of slots of the group's ring.
+    pub ring_size: RingSize,
+    /// Whether targets of other zones get traffic while this edge's own zone has healthy ones.
+    pub cross_zone: bool,
+    /// How targets are checked.
+    pub health_check: HealthCheck,
+    /// The targets; no two share address and port.
+    pub targets: Vec<Target>,
+}
+
+impl TargetGroup {
+    /// The name of one of this group's targets.
+    pub fn key(&self, target: &Target) -> TargetKey {
+        TargetKey { group: self.name.clone(), address: target.address, port: target.port }
+    }
+}

@@ -1,0 +1,39 @@
+//! What a user configures, as types that can't hold anything invalid.
+//!
+//! Pure data. Text becomes these types in `config` and `api`; nothing here reads files, sockets or clocks. All of it
+//! is serialisable, because the API shows it and the store keeps it.
+
+mod agent;
+mod group;
+mod health_check;
+mod listener;
+mod name;
+mod target;
+mod time;
+
+pub use agent::{AgentSettings, Capacity, XdpMode};
+pub use group::{Affinity, Forwarding, RingSize, TargetGroup};
+pub use health_check::{CodeRange, HealthCheck, Probe};
+pub use listener::{Listener, Protocol};
+pub use name::{InvalidName, Name};
+pub use target::{Target, TargetKey, Weight};
+pub use time::Timestamp;
+
+/// A whole configuration, checked: names are unique, every listener's group exists, no two listeners share an
+/// address, protocol and port, and everything fits the capacity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    /// How the agent itself runs.
+    pub agent: AgentSettings,
+    /// Where traffic is accepted, in the file's order.
+    pub listeners: Vec<Listener>,
+    /// Where it goes, in the file's order.
+    pub groups: Vec<TargetGroup>,
+}
+
+impl Configuration {
+    /// The group of that name.
+    pub fn group(&self, name: &Name) -> Option<&TargetGroup> {
+        self.groups.iter().find(|group| &group.name == name)
+    }
+}
