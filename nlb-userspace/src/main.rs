@@ -1,1 +1,1 @@
-fn main(){ println!("{}", nlb_userspace::EDGE.len()); }
+fn main(){ println!("{}", nlb_userspace::programs::EDGE.len()); }
