@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The `nlb` command: the agent that keeps the edge's tables right, the target host's agent, and the command line.
 //!
 //! A decision travels through these modules in this order: `config` and `api` turn text into `model`; `control` holds
@@ -10,3 +11,8 @@ pub mod control;
 pub mod dataplane;
 pub mod model;
 pub mod netlink;
+=======
+//! The agent's library.
+
+pub mod programs;
+>>>>>>> ebpf

@@ -1,3 +1,4 @@
 //! The laboratory.
 
+pub mod run;
 pub mod segment;
