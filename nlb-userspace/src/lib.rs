@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The `nlb` command: the agent that keeps the edge's tables right, the target host's agent, and the command line.
 //!
 //! A decision travels through these modules in this order: `config` and `api` turn text into `model`; `control` holds
@@ -11,8 +10,5 @@ pub mod control;
 pub mod dataplane;
 pub mod model;
 pub mod netlink;
-=======
-//! The agent's library.
-
 pub mod programs;
->>>>>>> ebpf
+pub mod target_agent;
