@@ -1,5 +1,7 @@
 //! The tables in memory: for tests of the agent and for simulations.
 
+use std::sync::Arc;
+
 use nlb_common::drop_reason::DropReason;
 use nlb_common::hash::Flow;
 use nlb_common::slot::{Slot, TargetIndex};
@@ -19,10 +21,10 @@ impl Memory {
         Self { tables: Tables::default(), slots: vec![Slot::EMPTY; slots] }
     }
 
-    fn ring(&self, first: u32, mask: u32) -> Option<Vec<Slot>> {
+    fn ring(&self, first: u32, mask: u32) -> Option<Arc<[Slot]>> {
         let first = usize::try_from(first).ok()?;
         let last = first.checked_add(usize::try_from(mask).ok()?)?;
-        self.slots.get(first..=last).map(<[Slot]>::to_vec)
+        self.slots.get(first..=last).map(Arc::from)
     }
 }
 

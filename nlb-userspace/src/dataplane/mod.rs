@@ -7,6 +7,7 @@ mod error;
 mod memory;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
@@ -29,7 +30,7 @@ pub struct Tables {
     /// Targets by index.
     pub targets: BTreeMap<TargetIndex, Target>,
     /// Each group's ring, by the group's index: as many slots as `slot_mask` says.
-    pub rings: BTreeMap<u32, Vec<Slot>>,
+    pub rings: BTreeMap<u32, Arc<[Slot]>>,
 }
 
 /// One change of a table.
