@@ -4,6 +4,12 @@
 //! kernel is touched here: time is passed in, and whoever calls carries the result out.
 
 pub mod event;
+mod identity;
+mod indexes;
+mod plan;
+mod regions;
+mod select;
 pub mod snapshot;
 
 pub use event::{Change, ChangeError, Event, NextHop, NoNextHop};
+pub use plan::plan;

@@ -1,6 +1,7 @@
 //! What the API, the metrics and the command line see: the whole state at one moment.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nlb_common::hash::HashKeys;
@@ -19,8 +20,12 @@ pub struct Snapshot {
     pub started: Timestamp,
     /// The configuration in force, without runtime changes.
     pub configuration: Arc<Configuration>,
+    /// Where it was read from.
+    pub configuration_path: PathBuf,
     /// When it was loaded.
     pub configured: Timestamp,
+    /// The last attempt to load it again, if that failed: the configuration in force is an older one.
+    pub reload_failure: Option<ReloadFailure>,
     /// The seed in force.
     pub seed: u64,
     /// Where the program is attached.
@@ -31,6 +36,15 @@ pub struct Snapshot {
     pub groups: Vec<GroupState>,
     /// The last attempt to write the tables that failed, if the tables are not what they should be.
     pub dataplane_error: Option<String>,
+}
+
+/// A reload that changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReloadFailure {
+    /// When.
+    pub at: Timestamp,
+    /// Why, for people.
+    pub reason: String,
 }
 
 /// A listener as it is.
@@ -83,7 +97,9 @@ pub enum Routing {
     OtherZones,
     /// All of them: none is healthy.
     FailOpen,
-    /// None: the group has no target with a weight above 0.
+    /// None yet: its targets are at their first checks.
+    Waiting,
+    /// None: the group has no target with a weight above 0 and a next hop.
     Empty,
 }
 
