@@ -104,7 +104,7 @@ impl Fix {
         format!("sysctl -w net.{}={}", swapped.collect::<String>(), self.value)
     }
 
-    fn finding(&self) -> Finding {
+    pub(super) fn finding(&self) -> Finding {
         Finding {
             severity: if self.harmful { Severity::Harmful } else { Severity::Silencing },
             what: self.why.clone(),
@@ -133,7 +133,9 @@ pub fn fixes(settings: &TargetSettings, host: &Observed) -> Vec<Fix> {
             fixes.push(Fix::new(name, "arp_ignore", 1, true, why));
         }
         if host.all.arp_announce.max(now.arp_announce) < 2 {
-            let why = format!("`{name}` would ask for its neighbours in a VIP's name, so that they send the VIP's packets here");
+            let why = format!(
+                "`{name}` would ask for its neighbours in a VIP's name, so that they send the VIP's packets here"
+            );
             fixes.push(Fix::new(name, "arp_announce", 2, true, why));
         }
     }
@@ -174,12 +176,16 @@ fn interfaces(settings: &TargetSettings, host: &Observed, found: &mut Vec<Findin
             add(Severity::Silencing, format!("IPv6 is disabled on `{name}`"), mend);
         }
         if interface.mtu < 1500 + overhead {
-            let what = format!("`{name}` has an MTU of {}: clients' packets of 1500 bytes don't fit into the tunnel", interface.mtu);
+            let what = format!(
+                "`{name}` has an MTU of {}: clients' packets of 1500 bytes don't fit into the tunnel",
+                interface.mtu
+            );
             let mend = format!("`ip link set dev {name} mtu 1600` here, and the same on the way from the edges");
             add(Severity::Doubtful, what, mend);
         }
     }
-    let others = host.interfaces.iter().filter(|(name, interface)| !interface.loopback && !settings.interfaces.contains(name));
+    let others =
+        host.interfaces.iter().filter(|(name, interface)| !interface.loopback && !settings.interfaces.contains(name));
     for (name, interface) in others {
         let answers = host.all.arp_ignore.max(interface.sysctls.arp_ignore) == 0;
         if answers && interface.up && settings.vips.iter().any(IpAddr::is_ipv4) {
@@ -193,9 +199,8 @@ fn interfaces(settings: &TargetSettings, host: &Observed, found: &mut Vec<Findin
 fn addresses(settings: &TargetSettings, host: &Observed, found: &mut Vec<Finding>) {
     let mut add = |severity, what: String, mend: String| found.push(Finding { severity, what, mend });
     for vip in &settings.vips {
-        let holders = |loopback| {
-            host.interfaces.iter().filter(move |(_, i)| i.loopback == loopback && i.addresses.contains(vip))
-        };
+        let holders =
+            |loopback| host.interfaces.iter().filter(move |(_, i)| i.loopback == loopback && i.addresses.contains(vip));
         for (name, _) in holders(false) {
             let what = format!("the VIP {vip} is on `{name}`, where this host answers for it");
             add(Severity::Harmful, what, format!("`ip address delete {vip} dev {name}`"));
@@ -229,10 +234,7 @@ pub fn tunnel_ends(settings: &TargetSettings, host: &Observed) -> BTreeSet<IpAdd
     })
 }
 
-fn configured<'a>(
-    settings: &'a TargetSettings,
-    host: &'a Observed,
-) -> impl Iterator<Item = (&'a str, &'a Interface)> {
+fn configured<'a>(settings: &'a TargetSettings, host: &'a Observed) -> impl Iterator<Item = (&'a str, &'a Interface)> {
     settings.interfaces.iter().filter_map(|name| Some((name.as_str(), host.interfaces.get(name)?)))
 }
 
@@ -308,18 +310,39 @@ mod tests {
             (|host| host.all.rp_filter = 1, Severity::Silencing, "strict `rp_filter`", "eth0/7.rp_filter=2"),
             (|host| eth(host).sysctls.arp_ignore = 0, Severity::Harmful, "answer ARP", "eth0/7.arp_ignore=1"),
             (|host| eth(host).sysctls.arp_announce = 1, Severity::Harmful, "VIP's name", "eth0/7.arp_announce=2"),
-            (|host| eth(host).sysctls.disable_ipv6 = true, Severity::Silencing, "IPv6 is disabled", "eth0/7.disable_ipv6=0"),
+            (
+                |host| eth(host).sysctls.disable_ipv6 = true,
+                Severity::Silencing,
+                "IPv6 is disabled",
+                "eth0/7.disable_ipv6=0",
+            ),
             (|host| lo(host).sysctls.disable_ipv6 = true, Severity::Silencing, "disabled on `lo`", "lo.disable_ipv6=0"),
             (|host| eth(host).up = false, Severity::Silencing, "is down", "ip link set dev eth0.7 up"),
             (|host| eth(host).mtu = 1500, Severity::Doubtful, "MTU of 1500", "mtu 1600"),
-            (|host| drop(lo(host).addresses.remove(&ip("203.0.113.1"))), Severity::Silencing, "not on `lo`", "start"),
             (
-                |host| drop(eth(host).addresses.insert(ip("203.0.113.1"))),
+                |host| {
+                    lo(host).addresses.remove(&ip("203.0.113.1"));
+                },
+                Severity::Silencing,
+                "not on `lo`",
+                "start",
+            ),
+            (
+                |host| {
+                    eth(host).addresses.insert(ip("203.0.113.1"));
+                },
                 Severity::Harmful,
                 "is on `eth0.7`",
                 "ip address delete 203.0.113.1 dev eth0.7",
             ),
-            (|host| drop(eth(host).addresses.remove(&ip("2001:db8::21"))), Severity::Silencing, "IPv6 edges", "address"),
+            (
+                |host| {
+                    eth(host).addresses.remove(&ip("2001:db8::21"));
+                },
+                Severity::Silencing,
+                "IPv6 edges",
+                "address",
+            ),
             (
                 |host| host.listening = BTreeSet::from([ip("0.0.0.0"), ip("2001:db8::21")]),
                 Severity::Doubtful,

@@ -12,7 +12,7 @@ use netlink_packet_route::address::{
 };
 use netlink_packet_route::link::{LinkAttribute, LinkFlags};
 use rtnetlink::packet_core::NetlinkPayload;
-use rtnetlink::{AddressMessageBuilder, Handle, MulticastGroup};
+use rtnetlink::{Handle, MulticastGroup};
 
 use super::findings::{Interface, Observed};
 use super::{sockets, sysctl};
@@ -132,10 +132,8 @@ impl Network {
     }
 
     async fn add(&self, interface: u32, vip: IpAddr) -> Result<(), NetworkError> {
-        let mut message = match vip {
-            IpAddr::V4(v4) => AddressMessageBuilder::new().index(interface).address(v4, 32).build(),
-            IpAddr::V6(v6) => AddressMessageBuilder::new().index(interface).address(v6, 128).build(),
-        };
+        let mut request = self.handle.address().add(interface, vip, if vip.is_ipv4() { 32 } else { 128 });
+        let message = request.message_mut();
         // This host must not begin connections of its own in the VIP's name: their answers would go to the edge. For
         // IPv4 the scope keeps it from being chosen; IPv6 has none, but never prefers an address that is deprecated.
         message.header.scope = AddressScope::Host;
@@ -146,8 +144,6 @@ impl Network {
             message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
         message.attributes.push(AddressAttribute::Protocol(MARK));
-        let mut request = self.handle.address().add(interface, vip, if vip.is_ipv4() { 32 } else { 128 });
-        *request.message_mut() = message;
         request.execute().await.map_err(refused(format!("put {vip} on lo")))
     }
 

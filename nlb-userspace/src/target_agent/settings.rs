@@ -172,10 +172,7 @@ fn target_agent(table: &Table<'_>) -> Result<TargetSettings, Reported> {
 }
 
 /// A list of at least one, each once.
-fn some<T: PartialEq>(
-    value: &Value<'_>,
-    parse: impl Fn(&str) -> Result<T, Complaint>,
-) -> Result<Vec<T>, Reported> {
+fn some<T: PartialEq>(value: &Value<'_>, parse: impl Fn(&str) -> Result<T, Complaint>) -> Result<Vec<T>, Reported> {
     let items = value.list()?;
     if items.is_empty() {
         return Err(value.wrong(Complaint::new("is empty").help("name at least one")));
@@ -302,7 +299,9 @@ mod tests {
     fn all_mistakes_are_told_at_once() {
         let text = "[target_agent]\ninterfaces = []\nedges = [\"0.0.0.0/0\", \"192.0.2.1/24\", \"edge1\"]\n";
         let problems = problems(text);
-        for (line, says) in [(1, "needs `vips`"), (2, "empty"), (3, "everybody"), (3, "192.0.2.0/24"), (3, "prefix: \"edge1\"")] {
+        for (line, says) in
+            [(1, "needs `vips`"), (2, "empty"), (3, "everybody"), (3, "192.0.2.0/24"), (3, "prefix: \"edge1\"")]
+        {
             assert!(problems.iter().any(|(at, _, text)| *at == line && text.contains(says)), "{says}: {problems:?}");
         }
     }

@@ -50,13 +50,21 @@ pub(super) fn apply(settings: &TargetSettings, fixes: &[Fix]) -> Result<(), Sysc
     let mut changes = remembered(&file)?;
     for fix in fixes {
         let before = get(&fix.key).unwrap_or_default();
-        changes.entry(fix.key.clone()).and_modify(|change| change.set = fix.value).or_insert(Change { before, set: fix.value });
+        changes
+            .entry(fix.key.clone())
+            .and_modify(|change| change.set = fix.value)
+            .or_insert(Change { before, set: fix.value });
     }
     remember(&file, &changes)?;
     for fix in fixes {
         let path = Path::new(ROOT).join(&fix.key);
         std::fs::write(&path, fix.value.to_string()).map_err(failed("set", &path))?;
-        tracing::info!(setting = fix.key, value = fix.value, was = changes[&fix.key].before, "set a kernel setting right");
+        tracing::info!(
+            setting = fix.key,
+            value = fix.value,
+            was = changes[&fix.key].before,
+            "set a kernel setting right"
+        );
     }
     Ok(())
 }
@@ -72,9 +80,16 @@ pub(super) fn restore(settings: &TargetSettings) -> Result<Vec<String>, SysctlEr
             restored.push(key);
         }
     }
-    for (gone, path) in [(std::fs::remove_file(&file), &file), (std::fs::remove_dir(&settings.state_dir), &settings.state_dir)] {
+    for (gone, path) in
+        [(std::fs::remove_file(&file), &file), (std::fs::remove_dir(&settings.state_dir), &settings.state_dir)]
+    {
         match gone {
-            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty | ErrorKind::ResourceBusy) => {
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty | ErrorKind::ResourceBusy
+                ) =>
+            {
                 return Err(failed("remove", path)(error));
             }
             _ => {}
