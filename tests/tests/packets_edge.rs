@@ -26,7 +26,7 @@ fn way_out(index: u32) -> Action {
 /// Runs `packet` and demands that it is tunnelled to target `index`.
 fn assert_tunnelled(world: &World, packet: &Described, index: u32) -> Ran {
     let ran = world.edge.run(&packet.frame()).unwrap();
-    let expected = world.tunnel(packet, index).frame(&packet.tags, &packet.ip(), packet.padding);
+    let expected = world.tunnel(packet, index).frame(&packet.tags, &packet.ip(), &packet.pad());
     assert_eq!(ran.action, way_out(index), "{packet:?} to target {index}");
     assert_eq!(ran.packet, expected, "{packet:?} to target {index}");
     ran
@@ -78,7 +78,7 @@ fn the_outer_source_varies_within_its_prefix_and_only_by_flow() {
                     let ran = world.edge.run(&packet.frame()).unwrap();
                     assert_eq!(
                         ran.packet,
-                        world.tunnel(&packet, index).frame(&[], &packet.ip(), 0),
+                        world.tunnel(&packet, index).frame(&[], &packet.ip(), &[]),
                         "{source_bits} bits"
                     );
                 }
@@ -127,7 +127,7 @@ fn the_slot_is_the_hashes_and_its_current_target_is_chosen() {
                 let index = 1 + (hash & u64::from(SLOTS - 1)) as u32 % 4;
                 let ran = world.edge.run(&packet.frame()).unwrap();
                 assert_eq!(ran.action, way_out(index));
-                assert_eq!(ran.packet, world.tunnel_of(hash, index).frame(&[], &packet.ip(), 0));
+                assert_eq!(ran.packet, world.tunnel_of(hash, index).frame(&[], &packet.ip(), &[]));
                 chosen[index as usize - 1] += 1;
             }
         }

@@ -276,8 +276,12 @@ impl Described {
             Network::V4 { .. } => EtherType::IPV4,
             Network::V6(_) => EtherType::IPV6,
         };
-        let padding = vec![0x77; self.padding];
-        [link(EDGE_MAC, ROUTER_MAC, &self.tags, ether_type), ip.to_vec(), padding].concat()
+        [link(EDGE_MAC, ROUTER_MAC, &self.tags, ether_type), ip.to_vec(), self.pad()].concat()
+    }
+
+    /// What pads the frame.
+    pub fn pad(&self) -> Vec<u8> {
+        vec![0x77; self.padding]
     }
 }
 

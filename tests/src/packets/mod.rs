@@ -5,6 +5,7 @@
 
 pub mod described;
 pub mod reference;
+pub mod shim;
 pub mod world;
 
 pub use described::{Described, Extension, Kind, Network, Segment, Tag};

@@ -18,12 +18,12 @@ pub struct Tunnel<'a> {
 }
 
 impl Tunnel<'_> {
-    /// The frame that carries `ip`, followed by `padding`, when the packet came in with `tags`.
-    pub fn frame(&self, tags: &[Tag], ip: &[u8], padding: usize) -> Vec<u8> {
+    /// The frame that carries `ip`, when the packet came in with `tags` and `padding` behind it.
+    pub fn frame(&self, tags: &[Tag], ip: &[u8], padding: &[u8]) -> Vec<u8> {
         let tags = if self.target.interface == self.ingress { tags } else { &[] };
         let (ether_type, outer) = self.outer(ip);
         let link = link(self.target.next_hop_mac, self.target.source_mac, tags, ether_type);
-        [link, outer, ip.to_vec(), vec![0x77; padding]].concat()
+        [&link[..], &outer, ip, padding].concat()
     }
 
     /// The outer header and what announces it.
