@@ -3,7 +3,7 @@
 /// What an Ethernet frame or VLAN tag carries. Held in network byte order.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EtherType(u16);
+pub struct EtherType([u8; 2]);
 
 impl EtherType {
     /// IPv4.
@@ -17,18 +17,18 @@ impl EtherType {
 
     /// The type with that number.
     pub const fn new(number: u16) -> Self {
-        Self(number.to_be())
+        Self(number.to_be_bytes())
     }
 
     /// Its number.
     pub const fn number(self) -> u16 {
-        u16::from_be(self.0)
+        u16::from_be_bytes(self.0)
     }
 
     /// Whether a VLAN tag follows.
     #[inline(always)]
     pub const fn is_tag(self) -> bool {
-        self.0 == Self::VLAN.0 || self.0 == Self::QINQ.0
+        self.number() == Self::VLAN.number() || self.number() == Self::QINQ.number()
     }
 }
 

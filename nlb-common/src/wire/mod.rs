@@ -43,6 +43,9 @@ pub unsafe trait Header: Copy {}
 // SAFETY: a byte has alignment 1, no padding, and every pattern is a value.
 unsafe impl Header for u8 {}
 
+// SAFETY: bytes in a transparent wrapper: alignment 1, no padding, any pattern is valid.
+unsafe impl Header for EtherType {}
+
 // SAFETY: an array has its element's alignment, and nothing between or behind the elements.
 unsafe impl<T: Header, const N: usize> Header for [T; N] {}
 
