@@ -30,8 +30,7 @@ impl Regions {
     /// The first slot of `owner`'s region of `size` slots: the one it has, or the first free place. `None` when there
     /// is none.
     pub fn assign(&mut self, owner: u64, size: u32) -> Option<u32> {
-        let own = |(_, region): &(&u32, &(u64, u32))| **region == (owner, size);
-        if let Some((&first, _)) = self.used.iter().find(own) {
+        if let Some(first) = self.held(owner, size) {
             return Some(first);
         }
         let mut first = 0_u32;
@@ -43,6 +42,12 @@ impl Regions {
         }
         self.used.insert(first, (owner, size));
         Some(first)
+    }
+
+    /// Where `owner`'s region of `size` slots lies, if it has one.
+    pub fn held(&self, owner: u64, size: u32) -> Option<u32> {
+        let own = |(first, region): &(&u32, &(u64, u32))| **region == (owner, size) && !self.resting.contains(first);
+        self.used.iter().find(own).map(|(&first, _)| first)
     }
 
     /// Takes back the regions of every owner that `keep` refuses, to rest.

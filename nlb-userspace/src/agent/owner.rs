@@ -1,0 +1,235 @@
+//! The one task that owns the state.
+//!
+//! Everything else sends it events and commands, and receives snapshots. It writes the tables, keeps runtime changes,
+//! and tells the health checks and netlink what to watch.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, info, warn};
+
+use super::handle::{ChangeReport, Command, ReloadError, ReloadReport, TraceError};
+use super::reload;
+use crate::clock::Clock;
+use crate::control::snapshot::Snapshot;
+use crate::control::{Change, ChangeError, Event, Notice, State, plan};
+use crate::dataplane::{CounterReading, Dataplane, DataplaneError, Tables};
+use crate::health::Checked;
+use crate::store::Store;
+
+/// Events taken in before the tables are rebuilt: a burst costs one rebuild, and none waits for long.
+const BATCH: usize = 4096;
+
+/// Time between attempts to write tables that could not be written.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Where the owner publishes what others need.
+#[derive(Debug)]
+pub struct Outlets {
+    /// For API, metrics and command line.
+    pub snapshots: watch::Sender<Arc<Snapshot>>,
+    /// For the health checks.
+    pub checked: watch::Sender<Arc<Vec<Checked>>>,
+    /// For netlink.
+    pub addresses: watch::Sender<Arc<BTreeSet<IpAddr>>>,
+}
+
+/// The owner and what it owns.
+pub struct Owner<D> {
+    state: State,
+    dataplane: D,
+    /// The tables as they are in the dataplane.
+    current: Tables,
+    store: Store,
+    file: PathBuf,
+    clock: Clock,
+    /// Why the tables are not what they should be.
+    failure: Option<String>,
+    outlets: Outlets,
+}
+
+impl<D: Dataplane> Owner<D> {
+    /// An owner of `state` over tables that hold `current`. Writes the tables before it returns: whoever attaches the
+    /// program afterwards attaches it to tables that are whole.
+    pub fn begin(
+        state: State,
+        dataplane: D,
+        current: Tables,
+        store: Store,
+        file: PathBuf,
+        clock: Clock,
+    ) -> Result<(Self, Inlets), DataplaneError> {
+        let now = clock.now();
+        let snapshot = Arc::new(state.snapshot(dataplane.attachments(), None, now));
+        let (snapshots, snapshots_seen) = watch::channel(snapshot);
+        let (checked, checked_seen) = watch::channel(Arc::default());
+        let (addresses, addresses_seen) = watch::channel(Arc::default());
+        let outlets = Outlets { snapshots, checked, addresses };
+        let inlets = Inlets { snapshots: snapshots_seen, checked: checked_seen, addresses: addresses_seen };
+        let mut owner = Self { state, dataplane, current, store, file, clock, failure: None, outlets };
+        owner.write_tables()?;
+        owner.dataplane.activate()?;
+        owner.publish();
+        Ok((owner, inlets))
+    }
+
+    /// Takes events and commands until it is told to stop or all senders are gone.
+    pub async fn run(mut self, mut events: mpsc::Receiver<Event>, mut commands: mpsc::Receiver<Command>) {
+        let mut batch = Vec::new();
+        loop {
+            tokio::select! {
+                command = commands.recv() => match command {
+                    None | Some(Command::Stop) => break,
+                    Some(command) => self.command(command),
+                },
+                taken = events.recv_many(&mut batch, BATCH) => {
+                    if taken == 0 {
+                        break;
+                    }
+                    self.events(batch.drain(..));
+                }
+                () = tokio::time::sleep(RETRY), if self.failure.is_some() => self.reconcile(),
+            }
+        }
+        info!("the agent stops; the packet path goes on");
+    }
+
+    fn events(&mut self, events: impl Iterator<Item = Event>) {
+        let mut changed = false;
+        for event in events {
+            let notices = self.state.handle(event, self.clock.now());
+            changed |= !notices.is_empty();
+            notices.iter().for_each(log);
+        }
+        if changed {
+            self.reconcile();
+        }
+    }
+
+    /// An asker that went away is nobody's error.
+    fn command(&mut self, command: Command) {
+        fn answer<T>(reply: oneshot::Sender<T>, value: T) {
+            drop(reply.send(value));
+        }
+        match command {
+            Command::Reload { reply } => answer(reply, self.reload()),
+            Command::Change { change, reply } => answer(reply, self.change(&change)),
+            Command::Counters { reply } => answer(reply, self.counters()),
+            Command::Trace { flow, reply } => {
+                answer(reply, self.dataplane.trace(flow).map_err(TraceError::from));
+            }
+            Command::Stop => {}
+        }
+    }
+
+    fn counters(&mut self) -> Result<CounterReading, DataplaneError> {
+        let listeners: Vec<u32> = self.current.listeners.values().map(|listener| listener.counters).collect();
+        let targets: Vec<u32> = self.current.targets.keys().copied().collect();
+        self.dataplane.counters(&listeners, &targets)
+    }
+
+    fn reload(&mut self) -> Result<ReloadReport, ReloadError> {
+        let configuration = reload::read(&self.file).inspect_err(|error| {
+            warn!("{error}; the configuration in force stays");
+        })?;
+        let mut overlay = self.state.overlay().clone();
+        let settled = overlay.settle(&configuration);
+        let mut report = reload::difference(self.state.configuration(), &configuration);
+        report.dropped = settled;
+        if !report.dropped.is_empty() {
+            // A record that could not be dropped is dropped again at the next reload: nothing is lost.
+            if let Err(error) = self.store.save_overlay(&overlay) {
+                warn!("runtime changes without object stay in the store: {error}");
+            }
+        }
+        let now = self.clock.now();
+        self.state.handle(Event::Configured(Box::new(configuration)), now);
+        self.state.set_overlay(overlay, now);
+        self.reconcile();
+        info!("configuration reloaded from {}: {}", self.file.display(), reload::summary(&report));
+        Ok(report)
+    }
+
+    fn change(&mut self, change: &Change) -> Result<ChangeReport, ChangeError> {
+        let mut overlay = self.state.overlay().clone();
+        overlay.record(change, self.state.configuration())?;
+        self.state.has_room(change)?;
+        self.store.save_overlay(&overlay).map_err(|error| ChangeError::NotKept { reason: error.to_string() })?;
+        let target = change.target();
+        let before = self.ring_change(&target);
+        self.state.set_overlay(overlay, self.clock.now());
+        self.reconcile();
+        let after = self.ring_change(&target);
+        info!("{change}");
+        Ok(ChangeReport { ring: after.filter(|_| after != before), target })
+    }
+
+    fn ring_change(&self, target: &crate::model::TargetKey) -> Option<crate::control::snapshot::RingChange> {
+        self.state.last_ring_change(&target.group)
+    }
+
+    fn reconcile(&mut self) {
+        if let Err(failure) = self.write_tables() {
+            error!("the tables can't be written, the next attempt is in {RETRY:?}: {failure}");
+            self.failure = Some(failure.to_string());
+            // Some of the writes were done: begin the next attempt from what is really there.
+            match self.dataplane.read() {
+                Ok(tables) => self.current = tables,
+                Err(unreadable) => error!("the tables can't be read either: {unreadable}"),
+            }
+        }
+        self.publish();
+    }
+
+    fn write_tables(&mut self) -> Result<(), DataplaneError> {
+        let (desired, notices) = self.state.rebuild(self.clock.now());
+        notices.iter().for_each(log);
+        self.dataplane.apply(&plan(&self.current, &desired))?;
+        self.current = desired;
+        self.state.settle();
+        if self.failure.take().is_some() {
+            info!("the tables are written again");
+        }
+        Ok(())
+    }
+
+    fn publish(&self) {
+        let snapshot = self.state.snapshot(self.dataplane.attachments(), self.failure.clone(), self.clock.now());
+        self.outlets.snapshots.send_replace(Arc::new(snapshot));
+        let checked = self.state.checked();
+        self.outlets.checked.send_if_modified(|last| replace(last, checked));
+        let addresses = self.state.addresses();
+        self.outlets.addresses.send_if_modified(|last| replace(last, addresses));
+    }
+}
+
+/// The receiving ends of [`Outlets`].
+#[derive(Clone, Debug)]
+pub struct Inlets {
+    /// For API, metrics and command line.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// For the health checks.
+    pub checked: watch::Receiver<Arc<Vec<Checked>>>,
+    /// For netlink.
+    pub addresses: watch::Receiver<Arc<BTreeSet<IpAddr>>>,
+}
+
+fn replace<T: PartialEq>(last: &mut Arc<T>, next: T) -> bool {
+    let differs = **last != next;
+    if differs {
+        *last = Arc::new(next);
+    }
+    differs
+}
+
+fn log(notice: &Notice) {
+    if notice.is_warning() {
+        warn!("{notice}");
+    } else {
+        info!("{notice}");
+    }
+}
