@@ -6,6 +6,8 @@
 //! function of state, event and time.
 
 pub mod agent;
+pub mod config;
 pub mod control;
 pub mod dataplane;
 pub mod model;
+pub mod store;

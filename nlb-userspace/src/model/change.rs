@@ -1,0 +1,96 @@
+//! Changes made at run time.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Name, Target, TargetKey, Weight};
+
+/// A change made at run time, over the file. It survives a restart of the agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum Change {
+    /// Adds a target to a group.
+    Register {
+        /// Name of the group.
+        group: Name,
+        /// The target.
+        target: Target,
+    },
+    /// Takes a target out of its group.
+    Deregister {
+        /// Which target.
+        target: TargetKey,
+    },
+    /// Gives a target another weight.
+    SetWeight {
+        /// Which target.
+        target: TargetKey,
+        /// The new weight.
+        weight: Weight,
+    },
+}
+
+/// Why a change can't be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// No group of that name.
+    #[error("no target group `{group}`; there are: {}", list(known))]
+    UnknownGroup {
+        /// The name asked for.
+        group: Name,
+        /// The names that exist.
+        known: Vec<Name>,
+    },
+    /// No such target in the group.
+    #[error("no target {} in group `{group}`; see `nlb target list {group}`", SocketAddr::new(*address, *port))]
+    UnknownTarget {
+        /// The group.
+        group: Name,
+        /// The address asked for.
+        address: IpAddr,
+        /// The port asked for.
+        port: u16,
+    },
+    /// The target is there already.
+    #[error("{target} is registered already; to change its weight use `nlb target set-weight`")]
+    AlreadyRegistered {
+        /// Which.
+        target: TargetKey,
+    },
+    /// The file has the target, in another zone.
+    #[error("the configuration file has {target} in {}: change it there and reload", zone_named(zone.as_ref()))]
+    OtherZone {
+        /// Which.
+        target: TargetKey,
+        /// The file's zone.
+        zone: Option<Name>,
+    },
+    /// A packet to such a target would come back to the edge for ever.
+    #[error("{address} is the address of listener `{listener}`: register the target host's own address")]
+    IsListener {
+        /// The address asked for.
+        address: IpAddr,
+        /// Name of a listener that has it.
+        listener: Name,
+    },
+    /// The tables are full.
+    #[error("no room for another {what}: the tables hold {capacity}; raise `agent.capacity.{what}`")]
+    Full {
+        /// `listeners`, `groups`, `targets` or `slots`.
+        what: &'static str,
+        /// What the configuration says.
+        capacity: u32,
+    },
+}
+
+fn list(names: &[Name]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn zone_named(zone: Option<&Name>) -> String {
+    zone.map_or_else(|| "no zone".to_owned(), |zone| format!("zone `{zone}`"))
+}
