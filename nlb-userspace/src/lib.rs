@@ -5,6 +5,9 @@
 //! `netlink` feed `control` with what happens outside. Everything but the edges (sockets, netlink, bpf) is a pure
 //! function of state, event and time.
 
+pub mod clock;
 pub mod control;
 pub mod dataplane;
+pub mod health;
 pub mod model;
+pub mod ring;
