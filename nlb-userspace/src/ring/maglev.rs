@@ -79,7 +79,11 @@ pub(super) fn build(seed: u64, size: RingSize, members: &[Member]) -> Vec<Target
     members.sort_unstable_by_key(|(member, _)| member.identity);
     let mut walkers: Vec<Walker> = members
         .iter()
-        .map(|(member, traits)| Walker { index: member.index, position: traits.offset & mask, skip: traits.skip & mask })
+        .map(|(member, traits)| Walker {
+            index: member.index,
+            position: traits.offset & mask,
+            skip: traits.skip & mask,
+        })
         .collect();
 
     let mut taken = vec![0_u64; ring.len().div_ceil(64)];

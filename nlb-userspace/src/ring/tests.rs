@@ -54,13 +54,7 @@ fn slow_model(seed: u64, slots: u32, members: &[Member]) -> Vec<TargetIndex> {
         let slot = |j: u64| ((u64::from(traits.offset) + j * u64::from(traits.skip)) % u64::from(slots)) as usize;
         let preferences: Vec<usize> = (0..u64::from(slots)).map(slot).collect();
         assert_eq!(preferences.iter().collect::<BTreeSet<_>>().len(), preferences.len(), "a permutation");
-        lines.push(Line {
-            index: member.index,
-            traits,
-            weight: u64::from(member.weight.get()),
-            preferences,
-            turns: 0,
-        });
+        lines.push(Line { index: member.index, traits, weight: u64::from(member.weight.get()), preferences, turns: 0 });
     }
     let mut ring = vec![0; slots as usize];
     if lines.is_empty() {
@@ -182,7 +176,8 @@ fn little_more_moves_than_must() {
     const SLOTS: u32 = 1 << 16;
     const SEEDS: u32 = 4;
     for count in [2, 10, 100, 300] {
-        for (change, before, after) in [("removed", 100, 0), ("added", 0, 100), ("doubled", 100, 200), ("nudged", 100, 101)]
+        for (change, before, after) in
+            [("removed", 100, 0), ("added", 0, 100), ("doubled", 100, 200), ("nudged", 100, 101)]
         {
             let mut weights = vec![100; count];
             weights[0] = before;
