@@ -212,7 +212,7 @@ async fn answers_are_judged_by_status_and_body() {
     ];
     for (bytes, probe, expected) in cases {
         let (address, _asked) = server(false, bytes).await;
-        assert_eq!(ask(address, &probe).await, expected, "{:.60}", bytes);
+        assert_eq!(ask(address, &probe).await, expected, "{bytes:.60}");
     }
 }
 

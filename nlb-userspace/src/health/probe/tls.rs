@@ -114,7 +114,9 @@ fn text(error: &CertificateError) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "not valid yet".to_owned(),
         CertificateError::NotValidForName => "made out to another name".to_owned(),
         CertificateError::NotValidForNameContext { expected, presented } => {
-            format!("made out to {}, not to {}", presented.join(", "), expected.to_str())
+            // They come as `DnsName("example.com")`.
+            let names: Vec<&str> = presented.iter().map(|name| name.split('"').nth(1).unwrap_or(name)).collect();
+            format!("made out to {}, not to {}", names.join(", "), expected.to_str())
         }
         other => other.to_string(),
     }
