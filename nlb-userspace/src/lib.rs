@@ -6,8 +6,11 @@
 //! function of state, event and time.
 
 pub mod agent;
+pub mod clock;
 pub mod config;
 pub mod control;
 pub mod dataplane;
+pub mod health;
 pub mod model;
+pub mod ring;
 pub mod store;
