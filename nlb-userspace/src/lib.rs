@@ -1,3 +1,10 @@
+//! The `nlb` command: the agent that keeps the edge's tables right, the target host's agent, and the command line.
+//!
+//! A decision travels through these modules in this order: `config` and `api` turn text into `model`; `control` holds
+//! the state and says what the tables should be; `dataplane` writes the difference into the kernel. `health` and
+//! `netlink` feed `control` with what happens outside. Everything but the edges (sockets, netlink, bpf) is a pure
+//! function of state, event and time.
+
 pub mod agent;
 pub mod clock;
 pub mod config;
@@ -5,6 +12,7 @@ pub mod control;
 pub mod dataplane;
 pub mod health;
 pub mod model;
+pub mod netlink;
 pub mod programs;
 pub mod ring;
 pub mod store;
