@@ -77,9 +77,7 @@ pub struct Target {
     pub destination: Address,
     /// The edge's address: source of the outer header. Of the same family as `destination`.
     pub source: Address,
-    /// Egress interface.
-    pub interface: u32,
-    /// MAC address of the next hop.
+    /// MAC address of the next hop: within one 64-bit word, so that one store changes it whole.
     pub next_hop_mac: [u8; 6],
     /// MAC address of the egress interface.
     pub source_mac: [u8; 6],
@@ -89,6 +87,8 @@ pub struct Target {
     pub flags: u8,
     /// Low bits of `source` that vary by flow, 0 for none: 32 less the prefix length for IPv4, 64 at most for IPv6.
     pub source_bits: u8,
+    /// Egress interface.
+    pub interface: u32,
 }
 
 impl Target {
@@ -106,5 +106,6 @@ impl Target {
 pub const FIRST_TARGET: TargetIndex = 1;
 
 const _: () = assert!(size_of::<Target>() == 64, "a target fills one cache line");
+const _: () = assert!(core::mem::offset_of!(Target, next_hop_mac).is_multiple_of(8), "one store changes the next hop");
 const _: () = assert!(size_of::<ListenerKey>() == 20, "no hidden padding in a hash key");
 const _: () = assert!(size_of::<Group>() == 24, "no hidden padding");

@@ -6,7 +6,7 @@ use nlb_common::drop_reason::DropReason;
 use nlb_common::hash::Flow;
 use nlb_common::slot::{Slot, TargetIndex};
 
-use super::{Attachment, CounterReading, Dataplane, DataplaneError, Tables, Write};
+use super::{Attachment, CounterReading, Dataplane, DataplaneError, Tables, TraceLines, Write};
 
 /// Holds what the kernel would hold, as flat as the kernel does, so that a wrong order or index shows.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +75,10 @@ impl Dataplane for Memory {
         Ok(())
     }
 
+    fn activate(&mut self) -> Result<(), DataplaneError> {
+        Ok(())
+    }
+
     fn counters(&mut self, listeners: &[u32], targets: &[TargetIndex]) -> Result<CounterReading, DataplaneError> {
         Ok(CounterReading {
             listeners: listeners.iter().map(|&index| (index, Default::default())).collect(),
@@ -87,7 +91,8 @@ impl Dataplane for Memory {
         Vec::new()
     }
 
-    fn trace(&mut self, _flow: Option<Flow>) -> Result<(), DataplaneError> {
-        Ok(())
+    /// Has no packets, so its traces have no lines.
+    fn trace(&mut self, flow: Option<Flow>) -> Result<Option<TraceLines>, DataplaneError> {
+        Ok(flow.map(|_| tokio::sync::mpsc::channel(1).1))
     }
 }
