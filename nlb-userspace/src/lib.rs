@@ -6,6 +6,8 @@
 //! function of state, event and time.
 
 pub mod agent;
+pub mod api;
 pub mod control;
 pub mod dataplane;
+pub mod explain;
 pub mod model;

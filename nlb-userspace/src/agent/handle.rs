@@ -103,7 +103,7 @@ pub struct ChangeReport {
 }
 
 /// Why a reload changed nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     /// The file is not a valid configuration.
     #[error("{} problem(s) in {}", problems.len(), file.display())]
@@ -119,22 +119,9 @@ pub enum ReloadError {
         /// The file.
         file: PathBuf,
         /// Why.
-        source: Arc<IoError>,
+        source: std::io::Error,
     },
 }
-
-/// An I/O error that can be compared and shared.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct IoError(#[from] pub std::io::Error);
-
-impl PartialEq for IoError {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.kind() == other.0.kind()
-    }
-}
-
-impl Eq for IoError {}
 
 /// One thing wrong in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
