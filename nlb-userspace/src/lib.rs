@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod api;
+pub mod config;
 pub mod control;
 pub mod dataplane;
 pub mod explain;
