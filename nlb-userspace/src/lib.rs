@@ -12,3 +12,4 @@ pub mod control;
 pub mod dataplane;
 pub mod explain;
 pub mod model;
+pub mod netlink;

@@ -75,6 +75,29 @@ pub enum NoNextHop {
         /// Name of the interface.
         interface: String,
     },
+    /// The route leads to a device that can't send XDP frames, such as a VLAN device or a bridge.
+    #[error(
+        "the route leaves by `{interface}`, a {device} device, which can't send XDP frames: route the target by a \
+         physical interface, veth or bond, or set `agent.mode = \"generic\"`"
+    )]
+    NoXdpTransmit {
+        /// Name of the interface.
+        interface: String,
+        /// Its kind: `vlan`, `bridge`, …
+        device: String,
+    },
+    /// The target's address is one of the edge's own.
+    #[error("the address is this edge's own: targets must be on another host")]
+    OwnAddress,
+    /// The address is a broadcast, multicast or anycast address.
+    #[error("the address is a broadcast, multicast or anycast address: give the address of one host")]
+    NotUnicast,
+    /// The edge has no address of the target's family to send from.
+    #[error("`{interface}` has no address of the target's family to send from: add one, or give the route a `src`")]
+    NoSource {
+        /// Name of the interface.
+        interface: String,
+    },
     /// The neighbour does not answer ARP or neighbour solicitation.
     #[error("`{neighbour}` on `{interface}` does not answer {protocol}: is it up, and on that network?")]
     NoNeighbour {
