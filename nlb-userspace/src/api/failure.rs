@@ -13,7 +13,7 @@ use crate::explain::MixedFamilies;
 
 /// Why a request has no good answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub(super) struct Failure {
     status: StatusCode,
     detail: ErrorDetail,
 }
@@ -87,28 +87,17 @@ impl From<ChangeError> for Failure {
 }
 
 impl From<ReloadError> for Failure {
-    fn from(error: ReloadError) -> Self {
-        let what = error.to_string();
-        match error {
-            ReloadError::Invalid { file, problems } => {
-                let mut failure =
-                    Self::unprocessable(what, format!("nothing was changed; nlb config check {}", file.display()));
-                failure.detail.problems = problems
-                    .into_iter()
-                    .map(|problem| Problem {
-                        line: problem.line,
-                        column: problem.column,
-                        what: problem.what,
-                        mend: problem.mend,
-                    })
-                    .collect();
-                failure
-            }
-            ReloadError::Unreadable { .. } => Self::unprocessable(
-                what,
-                "nothing was changed; put the file where the agent's --config says, readable by it",
-            ),
-        }
+    fn from(ReloadError::Configuration(errors): ReloadError) -> Self {
+        let problems: Vec<_> = errors.problems().iter().map(Problem::from).collect();
+        let what = match problems.len() {
+            0 => std::error::Error::source(&errors)
+                .map_or_else(|| errors.to_string(), |cause| format!("{errors}: {cause}")),
+            1 => "the configuration has a problem".to_owned(),
+            several => format!("the configuration has {several} problems"),
+        };
+        let mut failure = Self::unprocessable(what, "nothing was changed; mend the file, then `nlb reload` again");
+        failure.detail.problems = problems;
+        failure
     }
 }
 

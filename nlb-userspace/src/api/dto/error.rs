@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::config;
+
 /// Body of every answer with a status of 400 or above.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorBody {
@@ -25,12 +27,30 @@ pub struct ErrorDetail {
 /// One thing wrong in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
+    /// The file.
+    pub file: String,
     /// Line, from 1.
-    pub line: u32,
+    pub line: usize,
     /// Column, from 1.
-    pub column: u32,
+    pub column: usize,
     /// What is wrong.
     pub what: String,
-    /// What would be right.
-    pub mend: String,
+    /// What would be right, when there is more to say than `what` does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mend: Option<String>,
+    /// The same for people: with the line, and the place in it marked.
+    pub shown: String,
+}
+
+impl From<&config::Problem> for Problem {
+    fn from(problem: &config::Problem) -> Self {
+        Self {
+            file: problem.place.file.clone(),
+            line: problem.place.line,
+            column: problem.place.column,
+            what: problem.message.clone(),
+            mend: problem.help.clone(),
+            shown: problem.to_string(),
+        }
+    }
 }
