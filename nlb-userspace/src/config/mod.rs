@@ -1,13 +1,60 @@
 //! From a file's text to a checked configuration, or to every problem that the file has.
 //!
 //! `reader`, `schema`, `source` and `error` know TOML and positions but no key's meaning: both agents' files are read
-//! with them.
+//! with them. `sections` turns tables into the model, `check` looks across them, `reference` lists every key.
+//! Nothing here applies anything: a file is right as a whole or it is not used.
 
+pub mod address;
+mod check;
 pub mod duration;
 pub mod error;
+mod file;
 mod nearest;
 pub mod reader;
+mod reference;
+mod render;
 pub mod schema;
+mod sections;
 pub mod source;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
 
 pub use error::{ConfigErrors, Problem};
+pub use file::read_text;
+pub use reference::{markdown, reference};
+pub use render::render;
+
+use crate::model::Configuration;
+use error::Reported;
+use reader::Table;
+
+/// Reads and checks the configuration file at `path`.
+pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
+    parse(&read_text(path)?, &path.display().to_string())
+}
+
+/// Checks the configuration `text`; problems name `file_name`.
+pub fn parse(text: &str, file_name: &str) -> Result<Configuration, ConfigErrors> {
+    reader::read(text, file_name, reference(), configuration)
+}
+
+fn configuration(top: &Table<'_>) -> Result<Configuration, Reported> {
+    let agent = match top.table("agent") {
+        Ok(Some(table)) => sections::agent(&table),
+        Ok(None) => Err(top.wrong(
+            reader::Complaint::new("the file has no `[agent]`")
+                .help("begin it with `[agent]` and `interfaces = [\"eth0\"]`"),
+        )),
+        Err(reported) => Err(reported),
+    };
+    let groups: Vec<_> = top.tables("target_group").iter().map(sections::group).collect();
+    let listeners: Vec<_> = top.tables("listener").iter().map(sections::listener).collect();
+    check::check(top, agent.as_ref().ok().map(|agent| agent.capacity), &groups, &listeners);
+    Ok(Configuration {
+        agent: agent?,
+        listeners: listeners.into_iter().map(sections::ReadListener::complete).collect::<Result<_, _>>()?,
+        groups: groups.into_iter().map(sections::ReadGroup::complete).collect::<Result<_, _>>()?,
+    })
+}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::Name;
+use super::{Name, RingSize};
 
 /// Where in the kernel's receive path the program runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,13 @@ pub struct Capacity {
     pub targets: u32,
     /// Slots, those of all rings together; 8 bytes each.
     pub slots: u32,
+}
+
+impl Capacity {
+    /// The largest tables.
+    pub const MAX: Self = Self { listeners: 1 << 20, groups: 1 << 16, targets: 1 << 20, slots: 1 << 28 };
+    /// One ring of the smallest size.
+    pub const LEAST_SLOTS: u32 = RingSize::MIN;
 }
 
 impl Default for Capacity {
@@ -64,6 +71,25 @@ pub struct AgentSettings {
     pub state_dir: PathBuf,
     /// Capacity of the kernel's tables.
     pub capacity: Capacity,
+}
+
+impl Default for AgentSettings {
+    /// What holds where the file says nothing. It names no interface.
+    fn default() -> Self {
+        Self {
+            interfaces: Vec::new(),
+            mode: XdpMode::default(),
+            seed: None,
+            zone: None,
+            source_v4: None,
+            source_v6: None,
+            socket: "/run/nlb/nlb.sock".into(),
+            metrics: None,
+            pin_path: "/sys/fs/bpf/nlb".into(),
+            state_dir: "/var/lib/nlb".into(),
+            capacity: Capacity::default(),
+        }
+    }
 }
 
 impl AgentSettings {

@@ -1,5 +1,6 @@
 //! How targets are checked.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,13 @@ impl CodeRange {
     /// Whether `code` is within.
     pub const fn contains(&self, code: u16) -> bool {
         self.first <= code && code <= self.last
+    }
+}
+
+impl fmt::Display for CodeRange {
+    /// `200`, or `200-399`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first == self.last { write!(f, "{}", self.first) } else { write!(f, "{}-{}", self.first, self.last) }
     }
 }
 

@@ -52,6 +52,12 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// The name of a listener that is given none: `tcp-192.0.2.1-80`, `udp-2001-db8--1-53`.
+    pub fn default_name(protocol: Protocol, address: IpAddr, port: u16) -> Name {
+        let address = address.to_string().replace(':', "-");
+        format!("{protocol}-{address}-{port}").parse().expect("letters, digits, `.` and `-`, 51 at most")
+    }
+
     /// VIP and port.
     pub fn socket(&self) -> SocketAddr {
         SocketAddr::new(self.address, self.port)

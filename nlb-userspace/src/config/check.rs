@@ -1,0 +1,119 @@
+//! What concerns more than one table: names, duplicates, addresses that collide, and the capacity of the kernel's tables.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::nearest::{listed, nearest};
+use super::reader::{Complaint, Table};
+use super::sections::{ReadGroup, ReadListener};
+use crate::model::{Capacity, Name};
+
+/// Notes every problem between tables.
+pub(super) fn check(top: &Table<'_>, capacity: Option<Capacity>, groups: &[ReadGroup], listeners: &[ReadListener]) {
+    let names = groups.iter().filter_map(|group| group.name.as_ref().ok());
+    once(top, names.clone().map(|name| (name.get_ref(), name.span())), |name| format!("target group `{name}`"));
+    let listener_names = listeners.iter().filter_map(|listener| listener.name.as_ref().ok());
+    once(top, listener_names.map(|name| (name.get_ref(), name.span())), |name| format!("listener `{name}`"));
+    for group in groups {
+        let targets = group.targets.iter().filter_map(|target| {
+            let address = target.address.as_ref().ok()?;
+            Some(((*address.get_ref(), target.port.ok()?), target.span.clone()))
+        });
+        once(top, targets, |(address, port)| format!("target {}", std::net::SocketAddr::new(*address, *port)));
+    }
+    let sockets = listeners.iter().filter_map(|listener| {
+        let address = listener.address.as_ref().ok()?;
+        Some(((*address.get_ref(), listener.protocol.ok()?, listener.port.ok()?), address.span()))
+    });
+    once(top, sockets, |(address, protocol, port)| {
+        format!("a listener for {protocol} {}", std::net::SocketAddr::new(*address, *port))
+    });
+
+    unknown_groups(top, &names.map(Spanned::get_ref).collect::<Vec<_>>(), listeners);
+    targets_that_are_vips(top, groups, listeners);
+    if let Some(capacity) = capacity {
+        fits(top, capacity, groups, listeners);
+    }
+}
+
+/// Notes each key that stands a second time.
+fn once<K: Ord>(top: &Table<'_>, keys: impl Iterator<Item = (K, Range<usize>)>, what: impl Fn(&K) -> String) {
+    let mut seen: BTreeMap<K, usize> = BTreeMap::new();
+    for (key, span) in keys {
+        if let Some(line) = seen.get(&key) {
+            let message = format!("{} is there twice", what(&key));
+            top.wrong_at(&span, Complaint::new(message).help(format!("the first is at line {line}")));
+        } else {
+            let line = top.line(&span);
+            seen.insert(key, line);
+        }
+    }
+}
+
+fn unknown_groups(top: &Table<'_>, known: &[&Name], listeners: &[ReadListener]) {
+    for wanted in listeners.iter().filter_map(|listener| listener.group.as_ref().ok()) {
+        let name = wanted.get_ref();
+        if known.contains(&name) {
+            continue;
+        }
+        let known = || known.iter().map(|name| name.as_str());
+        let help = match nearest(name.as_str(), known()) {
+            Some(meant) => format!("did you mean \"{meant}\"? There are: {}", listed(known())),
+            None if known().next().is_none() => "the file has no `[[target_group]]`: add one".to_owned(),
+            None => format!("there are: {}", listed(known())),
+        };
+        top.wrong_at(&wanted.span(), Complaint::new(format!("no target group `{name}`")).help(help));
+    }
+}
+
+/// A packet to such a target would come back to the edge for ever.
+fn targets_that_are_vips(top: &Table<'_>, groups: &[ReadGroup], listeners: &[ReadListener]) {
+    let addresses = listeners.iter().filter_map(|listener| listener.address.as_ref().ok());
+    let vips: BTreeMap<IpAddr, Range<usize>> =
+        addresses.rev().map(|address| (*address.get_ref(), address.span())).collect();
+    for address in groups.iter().flat_map(|group| &group.targets).filter_map(|target| target.address.as_ref().ok()) {
+        if let Some(vip) = vips.get(address.get_ref()) {
+            let message = format!("target {} is the address of a listener (line {})", address.get_ref(), top.line(vip));
+            let help = "write the target host's own address; the listener's is on its `lo` besides";
+            top.wrong_at(&address.span(), Complaint::new(message).help(help));
+        }
+    }
+}
+
+fn fits(top: &Table<'_>, capacity: Capacity, groups: &[ReadGroup], listeners: &[ReadListener]) {
+    let wrong = |what: &str, needed: u64, held: u32, span: &Range<usize>| {
+        let message = format!("{needed} {what} do not fit: the tables hold {held}");
+        top.wrong_at(span, Complaint::new(message).help(format!("set `agent.capacity.{what}` to {needed} or more")));
+    };
+    let held = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    if let Some(listener) = listeners.get(held(capacity.listeners)) {
+        wrong("listeners", listeners.len() as u64, capacity.listeners, &listener.span);
+    }
+    if let Some(group) = groups.get(held(capacity.groups)) {
+        wrong("groups", groups.len() as u64, capacity.groups, &group.span);
+    }
+    let targets = || groups.iter().flat_map(|group| &group.targets);
+    if let Some(target) = targets().nth(held(capacity.targets)) {
+        wrong("targets", targets().count() as u64, capacity.targets, &target.span);
+    }
+
+    // A ring begins at a multiple of its own size; sizes are powers of two, so the largest first leave no gap.
+    let size = |group: &ReadGroup| group.ring_size.map_or(0, |size| u64::from(size.get()));
+    let needed: u64 = groups.iter().map(size).sum();
+    let mut sum = 0;
+    let first_beyond = groups.iter().find(|group| {
+        sum += size(group);
+        sum > u64::from(capacity.slots)
+    });
+    if let Some(group) = first_beyond {
+        let message = format!("the rings need {needed} slots, the table holds {}", capacity.slots);
+        let help = format!(
+            "set `agent.capacity.slots` to {} or more, or smaller `ring_size`s",
+            needed.checked_next_power_of_two().unwrap_or(needed)
+        );
+        top.wrong_at(&group.span, Complaint::new(message).help(help));
+    }
+}

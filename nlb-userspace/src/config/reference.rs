@@ -1,0 +1,291 @@
+//! Every key of the edge's configuration. The reader refuses what is not here; tests hold the rest of this list, and
+//! the README's table, against the code.
+
+use super::schema::Absent::{Is, Means, Required};
+use super::schema::{Absent, Key, Section};
+
+/// All sections, in the order of the documentation.
+pub fn reference() -> &'static [Section] {
+    SECTIONS
+}
+
+/// The reference as Markdown: one table for each section.
+pub fn markdown() -> String {
+    let mut out = String::new();
+    for section in SECTIONS.iter().filter(|section| !section.path.is_empty()) {
+        out += &format!("### `{}`\n\n{}\n\n", section.header(), section.about);
+        out += "| key | type and range | default | meaning |\n| --- | --- | --- | --- |\n";
+        for key in section.keys {
+            let default = match key.absent {
+                Required => "*required*".to_owned(),
+                Is(value) => format!("`{value}`"),
+                Means(words) => words.to_owned(),
+            };
+            out += &format!("| `{}` | {} | {default} | {} |\n", key.name, key.kind, key.about);
+        }
+        out.push('\n');
+    }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
+}
+
+const fn key(
+    name: &'static str,
+    kind: &'static str,
+    absent: Absent,
+    example: &'static str,
+    about: &'static str,
+) -> Key {
+    Key { name, kind, absent, about, example }
+}
+
+const SECTIONS: &[Section] = &[
+    Section { path: "", repeated: false, about: "The file holds these tables and nothing beside them.", keys: &[] },
+    Section {
+        path: "agent",
+        repeated: false,
+        about: "How the agent runs. Required, once.",
+        keys: &[
+            key(
+                "interfaces",
+                "list of interface names, at least one",
+                Required,
+                r#"["eth0"]"#,
+                "interfaces that clients' packets come in by",
+            ),
+            key(
+                "mode",
+                r#"`"native"` or `"generic"`"#,
+                Is(r#""native""#),
+                r#""native""#,
+                "where XDP runs: in the driver, or for drivers without XDP in the stack, at a fraction of the speed",
+            ),
+            key(
+                "seed",
+                "64 bits: `\"0x…\"`, or a number",
+                Means("random, made at the first start and kept in `state_dir`"),
+                r#""0x0123456789abcdef""#,
+                "seed of the flow hash: secret, and the same on all edges that serve the same addresses",
+            ),
+            key("zone", "name", Means("no zone: all targets are alike"), r#""a""#, "this edge's availability zone"),
+            key(
+                "source_v4",
+                "address, or prefix of length 8 to 32",
+                Means("the address that the route prefers"),
+                r#""192.0.2.10""#,
+                "outer source of packets to IPv4 targets; within a prefix it varies by flow, so that the target's NIC spreads flows over its queues",
+            ),
+            key(
+                "source_v6",
+                "address, or prefix of length 64 to 128",
+                Means("the address that the route prefers"),
+                r#""2001:db8::10""#,
+                "the same for IPv6 targets",
+            ),
+            key(
+                "socket",
+                "absolute path, 107 bytes at most",
+                Is(r#""/run/nlb/nlb.sock""#),
+                r#""/run/nlb/nlb.sock""#,
+                "Unix socket of the control API, which the `nlb` command uses",
+            ),
+            key(
+                "metrics",
+                "address and port",
+                Means("no endpoint"),
+                r#""127.0.0.1:9099""#,
+                "where Prometheus may fetch metrics by HTTP",
+            ),
+            key(
+                "pin_path",
+                "absolute path",
+                Is(r#""/sys/fs/bpf/nlb""#),
+                r#""/sys/fs/bpf/nlb""#,
+                "directory in a bpffs for programs, links and maps; each agent of a host has its own",
+            ),
+            key(
+                "state_dir",
+                "absolute path",
+                Is(r#""/var/lib/nlb""#),
+                r#""/var/lib/nlb""#,
+                "directory of what survives a restart: the seed and changes made at run time; each agent of a host has its own",
+            ),
+        ],
+    },
+    Section {
+        path: "agent.capacity",
+        repeated: false,
+        about: "Sizes of the kernel's tables, which are allocated whole at the start.",
+        keys: &[
+            key("listeners", "1 to 1048576", Is("16384"), "16384", "listeners"),
+            key("groups", "1 to 65536", Is("4096"), "4096", "target groups"),
+            key("targets", "1 to 1048576", Is("16384"), "16384", "targets, those of all groups together"),
+            key(
+                "slots",
+                "256 to 268435456",
+                Is("4194304"),
+                "4194304",
+                "slots, those of all rings together; 8 bytes each",
+            ),
+        ],
+    },
+    Section {
+        path: "target_group",
+        repeated: true,
+        about: "A set of targets that serve the same listeners.",
+        keys: &[
+            key("name", "name", Required, r#""web""#, "unique among groups"),
+            key(
+                "forwarding",
+                r#"`"ipip"`"#,
+                Is(r#""ipip""#),
+                r#""ipip""#,
+                "how packets travel to the targets: IPv4 or IPv6 within IPv4 or IPv6",
+            ),
+            key(
+                "affinity",
+                r#"`"flow"` or `"source_ip"`"#,
+                Is(r#""flow""#),
+                r#""flow""#,
+                "what decides a flow's target: the 5-tuple, or the client's address alone",
+            ),
+            key(
+                "ring_size",
+                "power of two, 256 to 1048576",
+                Is("65536"),
+                "65536",
+                "slots of the group's ring; more than 100 for each target keep their shares even",
+            ),
+            key(
+                "cross_zone",
+                "`true` or `false`",
+                Is("false"),
+                "false",
+                "whether targets of other zones get traffic while this edge's zone has healthy ones",
+            ),
+            key("port", "1 to 65535", Means("each target names its own"), "80", "port of targets that name none"),
+            key(
+                "targets",
+                "list of `\"ADDRESS\"`, `\"ADDRESS:PORT\"`, `\"[ADDRESS]:PORT\"`",
+                Is("[]"),
+                r#"["10.0.0.1", "10.0.0.2:8080"]"#,
+                "targets without zone and with weight 100, in short; `[[target_group.target]]` may stand beside it",
+            ),
+        ],
+    },
+    Section {
+        path: "target_group.health_check",
+        repeated: false,
+        about: "How the group's targets are checked. Without it they are checked by TCP with the defaults.",
+        keys: &[
+            key(
+                "kind",
+                r#"`"tcp"`, `"http"` or `"https"`"#,
+                Is(r#""tcp""#),
+                r#""http""#,
+                "what is asked: a connection that opens, or a GET that is answered as expected",
+            ),
+            key(
+                "path",
+                "path and query, beginning with `/`",
+                Means("`\"/\"`"),
+                r#""/health""#,
+                "what to GET; http and https only",
+            ),
+            key(
+                "host",
+                "host name or address, with or without port",
+                Means("the target's address"),
+                r#""www.example.org""#,
+                "value of the `Host` header, and with https the TLS server name; http and https only",
+            ),
+            key(
+                "codes",
+                "status codes and ranges, 100 to 599, by comma",
+                Means("`\"200-399\"`"),
+                r#""200,301-302""#,
+                "status codes that pass; http and https only",
+            ),
+            key(
+                "body",
+                "text, 65536 bytes at most",
+                Means("any body passes"),
+                r#""ok""#,
+                "text that the first 64 KiB of the body must hold; http and https only",
+            ),
+            key(
+                "verify",
+                "`true` or `false`",
+                Means("`false`"),
+                "true",
+                "whether the certificate is verified; https only",
+            ),
+            key("port", "1 to 65535", Means("the target's"), "8080", "port to check"),
+            key("interval", "duration, 100ms to 5m", Is(r#""5s""#), r#""5s""#, "time between checks of one target"),
+            key(
+                "fast_interval",
+                "duration, 100ms to `interval`",
+                Means("`\"1s\"`, or `interval` when that is shorter"),
+                r#""1s""#,
+                "the same while a target's state is changing",
+            ),
+            key(
+                "timeout",
+                "duration, 10ms to `interval`",
+                Means("`\"2s\"`, or `interval` when that is shorter"),
+                r#""2s""#,
+                "how long an answer may take",
+            ),
+            key("healthy_threshold", "1 to 10", Is("2"), "2", "passes in a row that make a target healthy"),
+            key("unhealthy_threshold", "1 to 10", Is("2"), "2", "failures in a row that make a target unhealthy"),
+        ],
+    },
+    Section {
+        path: "target_group.target",
+        repeated: true,
+        about: "One target. Address and port name it: no two of a group share both.",
+        keys: &[
+            key(
+                "address",
+                "unicast address",
+                Required,
+                r#""10.0.0.1""#,
+                "the target host's own address: encapsulated packets go there",
+            ),
+            key("port", "1 to 65535", Means("the group's `port`"), "80", "port that serves; health checks go there"),
+            key("zone", "name", Means("every zone"), r#""a""#, "the target's availability zone"),
+            key(
+                "weight",
+                "0 to 999",
+                Is("100"),
+                "100",
+                "share of new flows, relative to the other targets; 0 gets none",
+            ),
+        ],
+    },
+    Section {
+        path: "listener",
+        repeated: true,
+        about: "Where the edge accepts traffic. No two share address, protocol and port.",
+        keys: &[
+            key(
+                "name",
+                "name",
+                Means("protocol, address and port: `tcp-192.0.2.1-80`"),
+                r#""web""#,
+                "unique among listeners",
+            ),
+            key(
+                "address",
+                "unicast address",
+                Required,
+                r#""192.0.2.1""#,
+                "the VIP; its family may differ from the targets'",
+            ),
+            key("protocol", r#"`"tcp"` or `"udp"`"#, Required, r#""tcp""#, "protocol"),
+            key("port", "1 to 65535", Required, "80", "port"),
+            key("target_group", "name of a target group", Required, r#""web""#, "the group that serves it"),
+        ],
+    },
+];

@@ -1,0 +1,116 @@
+//! A configuration as text: the canonical form, which reads as the same configuration.
+
+use std::fmt::{self, Write};
+
+use super::duration;
+use crate::model::{
+    Affinity, AgentSettings, Configuration, Forwarding, HealthCheck, Listener, Probe, TargetGroup, XdpMode,
+};
+
+/// `configuration` as TOML, every setting written out. Listeners and groups keep their order.
+pub fn render(configuration: &Configuration) -> String {
+    let mut out = String::new();
+    write(&mut out, configuration).expect("a text takes whatever is written to it");
+    out
+}
+
+fn write(out: &mut String, configuration: &Configuration) -> fmt::Result {
+    agent(out, &configuration.agent)?;
+    configuration.groups.iter().try_for_each(|group| target_group(out, group))?;
+    configuration.listeners.iter().try_for_each(|listener| write_listener(out, listener))
+}
+
+/// A TOML basic string.
+fn quoted(text: impl fmt::Display) -> String {
+    toml::Value::String(text.to_string()).to_string()
+}
+
+fn agent(out: &mut String, agent: &AgentSettings) -> fmt::Result {
+    let interfaces: Vec<String> = agent.interfaces.iter().map(quoted).collect();
+    let mode = match agent.mode {
+        XdpMode::Native => "native",
+        XdpMode::Generic => "generic",
+    };
+    writeln!(out, "[agent]\ninterfaces = [{}]\nmode = \"{mode}\"", interfaces.join(", "))?;
+    if let Some(seed) = agent.seed {
+        writeln!(out, "seed = \"0x{seed:016x}\"")?;
+    }
+    if let Some(zone) = &agent.zone {
+        writeln!(out, "zone = {}", quoted(zone))?;
+    }
+    for (key, source) in [("source_v4", agent.source_v4), ("source_v6", agent.source_v6)] {
+        match source {
+            Some(net) if net.prefix_len() == net.max_prefix_len() => writeln!(out, "{key} = \"{}\"", net.addr())?,
+            Some(net) => writeln!(out, "{key} = \"{net}\"")?,
+            None => {}
+        }
+    }
+    writeln!(out, "socket = {}", quoted(agent.socket.display()))?;
+    if let Some(metrics) = agent.metrics {
+        writeln!(out, "metrics = \"{metrics}\"")?;
+    }
+    writeln!(out, "pin_path = {}", quoted(agent.pin_path.display()))?;
+    writeln!(out, "state_dir = {}", quoted(agent.state_dir.display()))?;
+
+    let capacity = agent.capacity;
+    writeln!(out, "\n[agent.capacity]\nlisteners = {}\ngroups = {}", capacity.listeners, capacity.groups)?;
+    writeln!(out, "targets = {}\nslots = {}", capacity.targets, capacity.slots)
+}
+
+fn target_group(out: &mut String, group: &TargetGroup) -> fmt::Result {
+    let forwarding = match group.forwarding {
+        Forwarding::Ipip => "ipip",
+    };
+    let affinity = match group.affinity {
+        Affinity::Flow => "flow",
+        Affinity::SourceIp => "source_ip",
+    };
+    writeln!(out, "\n[[target_group]]\nname = {}\nforwarding = \"{forwarding}\"", quoted(&group.name))?;
+    writeln!(out, "affinity = \"{affinity}\"\nring_size = {}", group.ring_size.get())?;
+    writeln!(out, "cross_zone = {}", group.cross_zone)?;
+    health_check(out, &group.health_check)?;
+    for target in &group.targets {
+        writeln!(out, "\n[[target_group.target]]\naddress = \"{}\"\nport = {}", target.address, target.port)?;
+        if let Some(zone) = &target.zone {
+            writeln!(out, "zone = {}", quoted(zone))?;
+        }
+        writeln!(out, "weight = {}", target.weight.get())?;
+    }
+    Ok(())
+}
+
+fn health_check(out: &mut String, check: &HealthCheck) -> fmt::Result {
+    writeln!(out, "\n[target_group.health_check]")?;
+    match &check.probe {
+        Probe::Tcp => writeln!(out, "kind = \"tcp\"")?,
+        Probe::Http { tls, verify, path, host, codes, body } => {
+            writeln!(out, "kind = \"{}\"\npath = {}", if *tls { "https" } else { "http" }, quoted(path))?;
+            if let Some(host) = host {
+                writeln!(out, "host = {}", quoted(host))?;
+            }
+            writeln!(out, "codes = \"{}\"", codes.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))?;
+            if let Some(body) = body {
+                writeln!(out, "body = {}", quoted(body))?;
+            }
+            if *tls {
+                writeln!(out, "verify = {verify}")?;
+            }
+        }
+    }
+    if let Some(port) = check.port {
+        writeln!(out, "port = {port}")?;
+    }
+    for (key, value) in
+        [("interval", check.interval), ("fast_interval", check.fast_interval), ("timeout", check.timeout)]
+    {
+        writeln!(out, "{key} = \"{}\"", duration::show(value))?;
+    }
+    writeln!(out, "healthy_threshold = {}", check.healthy_threshold)?;
+    writeln!(out, "unhealthy_threshold = {}", check.unhealthy_threshold)
+}
+
+fn write_listener(out: &mut String, listener: &Listener) -> fmt::Result {
+    let Listener { name, address, protocol, port, group } = listener;
+    writeln!(out, "\n[[listener]]\nname = {}\naddress = \"{address}\"", quoted(name))?;
+    writeln!(out, "protocol = \"{protocol}\"\nport = {port}\ntarget_group = {}", quoted(group))
+}

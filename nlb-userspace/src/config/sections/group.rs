@@ -1,0 +1,77 @@
+//! `[[target_group]]`.
+
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::health_check::health_check;
+use super::target::{ReadTarget, short, target};
+use super::{PORTS, name};
+use crate::config::error::Reported;
+use crate::config::reader::{Complaint, Table, Value};
+use crate::model::{Affinity, Forwarding, HealthCheck, Name, RingSize, TargetGroup};
+
+/// A group as far as it could be read: the rest is still checked.
+#[derive(Debug)]
+pub(in crate::config) struct ReadGroup {
+    /// Where its header stands.
+    pub(in crate::config) span: Range<usize>,
+    pub(in crate::config) name: Result<Spanned<Name>, Reported>,
+    pub(in crate::config) ring_size: Result<RingSize, Reported>,
+    pub(in crate::config) targets: Vec<ReadTarget>,
+    forwarding: Result<Option<Forwarding>, Reported>,
+    affinity: Result<Option<Affinity>, Reported>,
+    cross_zone: Result<Option<bool>, Reported>,
+    port: Result<Option<u16>, Reported>,
+    health_check: Result<HealthCheck, Reported>,
+}
+
+/// Reads one `[[target_group]]`.
+pub(in crate::config) fn group(table: &Table<'_>) -> ReadGroup {
+    let port = table.optional("port", |value| value.integer(PORTS));
+    let mut targets = match table.optional("targets", |value| value.list()) {
+        Ok(items) => items.into_iter().flatten().map(|value| short(&value, port)).collect(),
+        Err(reported) => vec![ReadTarget::unreadable(table.span(), reported)],
+    };
+    targets.extend(table.tables("target").iter().map(|table| target(table, port)));
+    let words = [("flow", Affinity::Flow), ("source_ip", Affinity::SourceIp)];
+    let check = table.table("health_check");
+    ReadGroup {
+        span: table.span(),
+        name: table.require("name").and_then(name),
+        ring_size: table.optional("ring_size", ring_size).map(Option::unwrap_or_default),
+        targets,
+        forwarding: table.optional("forwarding", |value| value.one_of(&[("ipip", Forwarding::Ipip)])),
+        affinity: table.optional("affinity", |value| value.one_of(&words)),
+        cross_zone: table.optional("cross_zone", |value| value.boolean()),
+        port,
+        health_check: check
+            .and_then(|check| check.map_or_else(|| Ok(HealthCheck::default()), |table| health_check(&table))),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "passed to `Table::optional`, which gives the value away")]
+fn ring_size(value: Value<'_>) -> Result<RingSize, Reported> {
+    let slots = value.integer(RingSize::MIN..=RingSize::MAX)?;
+    RingSize::new(slots).ok_or_else(|| {
+        let above = slots.next_power_of_two();
+        let complaint = Complaint::new(format!("is {slots}: it must be a power of two"));
+        value.wrong(complaint.help(format!("the nearest are {} and {above}", above / 2)))
+    })
+}
+
+impl ReadGroup {
+    /// The group, if all of it could be read.
+    pub(in crate::config) fn complete(self) -> Result<TargetGroup, Reported> {
+        self.port?;
+        Ok(TargetGroup {
+            name: self.name?.into_inner(),
+            forwarding: self.forwarding?.unwrap_or_default(),
+            affinity: self.affinity?.unwrap_or_default(),
+            ring_size: self.ring_size?,
+            cross_zone: self.cross_zone?.unwrap_or_default(),
+            health_check: self.health_check?,
+            targets: self.targets.into_iter().map(ReadTarget::complete).collect::<Result<_, _>>()?,
+        })
+    }
+}

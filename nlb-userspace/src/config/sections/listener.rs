@@ -1,0 +1,59 @@
+//! `[[listener]]`.
+
+use std::net::IpAddr;
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::{PORTS, name};
+use crate::config::address;
+use crate::config::error::Reported;
+use crate::config::reader::Table;
+use crate::model::{Listener, Name, Protocol};
+
+/// A listener as far as it could be read.
+#[derive(Debug)]
+pub(in crate::config) struct ReadListener {
+    /// Where its header stands.
+    pub(in crate::config) span: Range<usize>,
+    /// As written, or made of protocol, address and port.
+    pub(in crate::config) name: Result<Spanned<Name>, Reported>,
+    pub(in crate::config) address: Result<Spanned<IpAddr>, Reported>,
+    pub(in crate::config) protocol: Result<Protocol, Reported>,
+    pub(in crate::config) port: Result<u16, Reported>,
+    pub(in crate::config) group: Result<Spanned<Name>, Reported>,
+}
+
+/// Reads one `[[listener]]`.
+pub(in crate::config) fn listener(table: &Table<'_>) -> ReadListener {
+    let words = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)];
+    let address = table.require("address").and_then(|value| value.parsed(address::unicast));
+    let protocol = table.require("protocol").and_then(|value| value.one_of(&words));
+    let port = table.require("port").and_then(|value| value.integer(PORTS));
+    let default_name = || {
+        let address = *address.as_ref().map_err(|&reported| reported)?.get_ref();
+        Ok(Spanned::new(table.span(), Listener::default_name(protocol?, address, port?)))
+    };
+    let name = table.optional("name", name).and_then(|name| name.map_or_else(default_name, Ok));
+    ReadListener {
+        span: table.span(),
+        name,
+        address,
+        protocol,
+        port,
+        group: table.require("target_group").and_then(super::name),
+    }
+}
+
+impl ReadListener {
+    /// The listener, if all of it could be read.
+    pub(in crate::config) fn complete(self) -> Result<Listener, Reported> {
+        Ok(Listener {
+            name: self.name?.into_inner(),
+            address: self.address?.into_inner(),
+            protocol: self.protocol?,
+            port: self.port?,
+            group: self.group?.into_inner(),
+        })
+    }
+}

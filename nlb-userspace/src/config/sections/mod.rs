@@ -1,0 +1,29 @@
+//! One file per table of the configuration: what its keys become. What concerns more than one table is in `check`.
+
+mod agent;
+mod group;
+mod health_check;
+mod listener;
+mod target;
+
+pub(super) use agent::agent;
+pub(super) use group::{ReadGroup, group};
+pub(super) use listener::{ReadListener, listener};
+
+use toml::Spanned;
+
+use super::error::Reported;
+use super::reader::{Complaint, Value};
+use crate::model::Name;
+
+/// Smallest and largest port.
+const PORTS: std::ops::RangeInclusive<u16> = 1..=u16::MAX;
+
+/// A name of a listener, group or zone.
+#[expect(clippy::needless_pass_by_value, reason = "passed to `Table::optional`, which gives the value away")]
+fn name(value: Value<'_>) -> Result<Spanned<Name>, Reported> {
+    value.parsed(|text| {
+        let help = "1 to 63 letters, digits, `.`, `_` or `-`, beginning with a letter or digit";
+        text.parse().map_err(|_| Complaint::new(format!("is no name: {text:?}")).help(help))
+    })
+}

@@ -1,0 +1,75 @@
+//! `[[target_group.target]]`, and the short form in `targets`.
+
+use std::net::IpAddr;
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::{PORTS, name};
+use crate::config::address;
+use crate::config::error::Reported;
+use crate::config::reader::{Complaint, Table, Value};
+use crate::model::{Name, Target, Weight};
+
+/// A target as far as it could be read.
+#[derive(Debug)]
+pub(in crate::config) struct ReadTarget {
+    /// Where it begins.
+    pub(in crate::config) span: Range<usize>,
+    pub(in crate::config) address: Result<Spanned<IpAddr>, Reported>,
+    pub(in crate::config) port: Result<u16, Reported>,
+    zone: Result<Option<Name>, Reported>,
+    weight: Result<Weight, Reported>,
+}
+
+/// Reads one `[[target_group.target]]`; `default_port` is the group's.
+pub(super) fn target(table: &Table<'_>, default_port: Result<Option<u16>, Reported>) -> ReadTarget {
+    let own_port = table.optional("port", |value| value.integer(PORTS));
+    let weight = table.optional("weight", |value| value.integer(0..=Weight::MAX));
+    ReadTarget {
+        span: table.span(),
+        address: table.require("address").and_then(|value| value.parsed(address::unicast)),
+        port: port(own_port, default_port, |complaint| table.wrong(complaint)),
+        zone: table.optional("zone", name).map(|zone| zone.map(Spanned::into_inner)),
+        weight: weight.map(|weight| weight.and_then(Weight::new).unwrap_or_default()),
+    }
+}
+
+/// Reads one element of `targets`; `default_port` is the group's.
+pub(super) fn short(value: &Value<'_>, default_port: Result<Option<u16>, Reported>) -> ReadTarget {
+    let read = value.parsed(address::target).map(Spanned::into_inner);
+    ReadTarget {
+        span: value.span(),
+        address: read.map(|(address, _)| Spanned::new(value.span(), address)),
+        port: read.and_then(|(_, own_port)| port(Ok(own_port), default_port, |complaint| value.wrong(complaint))),
+        zone: Ok(None),
+        weight: Ok(Weight::default()),
+    }
+}
+
+fn port(
+    own: Result<Option<u16>, Reported>,
+    default: Result<Option<u16>, Reported>,
+    wrong: impl FnOnce(Complaint) -> Reported,
+) -> Result<u16, Reported> {
+    match own? {
+        Some(port) => Ok(port),
+        None => default?.ok_or_else(|| {
+            let help = "give the target a `port`, or its group one for all its targets";
+            wrong(Complaint::new("names a target without a port").help(help))
+        }),
+    }
+}
+
+impl ReadTarget {
+    /// Stands for targets that could not be read.
+    pub(super) fn unreadable(span: Range<usize>, reported: Reported) -> Self {
+        let (address, port) = (Err(reported), Err(reported));
+        Self { span, address, port, zone: Err(reported), weight: Err(reported) }
+    }
+
+    /// The target, if all of it could be read.
+    pub(super) fn complete(self) -> Result<Target, Reported> {
+        Ok(Target { address: self.address?.into_inner(), port: self.port?, zone: self.zone?, weight: self.weight? })
+    }
+}
