@@ -6,10 +6,12 @@
 //! function of state, event and time.
 
 pub mod agent;
+pub mod api;
 pub mod clock;
 pub mod config;
 pub mod control;
 pub mod dataplane;
+pub mod explain;
 pub mod health;
 pub mod model;
 pub mod netlink;
