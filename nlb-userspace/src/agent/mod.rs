@@ -3,5 +3,8 @@
 //! No other task may hold state of its own about listeners, groups or targets: they read snapshots and send commands.
 
 pub mod handle;
+mod owner;
+mod reload;
 
 pub use handle::{Command, Handle};
+pub use owner::{Inlets, Owner};

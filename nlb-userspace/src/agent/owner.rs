@@ -9,20 +9,27 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nlb_common::hash::Flow;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-use super::handle::{ChangeReport, Command, ReloadError, ReloadReport, TraceError};
+use super::handle::{ChangeReport, Command, DroppedChange, ReloadError, ReloadReport, TraceError};
 use super::reload;
 use crate::clock::Clock;
-use crate::control::snapshot::Snapshot;
-use crate::control::{Change, ChangeError, Event, Notice, State, plan};
-use crate::dataplane::{CounterReading, Dataplane, DataplaneError, Tables};
+use crate::config;
+use crate::control::snapshot::{ReloadFailure, RingChange, Snapshot};
+use crate::control::{Change, ChangeError, Event, Notice, Outside, State, plan};
+use crate::dataplane::{CounterReading, Dataplane, DataplaneError, Tables, TraceLines};
 use crate::health::Checked;
+use crate::model::{Configuration, Overlay, Settled, TargetKey};
 use crate::store::Store;
 
 /// Events taken in before the tables are rebuilt: a burst costs one rebuild, and none waits for long.
 const BATCH: usize = 4096;
+
+/// Lines of a trace that wait for a slow reader.
+const TRACE_LINES: usize = 1024;
 
 /// Time between attempts to write tables that could not be written.
 const RETRY: Duration = Duration::from_secs(1);
@@ -49,6 +56,9 @@ pub struct Owner<D> {
     clock: Clock,
     /// Why the tables are not what they should be.
     failure: Option<String>,
+    reload_failure: Option<ReloadFailure>,
+    /// Ends when nobody takes the lines of the running trace any more.
+    trace: Option<JoinHandle<()>>,
     outlets: Outlets,
 }
 
@@ -63,14 +73,24 @@ impl<D: Dataplane> Owner<D> {
         file: PathBuf,
         clock: Clock,
     ) -> Result<(Self, Inlets), DataplaneError> {
-        let now = clock.now();
-        let snapshot = Arc::new(state.snapshot(dataplane.attachments(), None, now));
+        let snapshot = Arc::new(state.snapshot(Outside::default(), clock.now()));
         let (snapshots, snapshots_seen) = watch::channel(snapshot);
         let (checked, checked_seen) = watch::channel(Arc::default());
         let (addresses, addresses_seen) = watch::channel(Arc::default());
         let outlets = Outlets { snapshots, checked, addresses };
         let inlets = Inlets { snapshots: snapshots_seen, checked: checked_seen, addresses: addresses_seen };
-        let mut owner = Self { state, dataplane, current, store, file, clock, failure: None, outlets };
+        let mut owner = Self {
+            state,
+            dataplane,
+            current,
+            store,
+            file,
+            clock,
+            failure: None,
+            reload_failure: None,
+            trace: None,
+            outlets,
+        };
         owner.write_tables()?;
         owner.dataplane.activate()?;
         owner.publish();
@@ -92,6 +112,7 @@ impl<D: Dataplane> Owner<D> {
                     }
                     self.events(batch.drain(..));
                 }
+                () = over(&mut self.trace), if self.trace.is_some() => self.end_trace(),
                 () = tokio::time::sleep(RETRY), if self.failure.is_some() => self.reconcile(),
             }
         }
@@ -117,11 +138,9 @@ impl<D: Dataplane> Owner<D> {
         }
         match command {
             Command::Reload { reply } => answer(reply, self.reload()),
-            Command::Change { change, reply } => answer(reply, self.change(&change)),
+            Command::Change { change, reply } => answer(reply, self.change(change)),
             Command::Counters { reply } => answer(reply, self.counters()),
-            Command::Trace { flow, reply } => {
-                answer(reply, self.dataplane.trace(flow).map_err(TraceError::from));
-            }
+            Command::Trace { flow, reply } => answer(reply, self.begin_trace(flow)),
             Command::Stop => {}
         }
     }
@@ -133,20 +152,18 @@ impl<D: Dataplane> Owner<D> {
     }
 
     fn reload(&mut self) -> Result<ReloadReport, ReloadError> {
-        let configuration = reload::read(&self.file).inspect_err(|error| {
-            warn!("{error}; the configuration in force stays");
-        })?;
-        let mut overlay = self.state.overlay().clone();
-        let settled = overlay.settle(&configuration);
-        let mut report = reload::difference(self.state.configuration(), &configuration);
-        report.dropped = settled;
-        if !report.dropped.is_empty() {
-            // A record that could not be dropped is dropped again at the next reload: nothing is lost.
-            if let Err(error) = self.store.save_overlay(&overlay) {
-                warn!("runtime changes without object stay in the store: {error}");
-            }
-        }
         let now = self.clock.now();
+        let configuration = config::load(&self.file).inspect_err(|errors| {
+            warn!("the configuration in force stays: {errors}");
+            self.reload_failure = Some(ReloadFailure { at: now, reason: errors.to_string() });
+            self.publish();
+        })?;
+        self.reload_failure = None;
+        let mut overlay = self.state.overlay().clone();
+        let mut report = reload::difference(self.state.configuration(), &configuration);
+        let settled = settle(&mut overlay, &configuration, &self.store);
+        let dropped = |lost: Settled| DroppedChange { change: lost.change(), reason: lost.because.to_string() };
+        report.dropped = settled.into_iter().map(dropped).collect();
         self.state.handle(Event::Configured(Box::new(configuration)), now);
         self.state.set_overlay(overlay, now);
         self.reconcile();
@@ -154,22 +171,52 @@ impl<D: Dataplane> Owner<D> {
         Ok(report)
     }
 
-    fn change(&mut self, change: &Change) -> Result<ChangeReport, ChangeError> {
+    fn change(&mut self, change: Change) -> Result<ChangeReport, ChangeError> {
+        let target = change.target();
+        let told = change.to_string();
         let mut overlay = self.state.overlay().clone();
         overlay.record(change, self.state.configuration())?;
-        self.state.has_room(change)?;
         self.store.save_overlay(&overlay).map_err(|error| ChangeError::NotKept { reason: error.to_string() })?;
-        let target = change.target();
         let before = self.ring_change(&target);
         self.state.set_overlay(overlay, self.clock.now());
         self.reconcile();
         let after = self.ring_change(&target);
-        info!("{change}");
+        info!("{told}");
         Ok(ChangeReport { ring: after.filter(|_| after != before), target })
     }
 
-    fn ring_change(&self, target: &crate::model::TargetKey) -> Option<crate::control::snapshot::RingChange> {
+    fn ring_change(&self, target: &TargetKey) -> Option<RingChange> {
         self.state.last_ring_change(&target.group)
+    }
+
+    fn begin_trace(&mut self, flow: Flow) -> Result<TraceLines, TraceError> {
+        if self.trace.is_some() {
+            return Err(TraceError::Busy);
+        }
+        let mut lines = self.dataplane.trace(Some(flow))?.ok_or(TraceError::Busy)?;
+        let (relay, taken) = mpsc::channel(TRACE_LINES);
+        self.trace = Some(tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = relay.closed() => break,
+                    line = lines.recv() => match line {
+                        Some(line) => drop(relay.send(line).await),
+                        None => break,
+                    },
+                }
+            }
+        }));
+        info!("the packet trace begins");
+        Ok(taken)
+    }
+
+    fn end_trace(&mut self) {
+        self.trace = None;
+        match self.dataplane.trace(None) {
+            Ok(_) => info!("the packet trace ends"),
+            Err(error) => error!("the packet trace can't be switched off: {error}"),
+        }
+        self.publish();
     }
 
     fn reconcile(&mut self) {
@@ -198,7 +245,13 @@ impl<D: Dataplane> Owner<D> {
     }
 
     fn publish(&self) {
-        let snapshot = self.state.snapshot(self.dataplane.attachments(), self.failure.clone(), self.clock.now());
+        let outside = Outside {
+            configuration_path: self.file.clone(),
+            reload_failure: self.reload_failure.clone(),
+            attachments: self.dataplane.attachments(),
+            dataplane_error: self.failure.clone(),
+        };
+        let snapshot = self.state.snapshot(outside, self.clock.now());
         self.outlets.snapshots.send_replace(Arc::new(snapshot));
         let checked = self.state.checked();
         self.outlets.checked.send_if_modified(|last| replace(last, checked));
@@ -216,6 +269,27 @@ pub struct Inlets {
     pub checked: watch::Receiver<Arc<Vec<Checked>>>,
     /// For netlink.
     pub addresses: watch::Receiver<Arc<BTreeSet<IpAddr>>>,
+}
+
+/// Drops the runtime changes that `configuration` makes moot, and keeps that.
+pub(super) fn settle(overlay: &mut Overlay, configuration: &Configuration, store: &Store) -> Vec<Settled> {
+    let settled = overlay.settle(configuration);
+    if !settled.is_empty() {
+        settled.iter().for_each(|change| info!("{change}"));
+        // What could not be dropped from the store is moot all the same, and dropped at the next reload.
+        if let Err(error) = store.save_overlay(overlay) {
+            warn!("runtime changes without object stay in the store: {error}");
+        }
+    }
+    settled
+}
+
+/// Waits until the running trace is over.
+async fn over(trace: &mut Option<JoinHandle<()>>) {
+    if let Some(trace) = trace {
+        // A relay that panicked is over too.
+        drop(trace.await);
+    }
 }
 
 fn replace<T: PartialEq>(last: &mut Arc<T>, next: T) -> bool {

@@ -49,7 +49,11 @@ fn without_targets(group: &TargetGroup) -> TargetGroup {
 fn compare<K: Ord + Clone, V: PartialEq>(before: &BTreeMap<K, V>, after: &BTreeMap<K, V>) -> Difference<K> {
     let only = |a: &BTreeMap<K, V>, b: &BTreeMap<K, V>| a.keys().filter(|k| !b.contains_key(k)).cloned().collect();
     let changed = after.iter().filter(|(key, value)| before.get(key).is_some_and(|old| old != *value));
-    Difference { added: only(after, before), removed: only(before, after), changed: changed.map(|(k, _)| k.clone()).collect() }
+    Difference {
+        added: only(after, before),
+        removed: only(before, after),
+        changed: changed.map(|(k, _)| k.clone()).collect(),
+    }
 }
 
 /// The settings that are used only at the start: sockets are open, programs loaded and tables allocated by then.

@@ -19,3 +19,4 @@ pub use event::{Change, ChangeError, Event, NextHop, NoNextHop};
 pub use notice::Notice;
 pub use plan::plan;
 pub use state::State;
+pub use view::Outside;

@@ -80,7 +80,9 @@ impl fmt::Display for Notice {
                 }
             }
             Self::NextHop { address, way: Err(error) } => write!(f, "target address {address}: {error}"),
-            Self::Routing { group, before, now } => write!(f, "group {group}: traffic goes to {now}, before to {before}"),
+            Self::Routing { group, before, now } => {
+                write!(f, "group {group}: traffic goes to {now}, before to {before}")
+            }
             Self::Ring { group, change, targets } => write!(
                 f,
                 "group {group}: {} slots moved ({} at least), {targets} targets hold the ring",

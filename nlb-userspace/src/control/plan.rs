@@ -77,7 +77,8 @@ mod tests {
     /// ever, and a group one place.
     fn tables() -> impl Strategy<Value = Tables> {
         let targets = prop::collection::btree_map(1_u32..8, 0_u8..3, 1..8);
-        let groups = prop::collection::btree_map(0..GROUPS, prop::collection::vec(any::<prop::sample::Index>(), 8), 1..4);
+        let groups =
+            prop::collection::btree_map(0..GROUPS, prop::collection::vec(any::<prop::sample::Index>(), 8), 1..4);
         let listeners = prop::collection::btree_map(1_u16..6, any::<prop::sample::Index>(), 0..6);
         (targets, groups, listeners).prop_map(|(targets, groups, listeners)| {
             let targets: BTreeMap<u32, Target> = targets
@@ -87,7 +88,12 @@ mod tests {
             let indexes: Vec<u32> = targets.keys().copied().collect();
             let mut tables = Tables { targets, ..Tables::default() };
             for (index, picks) in groups {
-                let group = Group { tag: u64::from(index) + 1, first_slot: index * RING, slot_mask: RING - 1, ..Group::default() };
+                let group = Group {
+                    tag: u64::from(index) + 1,
+                    first_slot: index * RING,
+                    slot_mask: RING - 1,
+                    ..Group::default()
+                };
                 tables.groups.insert(index, group);
                 let ring: Arc<[Slot]> = picks.iter().map(|pick| Slot::closed(*pick.get(&indexes), 0)).collect();
                 tables.rings.insert(index, ring);

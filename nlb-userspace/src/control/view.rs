@@ -1,20 +1,35 @@
 //! The snapshot of a state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::desired::listener_key;
 use super::event::NoNextHop;
 use super::identity::target_tag;
-use super::snapshot::{GroupState, ListenerState, Origin, Routing, Snapshot, TargetState};
+use super::snapshot::{GroupState, ListenerState, Origin, ReloadFailure, RingChange, Routing, Snapshot, TargetState};
 use super::state::State;
 use crate::dataplane::Attachment;
-use crate::model::{Target, TargetGroup, Timestamp};
+use crate::health::Checked;
+use crate::model::{Name, Target, TargetGroup, Timestamp, Weight};
 
-use super::desired::listener_key;
+/// What a snapshot shows that the state itself doesn't know.
+#[derive(Clone, Debug, Default)]
+pub struct Outside {
+    /// Where the configuration was read from.
+    pub configuration_path: PathBuf,
+    /// The last reload, if it failed.
+    pub reload_failure: Option<ReloadFailure>,
+    /// Where the program is attached.
+    pub attachments: Vec<Attachment>,
+    /// Why the tables are not what they should be, if they are not.
+    pub dataplane_error: Option<String>,
+}
 
 impl State {
-    /// The state as others see it. `attachments` and `dataplane_error` are what the caller knows of the kernel.
-    pub fn snapshot(&self, attachments: Vec<Attachment>, dataplane_error: Option<String>, now: Timestamp) -> Snapshot {
+    /// The state as others see it, with what its owner knows of the world `outside`.
+    pub fn snapshot(&self, outside: Outside, now: Timestamp) -> Snapshot {
         let listeners = self.configuration.listeners.iter().filter_map(|listener| {
             let counters = self.listener_indexes.get(&listener_key(listener))?;
             Some(ListenerState { listener: listener.clone(), counters })
@@ -25,11 +40,37 @@ impl State {
             configuration: Arc::clone(&self.configuration),
             configured: self.configured,
             seed: self.seed,
-            attachments,
+            attachments: outside.attachments,
+            configuration_path: outside.configuration_path,
+            reload_failure: outside.reload_failure,
+            dataplane_error: outside.dataplane_error,
             listeners: listeners.collect(),
             groups: self.groups.iter().filter_map(|group| self.group_state(group)).collect(),
-            dataplane_error,
         }
+    }
+
+    /// What the health checks are to watch: every target, those of a group with the same settings.
+    pub fn checked(&self) -> Vec<Checked> {
+        let of_group = |group: &TargetGroup| {
+            let check = Arc::new(group.health_check.clone());
+            let checked = |target: &Target| {
+                let key = group.key(target);
+                Checked { begin: self.health_of(&key), check: Arc::clone(&check), key }
+            };
+            group.targets.iter().map(checked).collect::<Vec<_>>()
+        };
+        self.groups.iter().flat_map(of_group).collect()
+    }
+
+    /// The addresses whose way netlink is to follow.
+    pub fn addresses(&self) -> BTreeSet<IpAddr> {
+        self.next_hops.keys().copied().collect()
+    }
+
+    /// The last change of the ring of that group.
+    pub fn last_ring_change(&self, group: &Name) -> Option<RingChange> {
+        let group = self.groups.iter().find(|known| &known.name == group)?;
+        self.rings.get(&Self::tag_of(group))?.last_change
     }
 
     fn group_state(&self, group: &TargetGroup) -> Option<GroupState> {
@@ -45,7 +86,11 @@ impl State {
             index: self.group_indexes.get(&tag)?,
             affinity: group.affinity,
             routing: self.routings.get(&group.name).copied().unwrap_or(Routing::Waiting),
-            targets: group.targets.iter().filter_map(|target| self.target_state(group, target, in_file, &held)).collect(),
+            targets: group
+                .targets
+                .iter()
+                .filter_map(|target| self.target_state(group, target, in_file, &held))
+                .collect(),
             first_slot: self.regions.held(tag, group.ring_size.get())?,
             ring: Arc::clone(&ring.slots),
             last_change: ring.last_change,
@@ -66,7 +111,7 @@ impl State {
         let file_weight = file.map(|file| file.weight).filter(|&weight| weight != target.weight);
         Some(TargetState {
             target: target.clone(),
-            file_weight: file_weight.map(crate::model::Weight::get),
+            file_weight: file_weight.map(Weight::get),
             origin: if file.is_some() { Origin::File } else { Origin::Runtime },
             index,
             health: condition.health,

@@ -1,5 +1,6 @@
 //! Changes made at run time.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,29 @@ pub enum Change {
         /// The new weight.
         weight: Weight,
     },
+}
+
+impl Change {
+    /// The target that it changes.
+    pub fn target(&self) -> TargetKey {
+        match self {
+            Self::Register { group, target } => {
+                TargetKey { group: group.clone(), address: target.address, port: target.port }
+            }
+            Self::Deregister { target } | Self::SetWeight { target, .. } => target.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let target = self.target();
+        match self {
+            Self::Register { .. } => write!(f, "target {target} registered at run time"),
+            Self::Deregister { .. } => write!(f, "target {target} deregistered at run time"),
+            Self::SetWeight { weight, .. } => write!(f, "target {target} given weight {} at run time", weight.get()),
+        }
+    }
 }
 
 /// Why a change can't be made.
@@ -73,6 +97,12 @@ pub enum ChangeError {
         address: IpAddr,
         /// Name of a listener that has it.
         listener: Name,
+    },
+    /// The change could not be made durable, so it was not made.
+    #[error("the change can't be kept: {reason}")]
+    NotKept {
+        /// What the store says.
+        reason: String,
     },
     /// The tables are full.
     #[error("no room for another {what}: the tables hold {capacity}; raise `agent.capacity.{what}`")]

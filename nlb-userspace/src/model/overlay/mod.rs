@@ -215,6 +215,31 @@ fn moot(key: &TargetKey, change: &Overridden, file: &Configuration) -> Option<Mo
     }
 }
 
+impl Settled {
+    /// The change that had been made.
+    pub fn change(&self) -> Change {
+        match &self.was {
+            Overridden::Registered(target) => {
+                Change::Register { group: self.target.group.clone(), target: target.clone() }
+            }
+            Overridden::Deregistered => Change::Deregister { target: self.target.clone() },
+            Overridden::Weight(weight) => Change::SetWeight { target: self.target.clone(), weight: *weight },
+        }
+    }
+}
+
+impl fmt::Display for Moot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::GroupGone => "the configuration no longer has the group",
+            Self::InFile => "the configuration has the target now",
+            Self::NotInFile => "the configuration no longer has the target",
+            Self::SameWeight => "the configuration says the same now",
+            Self::IsListener => "a listener has that address now",
+        })
+    }
+}
+
 impl fmt::Display for Settled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.was {
@@ -222,12 +247,6 @@ impl fmt::Display for Settled {
             Overridden::Deregistered => write!(f, "the deregistration of {} at run time", self.target),
             Overridden::Weight(weight) => write!(f, "the weight {} of {} set at run time", weight.get(), self.target),
         }?;
-        f.write_str(match self.because {
-            Moot::GroupGone => " ended: the configuration no longer has the group",
-            Moot::InFile => " ended: the configuration has the target now",
-            Moot::NotInFile => " ended: the configuration no longer has the target",
-            Moot::SameWeight => " ended: the configuration says the same now",
-            Moot::IsListener => " ended: a listener has that address now",
-        })
+        write!(f, " ended: {}", self.because)
     }
 }
