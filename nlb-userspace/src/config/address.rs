@@ -31,7 +31,8 @@ fn is_host_name(text: &str) -> bool {
     text.contains(|c: char| c.is_ascii_alphabetic()) && text.matches(':').count() < 2
 }
 
-fn check_unicast(address: IpAddr) -> Result<(), Complaint> {
+/// Refuses what no host can have or others cannot send to.
+pub fn check_unicast(address: IpAddr) -> Result<(), Complaint> {
     let refuse = |what: &str| Err(Complaint::new(format!("is {what}: {address}")));
     match address {
         _ if address.is_unspecified() => refuse("the unspecified address"),

@@ -139,6 +139,29 @@ fn a_file_that_was_cut_short_is_refused_or_whole() {
 }
 
 #[test]
+fn a_file_with_a_wrong_byte_is_refused_or_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let kept = overlay(&[("web", 80, 5), ("dns", 53, 101)]);
+    store.save_overlay(&kept).unwrap();
+    let file = store.file().to_owned();
+    drop(store);
+
+    let whole = fs::read(&file).unwrap();
+    let used: Vec<usize> = whole.iter().enumerate().filter(|(_, byte)| **byte != 0).map(|(at, _)| at).collect();
+    for &at in used.iter().step_by(used.len() / 40) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x5a;
+        fs::write(&file, &damaged).unwrap();
+        match Store::open(dir.path()) {
+            Ok(store) => assert_eq!(store.overlay().unwrap(), kept, "byte {at}"),
+            Err(StoreError::Damaged { .. }) => {}
+            Err(other) => panic!("byte {at}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_value_that_makes_no_sense_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();

@@ -90,6 +90,15 @@ fn a_problem_is_rendered_for_editors_and_people() {
 }
 
 #[test]
+fn a_file_without_an_agent_is_told_how_to_begin() {
+    for text in ["", "\n", "# nothing\n", "\u{feff}"] {
+        let errors = parse(text, "f").unwrap_err();
+        assert_eq!(errors.problems().len(), 1);
+        assert!(errors.to_string().starts_with("f:1:1: the file has no `[agent]`\n"), "{errors}");
+    }
+}
+
+#[test]
 fn several_problems_end_with_their_number() {
     let errors = parse("[agent]\ninterfaces = []\nmode = 5\n", "f").unwrap_err();
     assert_eq!(errors.problems().len(), 2);

@@ -26,7 +26,7 @@ fn a_file_that_cannot_be_read_says_why() {
     assert!(matches!(load(&file).unwrap_err(), ConfigErrors::TooLarge { .. }));
 
     fs::write(&file, "").unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     // Root reads it all the same, and then finds it empty.
     let error = load(&file).unwrap_err();
     if nix::unistd::geteuid().is_root() {
