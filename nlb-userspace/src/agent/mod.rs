@@ -5,6 +5,8 @@
 pub mod handle;
 mod owner;
 mod reload;
+mod runtime;
 
 pub use handle::{Command, Handle};
 pub use owner::{Inlets, Owner};
+pub use runtime::run;

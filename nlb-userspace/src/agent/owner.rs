@@ -12,6 +12,7 @@ use std::time::Duration;
 use nlb_common::hash::Flow;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::handle::{ChangeReport, Command, DroppedChange, ReloadError, ReloadReport, TraceError};
@@ -31,18 +32,21 @@ const BATCH: usize = 4096;
 /// Lines of a trace that wait for a slow reader.
 const TRACE_LINES: usize = 1024;
 
+/// How long new tables wait at most for their targets' first checks before they take over from an earlier agent's.
+const TAKEOVER: Duration = Duration::from_secs(30);
+
 /// Time between attempts to write tables that could not be written.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Where the owner publishes what others need.
 #[derive(Debug)]
-pub struct Outlets {
+struct Outlets {
     /// For API, metrics and command line.
-    pub snapshots: watch::Sender<Arc<Snapshot>>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
     /// For the health checks.
-    pub checked: watch::Sender<Arc<Vec<Checked>>>,
+    checked: watch::Sender<Arc<Vec<Checked>>>,
     /// For netlink.
-    pub addresses: watch::Sender<Arc<BTreeSet<IpAddr>>>,
+    addresses: watch::Sender<Arc<BTreeSet<IpAddr>>>,
 }
 
 /// The owner and what it owns.
@@ -57,6 +61,8 @@ pub struct Owner<D> {
     /// Why the tables are not what they should be.
     failure: Option<String>,
     reload_failure: Option<ReloadFailure>,
+    /// When the new tables take over from those of an earlier agent at the latest; `None`: they are in use.
+    takeover: Option<Instant>,
     /// Ends when nobody takes the lines of the running trace any more.
     trace: Option<JoinHandle<()>>,
     outlets: Outlets,
@@ -88,11 +94,18 @@ impl<D: Dataplane> Owner<D> {
             clock,
             failure: None,
             reload_failure: None,
+            takeover: None,
             trace: None,
             outlets,
         };
+        let replaces_others = owner.current.targets.is_empty() && !owner.dataplane.attachments().is_empty();
         owner.write_tables()?;
-        owner.dataplane.activate()?;
+        if replaces_others {
+            info!("the tables of an earlier agent have another layout or capacity: they serve until these are ready");
+            owner.takeover = Some(Instant::now() + TAKEOVER);
+        } else {
+            owner.activate()?;
+        }
         owner.publish();
         Ok((owner, inlets))
     }
@@ -113,6 +126,7 @@ impl<D: Dataplane> Owner<D> {
                     self.events(batch.drain(..));
                 }
                 () = over(&mut self.trace), if self.trace.is_some() => self.end_trace(),
+                () = until(self.takeover), if self.takeover.is_some() => self.reconcile(),
                 () = tokio::time::sleep(RETRY), if self.failure.is_some() => self.reconcile(),
             }
         }
@@ -220,7 +234,8 @@ impl<D: Dataplane> Owner<D> {
     }
 
     fn reconcile(&mut self) {
-        if let Err(failure) = self.write_tables() {
+        let written = self.write_tables().and_then(|()| self.take_over());
+        if let Err(failure) = written {
             error!("the tables can't be written, the next attempt is in {RETRY:?}: {failure}");
             self.failure = Some(failure.to_string());
             // Some of the writes were done: begin the next attempt from what is really there.
@@ -230,6 +245,24 @@ impl<D: Dataplane> Owner<D> {
             }
         }
         self.publish();
+    }
+
+    /// Lets new tables take over from an earlier agent's once their targets are known to work: before, they would have
+    /// nowhere to send to while the old ones still do.
+    fn take_over(&mut self) -> Result<(), DataplaneError> {
+        match self.takeover {
+            Some(latest) if Instant::now() >= latest || !self.state.is_waiting() => self.activate(),
+            _ => Ok(()),
+        }
+    }
+
+    fn activate(&mut self) -> Result<(), DataplaneError> {
+        self.dataplane.activate()?;
+        self.takeover = None;
+        for attachment in self.dataplane.attachments() {
+            info!("packets are balanced on {} ({:?} mode)", attachment.interface, attachment.mode);
+        }
+        Ok(())
     }
 
     fn write_tables(&mut self) -> Result<(), DataplaneError> {
@@ -289,6 +322,14 @@ async fn over(trace: &mut Option<JoinHandle<()>>) {
     if let Some(trace) = trace {
         // A relay that panicked is over too.
         drop(trace.await);
+    }
+}
+
+/// Waits until that moment; for ever without one.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -6,7 +6,7 @@ use super::handle::{Difference, ReloadReport};
 use crate::model::{AgentSettings, Configuration, TargetGroup};
 
 /// What differs between the configuration in force and the next.
-pub fn difference(before: &Configuration, after: &Configuration) -> ReloadReport {
+pub(super) fn difference(before: &Configuration, after: &Configuration) -> ReloadReport {
     let listeners = |c: &Configuration| c.listeners.iter().map(|l| (l.name.clone(), l.clone())).collect();
     let groups = |c: &Configuration| c.groups.iter().map(|g| (g.name.clone(), without_targets(g))).collect();
     let targets =
@@ -21,7 +21,7 @@ pub fn difference(before: &Configuration, after: &Configuration) -> ReloadReport
 }
 
 /// A report in one line of a log.
-pub fn summary(report: &ReloadReport) -> String {
+pub(super) fn summary(report: &ReloadReport) -> String {
     fn part<T>(what: &str, difference: &Difference<T>) -> Option<String> {
         let Difference { added, removed, changed } = difference;
         (!difference.is_empty())

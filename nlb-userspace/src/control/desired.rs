@@ -177,7 +177,7 @@ impl State {
 }
 
 /// The key that a listener has in the kernel's table.
-pub fn listener_key(listener: &Listener) -> ListenerKey {
+pub(super) fn listener_key(listener: &Listener) -> ListenerKey {
     ListenerKey {
         address: listener.address.into(),
         port: listener.port.to_be(),

@@ -14,7 +14,7 @@ use super::notice::Notice;
 use super::regions::Regions;
 use super::snapshot::{RingChange, Routing};
 use crate::dataplane::Tables;
-use crate::model::{Capacity, Configuration, Name, Overlay, TargetGroup, TargetKey, Timestamp};
+use crate::model::{Configuration, Name, Overlay, TargetGroup, TargetKey, Timestamp};
 use crate::ring::Member;
 
 /// Everything that the tables follow from. Owned by one task.
@@ -27,7 +27,6 @@ pub struct State {
     /// The configuration's groups with the overlay applied.
     pub(super) groups: Vec<TargetGroup>,
     pub(super) seed: u64,
-    pub(super) capacity: Capacity,
     pub(super) conditions: BTreeMap<TargetKey, Condition>,
     pub(super) next_hops: BTreeMap<IpAddr, Result<NextHop, NoNextHop>>,
     pub(super) listener_indexes: Indexes<ListenerKey>,
@@ -73,7 +72,6 @@ impl State {
             overlay,
             groups: Vec::new(),
             seed,
-            capacity,
             conditions: BTreeMap::new(),
             next_hops: BTreeMap::new(),
             listener_indexes: Indexes::new(0, capacity.listeners),

@@ -62,6 +62,12 @@ impl State {
         self.groups.iter().flat_map(of_group).collect()
     }
 
+    /// Whether a group has no traffic yet because its targets are at their first checks, or their ways are looked up.
+    pub fn is_waiting(&self) -> bool {
+        let pending = |way: &Result<_, NoNextHop>| matches!(way, Err(NoNextHop::Pending));
+        self.routings.values().any(|&routing| routing == Routing::Waiting) || self.next_hops.values().any(pending)
+    }
+
     /// The addresses whose way netlink is to follow.
     pub fn addresses(&self) -> BTreeSet<IpAddr> {
         self.next_hops.keys().copied().collect()
