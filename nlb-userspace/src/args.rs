@@ -53,10 +53,6 @@ pub enum ColorChoice {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the edge's agent
-    Agent(Run),
-    /// Run the target host's agent: takes packets out of their tunnel and puts the VIPs on lo
-    TargetAgent(Run),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(Config),
@@ -81,8 +77,6 @@ pub enum Command {
     Explain(Explain),
     /// Show what the program does with each packet of a flow
     Trace(Trace),
-    /// Take programs, links and maps out of the kernel: traffic is no longer balanced
-    Detach(Detach),
     /// Print the OpenAPI document of the control API
     #[command(hide = true)]
     Openapi,
@@ -106,9 +100,6 @@ pub enum Config {
     Check {
         /// The file
         file: PathBuf,
-        /// It is a target host's configuration (nlb target-agent)
-        #[arg(long)]
-        target: bool,
     },
     /// Show what is in force: defaults filled in, runtime changes included
     Show,

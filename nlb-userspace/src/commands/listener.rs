@@ -11,16 +11,16 @@ use crate::args::Listener;
 pub(super) async fn run(client: &Client, output: &Output, command: Listener) -> Result<(), CommandError> {
     match command {
         Listener::List => output.show(&client.listeners().await?, |listeners, style| list(listeners, style)),
-        Listener::Show { name } => output.show(&client.listener(&name).await?, |shown, style| {
-            detail(shown, Moment::now(), style)
-        }),
+        Listener::Show { name } => {
+            output.show(&client.listener(&name).await?, |shown, style| detail(shown, Moment::now(), style))
+        }
     }
 }
 
 /// Listeners, a line each.
 pub fn list(listeners: &[ListenerView], style: Style) -> String {
     if listeners.is_empty() {
-        return "no listeners: the configuration has no [[listeners]]\n".to_owned();
+        return "no listeners: the configuration has no [[listener]]\n".to_owned();
     }
     let mut table = Table::new(&["LISTENER", "PROTOCOL", "ADDRESS", ">PORT", "TARGET GROUP", "HEALTHY", "ROUTING"]);
     for listener in listeners {

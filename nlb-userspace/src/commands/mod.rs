@@ -4,7 +4,6 @@
 //! It decides nothing about traffic. Each has a pure function from answer to text.
 
 mod config;
-mod detach;
 mod doctor;
 mod explain;
 mod failure;
@@ -30,6 +29,7 @@ use crate::args::{Arguments, Command, Global};
 
 /// The texts that commands show, for tests.
 pub mod text {
+    pub use super::doctor::text as doctor;
     pub use super::explain::text as explain;
     pub use super::listener::{detail as listener, list as listeners};
     pub use super::reload::text as reload;
@@ -51,16 +51,11 @@ pub fn run(arguments: Arguments) -> ExitCode {
 }
 
 fn dispatch(global: Global, command: Command) -> Result<(), CommandError> {
-    match command {
-        Command::Openapi => Output::new(&global).text(&crate::api::openapi::text()),
-        other => {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(|error| CommandError::failed(error.to_string(), "raise the limit of open files (ulimit -n)"))?;
-            runtime.block_on(ask(global, other))
-        }
-    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::failed(error.to_string(), "raise the limit of open files (ulimit -n)"))?;
+    runtime.block_on(ask(global, command))
 }
 
 async fn ask(global: Global, command: Command) -> Result<(), CommandError> {
@@ -77,5 +72,6 @@ async fn ask(global: Global, command: Command) -> Result<(), CommandError> {
         Command::Explain(flow) => explain::run(&client, &output, flow).await,
         Command::Trace(pattern) => trace::run(&client, &output, pattern.into()).await,
         Command::Doctor(arguments) => doctor::run(&client, &output, &arguments).await,
+        Command::Openapi => output.text(&crate::api::openapi::text()),
     }
 }

@@ -41,7 +41,13 @@ pub fn totals(stats: &Stats, style: Style) -> String {
     };
     let drops = stats.drops.iter().map(|drop| (drop.reason.as_str(), drop.text.as_str(), drop.packets));
     let headings = [">PACKETS", ">BYTES", ">NEW FLOWS"];
-    tables(stats, headings, traffic, drops.map(|(reason, text, packets)| (reason, text, count(packets), packets > 0)), style)
+    tables(
+        stats,
+        headings,
+        traffic,
+        drops.map(|(reason, text, packets)| (reason, text, count(packets), packets > 0)),
+        style,
+    )
 }
 
 /// Rates per second between two readings.

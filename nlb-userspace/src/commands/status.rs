@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::CommandError;
 use super::output::Output;
-use super::render::{Style, Tone, age, bits, count, plural, rate};
+use super::render::{Style, Tone, age, bits, count, rate};
 use super::stats::Change;
 use super::target_group;
 use crate::api::client::Client;
@@ -97,12 +97,11 @@ fn traffic(first: &Stats, second: &Stats, style: Style) -> Vec<(&'static str, St
         lines.push(("drops", "none".to_owned()));
     }
     for (index, (drop, grown)) in drops.into_iter().enumerate() {
-        let now = if grown.packets > 0 { format!(", now {}/s", rate(per_second(grown.packets))) } else { String::new() };
+        let now =
+            if grown.packets > 0 { format!(", now {}/s", rate(per_second(grown.packets))) } else { String::new() };
         let tone = if grown.packets > 0 { Tone::Bad } else { Tone::Warn };
         let text = format!("{} {} ({} in all{now})", drop.reason, drop.text, count(drop.packets));
         lines.push((if index == 0 { "drops" } else { "" }, style.paint(tone, &text)));
     }
-    let groups = plural(second.targets.len(), "target");
-    lines.push(("targets", groups));
     lines
 }

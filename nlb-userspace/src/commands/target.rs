@@ -42,11 +42,22 @@ pub fn changed(what: &str, report: &ChangeReport) -> String {
 /// Targets, a line each.
 pub fn list(targets: &[TargetView], now: Moment, style: Style) -> String {
     if targets.is_empty() {
-        return "no targets: add one with `nlb target register GROUP ADDRESS:PORT`, or in the configuration\n".to_owned();
+        return "no targets: add one with `nlb target register GROUP ADDRESS:PORT`, or in the configuration\n"
+            .to_owned();
     }
     let share = if style.marks { "SHARE OF NEW FLOWS" } else { ">SHARE" };
-    let mut table =
-        Table::new(&["TARGET GROUP", "TARGET", "ZONE", ">WEIGHT", share, "HEALTH", "SINCE", "ORIGIN", "NEXT HOP", "REASON"]);
+    let mut table = Table::new(&[
+        "TARGET GROUP",
+        "TARGET",
+        "ZONE",
+        ">WEIGHT",
+        share,
+        "HEALTH",
+        "SINCE",
+        "ORIGIN",
+        "NEXT HOP",
+        "REASON",
+    ]);
     for target in targets {
         let (tone, health) = health(target.health);
         table.row([

@@ -11,16 +11,16 @@ use crate::args::TargetGroup;
 pub(super) async fn run(client: &Client, output: &Output, command: TargetGroup) -> Result<(), CommandError> {
     match command {
         TargetGroup::List => output.show(&client.target_groups().await?, |groups, style| list(groups, style)),
-        TargetGroup::Show { name } => output.show(&client.target_group(&name).await?, |group, style| {
-            detail(group, Moment::now(), style)
-        }),
+        TargetGroup::Show { name } => {
+            output.show(&client.target_group(&name).await?, |group, style| detail(group, Moment::now(), style))
+        }
     }
 }
 
 /// Target groups, a line each.
 pub fn list(groups: &[GroupSummary], style: Style) -> String {
     if groups.is_empty() {
-        return "no target groups: the configuration has no [[target_groups]]\n".to_owned();
+        return "no target groups: the configuration has no [[target_group]]\n".to_owned();
     }
     let bars = style.marks;
     let mut table = if bars {
@@ -53,7 +53,8 @@ pub fn detail(group: &GroupView, now: Moment, style: Style) -> String {
     if let Some(change) = &group.last_change {
         let ago = age(now.since(change.at));
         let moved = count(change.moved.into());
-        facts.push(("last change", format!("{ago} ago, {moved} slots moved (at least {})", count(change.least.into()))));
+        facts
+            .push(("last change", format!("{ago} ago, {moved} slots moved (at least {})", count(change.least.into()))));
     }
     text.push('\n');
     for (name, value) in facts {

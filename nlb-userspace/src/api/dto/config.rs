@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Affinity, Origin, Protocol, XdpMode, group};
+use crate::config;
 use crate::control::snapshot::Snapshot;
-use crate::model::Capacity;
+use crate::model::{Capacity, Configuration};
 
 /// The configuration in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -19,6 +20,8 @@ pub struct Config {
     pub listeners: Vec<ListenerConfig>,
     /// Where it goes.
     pub target_groups: Vec<GroupConfig>,
+    /// The same as a configuration file, every setting written out.
+    pub text: String,
 }
 
 /// How the agent itself runs.
@@ -154,8 +157,21 @@ impl Config {
             },
             listeners: listeners.collect(),
             target_groups: snapshot.configuration.groups.iter().map(|group| GroupConfig::of(snapshot, group)).collect(),
+            text: config::render(&in_force(snapshot)),
         }
     }
+}
+
+/// The configuration with the runtime changes in it.
+fn in_force(snapshot: &Snapshot) -> Configuration {
+    let mut configuration = Configuration::clone(&snapshot.configuration);
+    configuration.agent.seed = Some(snapshot.seed);
+    for group in &mut configuration.groups {
+        if let Some(state) = snapshot.group(&group.name) {
+            group.targets = state.targets.iter().map(|target| target.target.clone()).collect();
+        }
+    }
+    configuration
 }
 
 impl GroupConfig {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Affinity, Moment, Routing, TargetView};
+use crate::config::duration;
 use crate::control::event::Health;
 use crate::control::snapshot::{self, GroupState, Snapshot};
 use crate::model::{Forwarding, Probe, TargetGroup};
@@ -120,20 +121,16 @@ pub(super) fn health_check(group: &TargetGroup) -> String {
         Probe::Http { tls, path, host, codes, .. } => {
             let scheme = if *tls { "https" } else { "http" };
             let host = host.as_deref().map_or_else(String::new, |host| format!(" for {host}"));
-            let codes: Vec<_> = codes.iter().map(|range| code_range(range.first, range.last)).collect();
+            let codes: Vec<_> = codes.iter().map(ToString::to_string).collect();
             format!("{scheme} GET {path}{host}, expecting {}", codes.join(","))
         }
     };
     let port = check.port.map_or_else(|| "the target's port".to_owned(), |port| format!("port {port}"));
     format!(
         "{probe} on {port} every {}, timeout {}, {} to pass, {} to fail",
-        humantime::format_duration(check.interval),
-        humantime::format_duration(check.timeout),
+        duration::show(check.interval),
+        duration::show(check.timeout),
         check.healthy_threshold,
         check.unhealthy_threshold
     )
-}
-
-fn code_range(first: u16, last: u16) -> String {
-    if first == last { first.to_string() } else { format!("{first}-{last}") }
 }

@@ -41,7 +41,8 @@ pub fn bits(bytes_per_second: f64) -> String {
 /// A share from 0 to 1 as ten blocks.
 pub fn bar(share: f64) -> String {
     const WIDTH: usize = 10;
-    let filled = (0..WIDTH).filter(|&index| share > 0.0 && share >= (f64::from(u8::try_from(index).unwrap_or(0)) + 0.5) / 10.0);
+    let filled =
+        (0..WIDTH).filter(|&index| share > 0.0 && share >= (f64::from(u8::try_from(index).unwrap_or(0)) + 0.5) / 10.0);
     let filled = filled.count();
     "█".repeat(filled) + &"░".repeat(WIDTH - filled)
 }
