@@ -1,10 +1,12 @@
 //! The kernel's door to a packet: the only place where packet bytes are touched.
 
-use core::arch::asm;
+use core::hint::assert_unchecked;
 
 use aya_ebpf::{EbpfContext as _, helpers::bpf_xdp_adjust_head, programs::XdpContext};
 use nlb_common::packet::Door;
 use nlb_common::wire::Header;
+
+use crate::opaque::opaque;
 
 /// A packet between `data` and `data_end` of an XDP context.
 ///
@@ -60,11 +62,10 @@ impl<'a> PacketDoor<'a> {
     /// Where a `T` at `offset` begins, if it ends within the packet.
     #[inline(always)]
     fn place<T>(&self, offset: usize) -> Option<usize> {
-        let mut place = self.data + offset;
-        // SAFETY: changes nothing. It hides from the compiler how `place` came about, so that what is checked below and what
-        // is read afterwards are the same register: the verifier knows of no other. (Without any instruction, two lines of
-        // the program's line info would name the same one, which the kernel refuses.)
-        unsafe { asm!("{0} = {0}", inlateout(reg) place, options(pure, nomem, nostack, preserves_flags)) };
+        // What is checked here and what is read afterwards must be the same register: the verifier knows of no other.
+        let place = opaque(self.data + offset);
+        // SAFETY: the kernel gives no packet at address 0.
+        unsafe { assert_unchecked(place != 0) };
         (place + size_of::<T>() <= self.data_end).then_some(place)
     }
 }

@@ -12,3 +12,5 @@
 pub mod count;
 #[cfg(target_arch = "bpf")]
 pub mod door;
+#[cfg(target_arch = "bpf")]
+pub mod opaque;

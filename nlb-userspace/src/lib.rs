@@ -23,3 +23,4 @@ pub mod netlink;
 pub mod programs;
 pub mod ring;
 pub mod store;
+pub mod target_agent;

@@ -1,5 +1,7 @@
 //! Ethernet and up to two VLAN tags.
 
+use core::hint::cold_path;
+
 use super::{Door, NotOurs, Stop};
 use crate::drop_reason::DropReason;
 use crate::wire::{EtherType, Ethernet, VlanTag};
@@ -47,6 +49,7 @@ pub fn read<D: Door + ?Sized>(door: &D) -> Result<Link, Stop> {
         if !link.ether_type.is_tag() {
             break;
         }
+        cold_path();
         let tag = door.header::<VlanTag>(link.length).ok_or(TRUNCATED)?;
         link = Link { length: link.length + size_of::<VlanTag>(), ether_type: tag.ether_type };
     }

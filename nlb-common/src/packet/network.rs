@@ -3,6 +3,8 @@
 //! The families differ in how a header is read and in nothing after it. They are types rather than values so that each
 //! gets its own straight code in the kernel: an IPv4 address never travels through registers as four words there.
 
+use core::hint::cold_path;
+
 use super::{Door, NotOurs, Stop};
 use crate::address::Address;
 use crate::drop_reason::DropReason;
@@ -102,6 +104,7 @@ impl Family for V6 {
             return Err(Stop::Pass(NotOurs::Mapped));
         }
         let (protocol, extensions) = if is_extension(header.next_header) {
+            cold_path();
             follow_extensions(door, offset + Ipv6::LENGTH, payload_length, header.next_header)?
         } else {
             (header.next_header, 0)

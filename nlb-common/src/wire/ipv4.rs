@@ -1,5 +1,7 @@
 //! IPv4 (RFC 791).
 
+use core::hint::cold_path;
+
 /// The fixed part of an IPv4 header. Multi-byte fields are in network byte order.
 #[repr(C, packed)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,7 @@ impl Ipv4 {
         if self.version_and_words == Self::PLAIN {
             return Some(Self::LENGTH);
         }
+        cold_path();
         let length = usize::from(self.version_and_words & 0xf) * 4;
         (self.version_and_words >> 4 == 4 && length >= Self::LENGTH).then_some(length)
     }

@@ -1,9 +1,8 @@
 //! Constants that the loader sets before the verifier sees the program.
 
-use core::hint::black_box;
-
 use aya_ebpf::Global;
 use nlb_common::hash::HashKeys;
+use nlb_ebpf::opaque::opaque;
 
 #[unsafe(no_mangle)]
 static HASH_KEYS: Global<HashKeys> = Global::new(HashKeys::from_seed(0));
@@ -16,7 +15,7 @@ static TRACE: Global<u8> = Global::new(0);
 pub(super) fn hash_keys() -> &'static HashKeys {
     // Through a pointer of unknown origin, so that the compiler neither bakes in the value that stands above nor copies all
     // keys where a few are needed, as a volatile read would.
-    let keys = black_box(&raw const HASH_KEYS).cast::<HashKeys>();
+    let keys = opaque(&raw const HASH_KEYS as usize) as *const HashKeys;
     // SAFETY: `Global` is transparent over its value, which is initialised and, after load, never written.
     unsafe { &*keys }
 }

@@ -26,16 +26,20 @@ mod program {
     mod transmit;
 
     use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+    use nlb_common::packet::link::{self, Link};
     use nlb_common::packet::network::{Family, V4, V6};
-    use nlb_common::packet::{NotOurs, Packet, Stop, link, transport};
+    use nlb_common::packet::{NotOurs, Packet, Stop, transport};
     use nlb_common::wire::EtherType;
     use nlb_ebpf::count;
     use nlb_ebpf::door::PacketDoor;
     use trace::Trace;
 
+    // Inlined into what the macro puts around it: a call of its own would cost every packet.
     #[xdp]
+    #[inline(always)]
     fn nlb_edge(ctx: XdpContext) -> u32 {
-        match receive(&ctx) {
+        let verdict = if constants::tracing() { receive::<true>(&ctx) } else { receive::<false>(&ctx) };
+        match verdict {
             Ok(action) => action,
             Err(Stop::Pass(_)) => xdp_action::XDP_PASS,
             Err(Stop::Drop(reason)) => {
@@ -46,29 +50,34 @@ mod program {
     }
 
     #[inline(always)]
-    fn receive(ctx: &XdpContext) -> Result<u32, Stop> {
+    fn receive<const TRACE: bool>(ctx: &XdpContext) -> Result<u32, Stop> {
         let door = PacketDoor::new(ctx);
         let link = link::read(&door)?;
         match link.ether_type {
-            EtherType::IPV4 => family::<V4>(ctx, door, link),
-            EtherType::IPV6 => family::<V6>(ctx, door, link),
+            EtherType::IPV4 => family::<V4, TRACE>(ctx, door, link),
+            EtherType::IPV6 => family::<V6, TRACE>(ctx, door, link),
             _ => Err(Stop::Pass(NotOurs::EtherType)),
         }
     }
 
     #[inline(always)]
-    fn family<F: Family>(ctx: &XdpContext, door: PacketDoor<'_>, link: link::Link) -> Result<u32, Stop> {
+    fn family<F: Family, const TRACE: bool>(ctx: &XdpContext, door: PacketDoor<'_>, link: Link) -> Result<u32, Stop> {
         let network = F::read(&door, link.length)?;
         let transport = transport::read(&door, &network)?;
         let packet = Packet { link, network, transport };
-        let trace = Trace::of(ctx, &packet);
-        let verdict = balance::<F>(ctx, door, &packet, trace);
+        let trace = Trace::<TRACE>::of(ctx, &packet);
+        let verdict = balance::<F, TRACE>(ctx, door, &packet, trace);
         trace.verdict(ctx, verdict);
         verdict
     }
 
     #[inline(always)]
-    fn balance<F: Family>(ctx: &XdpContext, door: PacketDoor<'_>, packet: &Packet, trace: Trace) -> Result<u32, Stop> {
+    fn balance<F: Family, const TRACE: bool>(
+        ctx: &XdpContext,
+        door: PacketDoor<'_>,
+        packet: &Packet,
+        trace: Trace<TRACE>,
+    ) -> Result<u32, Stop> {
         let flow = packet.flow();
         let listener = listener::find(&flow)?;
         trace.listener(ctx, listener);

@@ -1,7 +1,8 @@
 //! The per-packet trace of one flow: a line for each stage.
 //!
-//! `TRACE` is a constant to the verifier. While it is 0 nothing of this file is left in the loaded program but a flag that
-//! is always false; while it is 1 every packet is compared with `TRACED_FLOW`.
+//! The packet path is compiled twice, with and without these lines. Which one runs hangs on `TRACE`, a constant to the
+//! verifier, which removes the other: while it is 0 nothing of this file is left in the loaded program. While it is 1 every
+//! packet is compared with `TRACED_FLOW`.
 
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::info;
@@ -9,48 +10,47 @@ use nlb_common::packet::{Packet, Stop};
 use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Listener, Target};
 
-use super::constants::tracing;
 use super::maps::TRACED_FLOW;
 
-/// Whether this packet is traced.
+/// Whether this packet is traced. Never, unless the path is the one with trace (`ON`).
 #[derive(Clone, Copy)]
-pub(super) struct Trace(bool);
+pub(super) struct Trace<const ON: bool>(bool);
 
-impl Trace {
+impl<const ON: bool> Trace<ON> {
     /// Decides whether `packet` is traced, and if so says what it is.
     #[inline(always)]
     pub(super) fn of(ctx: &XdpContext, packet: &Packet) -> Self {
-        let traced = tracing() && TRACED_FLOW.get(0).is_some_and(|traced| traced.covers(&packet.flow()));
+        let traced = ON && TRACED_FLOW.get(0).is_some_and(|traced| traced.covers(&packet.flow()));
         if traced {
-            lines::packet(ctx, &packet.clone());
+            lines::packet(ctx, packet);
         }
         Self(traced)
     }
 
     #[inline(always)]
     pub(super) fn listener(self, ctx: &XdpContext, listener: &Listener) {
-        if self.0 {
+        if ON && self.0 {
             lines::listener(ctx, listener);
         }
     }
 
     #[inline(always)]
     pub(super) fn decision(self, ctx: &XdpContext, slot: Slot, hash: u64, index: TargetIndex) {
-        if self.0 {
+        if ON && self.0 {
             lines::decision(ctx, slot, hash, index);
         }
     }
 
     #[inline(always)]
     pub(super) fn target(self, ctx: &XdpContext, target: &Target) {
-        if self.0 {
+        if ON && self.0 {
             lines::target(ctx, target);
         }
     }
 
     #[inline(always)]
     pub(super) fn verdict(self, ctx: &XdpContext, verdict: Result<u32, Stop>) {
-        if self.0 {
+        if ON && self.0 {
             match verdict {
                 Ok(action) => lines::sent(ctx, action),
                 Err(Stop::Pass(reason)) => lines::passed(ctx, reason as u32),

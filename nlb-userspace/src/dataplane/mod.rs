@@ -17,7 +17,10 @@ use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target};
 
 pub use error::DataplaneError;
-pub use kernel::{Detached, Kernel, KernelError, KernelSettings, PinnedSet, Status, detach, seed_in_force, status};
+pub use kernel::{
+    Detached, Kernel, KernelError, KernelSettings, PinnedSet, Status, TargetHost, TargetTables, detach, seed_in_force,
+    status, target_tables,
+};
 pub use memory::Memory;
 
 use crate::model::XdpMode;

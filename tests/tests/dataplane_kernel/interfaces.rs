@@ -87,7 +87,7 @@ fn a_driver_without_native_mode_is_told_of_the_setting_that_helps() {
             let settings = KernelSettings { interfaces: vec![name.to_owned()], ..bench.settings() };
             let error = refusal(bench, &settings);
             assert!(matches!(&error, KernelError::NativeRefused { interface, .. } if interface == name), "{error}");
-            assert!(error.to_string().contains("agent.mode = \"generic\""), "{error}");
+            assert!(error.to_string().contains("`mode = \"generic\"`"), "{error}");
             assert_eq!(bench.attachments(), []);
             let kernel = bench.active(&KernelSettings { mode: XdpMode::Generic, ..settings });
             assert_eq!(modes(&kernel.attachments()), [(name, XdpMode::Generic)]);

@@ -64,7 +64,7 @@ pub enum KernelError {
         source: io::Error,
     },
     /// Another process holds the pin path.
-    #[error("another agent runs with the pin path {path}: stop it first, or give this one another `agent.pin_path`")]
+    #[error("another agent runs with the pin path {path}: stop it first, or give this one another `pin_path`")]
     InUse {
         /// The pin path.
         path: PathBuf,
@@ -130,7 +130,7 @@ pub enum KernelError {
     #[error("cannot list the network interfaces: {0}")]
     Interfaces(#[source] io::Error),
     /// No interface of that name.
-    #[error("no interface `{name}` (`agent.interfaces`); there are: {}", .known.join(", "))]
+    #[error("no interface `{name}` (`interfaces`); there are: {}", .known.join(", "))]
     UnknownInterface {
         /// The name in the configuration.
         name: String,
@@ -139,7 +139,7 @@ pub enum KernelError {
     },
     /// The driver does not take the program.
     #[error(
-        "the driver of `{interface}` refuses the program in native mode ({source}): set `agent.mode = \"generic\"`, which \
+        "the driver of `{interface}` refuses the program in native mode ({source}): set `mode = \"generic\"`, which \
          any driver takes at a fraction of the speed; drivers that have native mode may refuse it for a large MTU or for \
          receive offloads (`ethtool -K {interface} lro off`)"
     )]

@@ -26,6 +26,7 @@ mod preflight;
 mod status;
 mod sys;
 mod tables;
+mod target_host;
 mod trace;
 
 use std::os::fd::AsFd as _;
@@ -37,6 +38,8 @@ use nlb_common::slot::TargetIndex;
 
 pub use error::KernelError;
 pub use status::{Detached, PinnedSet, Status, detach, seed_in_force, status};
+
+pub use target_host::{TargetHost, TargetTables, target_tables};
 
 use super::{Attachment, CounterReading, Dataplane, DataplaneError, Tables, TraceLines, Write};
 use crate::model::{AgentSettings, Capacity, XdpMode};
@@ -101,9 +104,9 @@ impl Kernel {
         }
         bpffs::ensure(&settings.pin_path)?;
         let root = Root::take(&settings.pin_path)?;
-        let blueprint = Blueprint::new(settings.capacity)?;
+        let blueprint = Blueprint::edge(settings.capacity)?;
         let keys = HashKeys::from_seed(settings.seed);
-        let Loaded { mut object, program } = blueprint.load(&root.set(&blueprint.name()), &keys, false)?;
+        let Loaded { mut object, program } = blueprint.load_edge(&root.set(&blueprint.name()), &keys, false)?;
         let tables = KernelTables::take(&mut object)?;
         let links = Links::new(root.links()?);
         Ok(Self { settings: settings.clone(), root, blueprint, program, tables, links, trace: None })
@@ -134,7 +137,7 @@ impl Kernel {
     fn begin_trace(&mut self, flow: &Flow) -> Result<TraceLines, KernelError> {
         self.tables.set_traced_flow(flow)?;
         let keys = HashKeys::from_seed(self.settings.seed);
-        let (trace, lines) = Trace::begin(self.blueprint.load(&self.set_path(), &keys, true)?)?;
+        let (trace, lines) = Trace::begin(self.blueprint.load_edge(&self.set_path(), &keys, true)?)?;
         self.links.swap(trace.program.as_fd())?;
         self.trace = Some(trace);
         Ok(lines)

@@ -1,4 +1,4 @@
-//! The edge's object: the shapes of its maps, and loading its program over a set of them.
+//! The programs' objects: the shapes of their maps, and loading a program over a set of them.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,12 +7,12 @@ use aya::maps::MapInfo;
 use aya::programs::{Program, ProgramError, ProgramFd};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use nlb_common::hash::HashKeys;
-use nlb_common::layout::{LAYOUT_VERSION, edge};
+use nlb_common::layout::{LAYOUT_VERSION, edge, target};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{KernelError, pins};
 use crate::model::Capacity;
-use crate::programs::EDGE;
+use crate::programs::{EDGE, TARGET};
 
 /// What a pinned map must be to be adopted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,9 +25,11 @@ struct Shape {
     flags: u32,
 }
 
-/// The maps that the program wants at a capacity.
+/// A program and the maps that it wants.
 #[derive(Clone, Debug)]
 pub(super) struct Blueprint {
+    bytes: &'static [u8],
+    program: &'static str,
     shapes: Vec<Shape>,
 }
 
@@ -38,8 +40,23 @@ pub(super) struct Loaded {
 }
 
 impl Blueprint {
-    pub(super) fn new(capacity: Capacity) -> Result<Self, KernelError> {
-        let object = aya_obj::Object::parse(EDGE).map_err(|error| load_error(error.into()))?;
+    /// The edge's, at a capacity.
+    pub(super) fn edge(capacity: Capacity) -> Result<Self, KernelError> {
+        Self::new(EDGE, edge::PROGRAM, edge::PINNED, |name| entries(name, capacity))
+    }
+
+    /// The target host's.
+    pub(super) fn target() -> Result<Self, KernelError> {
+        Self::new(TARGET, target::PROGRAM, target::PINNED, |_| None)
+    }
+
+    fn new(
+        bytes: &'static [u8],
+        program: &'static str,
+        maps: &[&'static str],
+        entries: impl Fn(&str) -> Option<u32>,
+    ) -> Result<Self, KernelError> {
+        let object = aya_obj::Object::parse(bytes).map_err(|error| load_error(program, error.into()))?;
         let shape = |&name: &&'static str| {
             let map = object.maps.get(name).ok_or(KernelError::NotInObject { name })?;
             Ok::<_, KernelError>(Shape {
@@ -47,11 +64,11 @@ impl Blueprint {
                 kind: map.map_type(),
                 key_size: map.key_size(),
                 value_size: map.value_size(),
-                entries: entries(name, capacity).unwrap_or(map.max_entries()),
+                entries: entries(name).unwrap_or(map.max_entries()),
                 flags: map.map_flags(),
             })
         };
-        Ok(Self { shapes: edge::PINNED.iter().map(shape).collect::<Result<_, _>>()? })
+        Ok(Self { bytes, program, shapes: maps.iter().map(shape).collect::<Result<_, _>>()? })
     }
 
     /// Name of the set's directory: the same for the same layout and capacity, another for any other.
@@ -77,24 +94,30 @@ impl Blueprint {
         })
     }
 
+    /// As [`load`](Self::load), with the edge's constants.
+    pub(super) fn load_edge(&self, set: &Path, keys: &HashKeys, trace: bool) -> Result<Loaded, KernelError> {
+        let trace = u8::from(trace);
+        let mut loader = EbpfLoader::new();
+        loader.override_global(edge::HASH_KEYS, keys, true).override_global(edge::TRACE, &trace, true);
+        self.load(set, loader)
+    }
+
     /// Adopts the maps in `set`, or makes and pins them, and loads the program over them.
-    pub(super) fn load(&self, set: &Path, keys: &HashKeys, trace: bool) -> Result<Loaded, KernelError> {
+    pub(super) fn load(&self, set: &Path, mut loader: EbpfLoader<'_>) -> Result<Loaded, KernelError> {
         if !self.is_complete(set) {
             pins::remove_directory(set)?;
             pins::make_directory(set)?;
         }
-        let trace = u8::from(trace);
-        let mut loader = EbpfLoader::new();
-        loader.override_global(edge::HASH_KEYS, keys, true).override_global(edge::TRACE, &trace, true);
         for shape in &self.shapes {
             loader.map_max_entries(shape.name, shape.entries).map_pin_path(shape.name, set.join(shape.name));
         }
-        let mut object = loader.load(EDGE).map_err(load_error)?;
-        let Some(Program::Xdp(program)) = object.program_mut(edge::PROGRAM) else {
-            return Err(KernelError::NotInObject { name: edge::PROGRAM });
+        let failed = |error| load_error(self.program, error);
+        let mut object = loader.load(self.bytes).map_err(failed)?;
+        let Some(Program::Xdp(program)) = object.program_mut(self.program) else {
+            return Err(KernelError::NotInObject { name: self.program });
         };
         let loaded = program.load().and_then(|()| program.fd()?.try_clone().map_err(ProgramError::IOError));
-        let program = loaded.map_err(|error| load_error(error.into()))?;
+        let program = loaded.map_err(|error| failed(error.into()))?;
         Ok(Loaded { object, program })
     }
 }
@@ -111,9 +134,8 @@ fn entries(name: &str, capacity: Capacity) -> Option<u32> {
     }
 }
 
-fn load_error(error: EbpfError) -> KernelError {
+fn load_error(program: &'static str, error: EbpfError) -> KernelError {
     const LAST_LINES: usize = 12;
-    let program = edge::PROGRAM;
     match error {
         EbpfError::ProgramError(ProgramError::LoadError { io_error, verifier_log }) => {
             let log = verifier_log.to_string();
