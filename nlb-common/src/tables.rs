@@ -1,6 +1,7 @@
 //! Keys and values of the edge's tables.
 
 use crate::address::Address;
+use crate::hash::{Affinity, Flow};
 use crate::slot::TargetIndex;
 
 /// Where a listener accepts traffic. All fields in network byte order.
@@ -15,6 +16,14 @@ pub struct ListenerKey {
     pub protocol: u8,
     /// Always zero.
     pub padding: u8,
+}
+
+impl ListenerKey {
+    /// The key of the listener that would take `flow`.
+    #[inline(always)]
+    pub const fn of(flow: &Flow) -> Self {
+        Self { address: flow.destination, port: flow.destination_port, protocol: flow.protocol, padding: 0 }
+    }
 }
 
 /// What a listener does with its traffic.
@@ -41,6 +50,21 @@ pub struct Group {
     pub affinity: u8,
     /// Always zero.
     pub padding: [u8; 7],
+}
+
+impl Group {
+    /// How its flows are spread.
+    #[inline(always)]
+    pub const fn affinity(&self) -> Affinity {
+        if self.affinity == Affinity::SourceIp as u8 { Affinity::SourceIp } else { Affinity::Flow }
+    }
+
+    /// The index of the slot that a flow with this hash belongs to.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the slot is the hash's low bits")]
+    pub const fn slot_index(&self, hash: u64) -> u32 {
+        self.first_slot.wrapping_add(hash as u32 & self.slot_mask)
+    }
 }
 
 /// A target: the outer header that takes a packet there, and the way out. One cache line.
