@@ -54,7 +54,8 @@ have_apt() { command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; 
 # Names those of the packages given that are not installed.
 missing_packages() {
     local installed package
-    installed="$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p')"
+    # It fails when it does not know one of them, which is no failure here.
+    installed="$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p' || true)"
     for package in "$@"; do grep -qxF "$package" <<<"$installed" || printf '%s\n' "$package"; done
 }
 
@@ -84,15 +85,15 @@ apt_install() {
     must "installing ${#missing[@]} Debian packages" env DEBIAN_FRONTEND=noninteractive \
         apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}"
     for service in nginx iperf3; do
-        if printf '%s\n' "${missing[@]}" | grep -qx "$service" && command -v systemctl >/dev/null; then
-            systemctl -q disable "$service" >/dev/null 2>&1 || true
+        if printf '%s\n' "${missing[@]}" | grep -qx "$service"; then
+            deb-systemd-helper disable "$service.service" >/dev/null 2>&1 || true
         fi
     done
 }
 
 packages() {
     have_apt || { check_commands; return; }
-    local wanted=(iproute2 nginx curl iperf3 ethtool socat bind9-dnsutils dnsmasq-base tcpdump procps openssl
+    local wanted=(iproute2 iputils-ping nginx curl iperf3 ethtool socat bind9-dnsutils dnsmasq-base tcpdump procps openssl
         ca-certificates build-essential)
     $with_tests && wanted+=(python3-venv)
     apt_install "${wanted[@]}"
@@ -101,7 +102,7 @@ packages() {
 # Another distribution: its user installs these under whatever names they have there.
 check_commands() {
     local missing=() tool
-    for tool in ip nginx curl iperf3 ethtool socat dig dnsmasq tcpdump openssl cc; do
+    for tool in ip ping nginx curl iperf3 ethtool socat dig dnsmasq tcpdump openssl cc; do
         command -v "$tool" >/dev/null || missing+=("$tool")
     done
     [ ${#missing[@]} = 0 ] || fail "install these commands with your package manager: ${missing[*]}"

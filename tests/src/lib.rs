@@ -1,1 +1,3 @@
-//! The laboratory.
+//! What the tests and the demonstration share: the laboratory.
+
+pub mod lab;
