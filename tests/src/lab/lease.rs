@@ -75,6 +75,15 @@ pub fn sweep() -> Result<usize> {
     Ok(swept)
 }
 
+/// Removes every laboratory of this process while it still uses them: for a program that is about to end at once.
+///
+/// # Errors
+/// When a namespace, process, pin or file of one cannot be removed.
+pub fn abandon() -> Result<()> {
+    let own = format!("{PREFIX}{}-", process::id());
+    names_in(Path::new(ROOT))?.iter().filter(|name| name.starts_with(&own)).try_for_each(|id| remove(id))
+}
+
 fn try_lock(dir: &Path) -> Result<Option<Flock<File>>> {
     let file = match File::create(dir.join(LOCK)) {
         Ok(file) => file,

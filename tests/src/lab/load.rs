@@ -16,6 +16,9 @@ use super::host::Host;
 /// a packet lost by chance is not a request that failed.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// Between two requests, so that the load leaves time for what it is there to watch.
+const PAUSE: Duration = Duration::from_millis(2);
+
 /// One request of the load.
 #[derive(Debug, Clone)]
 pub struct Outcome {
@@ -81,6 +84,7 @@ impl Host {
                     let began = Instant::now();
                     let answer = request(server).map_err(|error| error.to_string());
                     outcomes.push(Outcome { began, answer });
+                    thread::sleep(PAUSE);
                 }
                 outcomes
             })

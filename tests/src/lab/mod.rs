@@ -43,7 +43,7 @@ pub use config::{AgentConfig, Forwarding, HealthCheck, ListenerConfig, TargetAge
 pub use dns::Dns;
 pub use host::{Finished, Host};
 pub use iperf::{IperfReport, IperfServer};
-pub use lease::sweep;
+pub use lease::{abandon, sweep};
 pub use load::{Load, Outcome};
 pub use nginx::{Nginx, NginxOptions};
 pub use process::Process;

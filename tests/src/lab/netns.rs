@@ -8,11 +8,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use std::{io, process, thread};
+use std::{process, thread};
 
 use anyhow::{Context as _, Result};
 use nix::sched::{CloneFlags, setns};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
 use super::host::Finished;
@@ -45,9 +45,15 @@ impl Netns {
     pub(super) fn command(&self, program: &str) -> Result<Command> {
         let namespace = self.open()?;
         let mut command = Command::new(program);
-        // SAFETY: setns is one system call on a file that the closure owns; nothing is allocated between fork and exec.
+        let enter = move || {
+            // Signals that this process holds back for itself must not be held back from the command.
+            SigSet::empty().thread_set_mask()?;
+            setns(&namespace, CloneFlags::CLONE_NEWNET)?;
+            Ok(())
+        };
+        // SAFETY: the closure is two system calls on what it owns; nothing is allocated between fork and exec.
         unsafe {
-            command.pre_exec(move || setns(&namespace, CloneFlags::CLONE_NEWNET).map_err(io::Error::from));
+            command.pre_exec(enter);
         }
         Ok(command)
     }
