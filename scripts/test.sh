@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up, then runs all lints and all tests; ends with the test runner's summary. Needs root: the laboratory makes
 # network namespaces and loads kernel programs.
-#   scripts/test.sh [ARGUMENTS OF cargo nextest run]      e.g. scripts/test.sh lab_itself
+#   scripts/test.sh [ARGUMENTS OF cargo nextest run]      e.g. scripts/test.sh --test lab_itself
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

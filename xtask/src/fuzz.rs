@@ -3,6 +3,7 @@
 //! Without a sanitizer, libFuzzer works with a stable compiler too: it only needs coverage, which the compiler gives
 //! under `RUSTC_BOOTSTRAP`.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -34,8 +35,15 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
     ensure!(!targets.is_empty(), "{CRATE} has no fuzz targets");
     let mut steps = Steps::default();
     for target in targets {
+        // What it finds goes into a folder that git ignores; the seeds beside the targets are only read.
+        let found = root.join(CRATE).join("target/corpus").join(&target);
+        let seeds = root.join(CRATE).join("corpus").join(&target);
+        for folder in [&found, &seeds] {
+            fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
         let mut command = cargo_fuzz(root, "run");
-        command.args(["--sanitizer", "none", &target, "--", &format!("-max_total_time={}", arguments.seconds)]);
+        command.args(["--sanitizer", "none", &target]).args([&found, &seeds]);
+        command.args(["--", &format!("-max_total_time={}", arguments.seconds)]);
         command.args(["-rss_limit_mb=2048", "-print_final_stats=1"]);
         command.args(arguments.runs.map(|runs| format!("-runs={runs}")));
         steps.command(&format!("fuzz {target}"), &mut command)?;
