@@ -95,7 +95,7 @@ packages() {
     have_apt || { check_commands; return; }
     local wanted=(iproute2 iputils-ping nginx curl iperf3 ethtool socat bind9-dnsutils dnsmasq-base tcpdump procps openssl
         ca-certificates build-essential)
-    $with_tests && wanted+=(python3-venv)
+    if $with_tests; then wanted+=(git python3-venv); fi
     apt_install "${wanted[@]}"
 }
 
