@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: puts the toolchain and the tools that setup.sh installed on PATH, and chooses the
 # compiler of the kernel programs. Installs nothing.
 
@@ -43,11 +44,12 @@ llvm_available() {
 
 # choose_ebpf_rust: sets EBPF_RUSTC and EBPF_CARGO to the first toolchain with library source and a matching LLVM.
 choose_ebpf_rust() {
-    local candidate rustc first=
-    EBPF_RUSTC= EBPF_CARGO=
+    local candidate rustc first=''
+    EBPF_RUSTC=''
+    EBPF_CARGO=''
     for candidate in "${NLB_EBPF_RUSTC:-}" "$(rustup which --toolchain nightly rustc 2>/dev/null)" /usr/bin/rustc; do
         rustc="$candidate"
-        [ -n "$rustc" ] && [ -x "$rustc" ] && has_library_source "$rustc" || continue
+        if [ ! -x "$rustc" ] || ! has_library_source "$rustc"; then continue; fi
         first="${first:-$rustc}"
         if rust_is_recent "$rustc" && llvm_available "$(llvm_major "$rustc")"; then
             EBPF_RUSTC="$rustc" EBPF_CARGO="${rustc%/rustc}/cargo"

