@@ -16,6 +16,8 @@ use super::host::{Finished, Host};
 use super::lease::BPFFS;
 use super::process::Process;
 
+/// What an agent may have of root's rights, in the words of setpriv(1); `packaging/` has the same list.
+const CAPABILITIES: &str = "+bpf,+net_admin,+perfmon";
 const READY: Duration = Duration::from_secs(30);
 
 /// The `nlb` program: the one that `NLB_BIN` names, or the one that was built beside the running test.
@@ -178,9 +180,10 @@ impl Lab {
     }
 }
 
+/// Starts one of the agents with the capabilities that its systemd unit gives it, and no others.
 fn start(host: &Host, role: &str, file: &Path) -> Result<Process> {
-    let program = nlb_binary()?;
-    let mut command = host.command(&program.to_string_lossy())?;
+    let mut command = host.command("setpriv")?;
+    command.arg(format!("--bounding-set=-all,{CAPABILITIES}")).arg(nlb_binary()?);
     command.arg(role).arg("--config").arg(file);
     host.spawn(role, command)
 }

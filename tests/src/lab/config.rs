@@ -79,7 +79,7 @@ impl AgentConfig {
             socket: dir.join("nlb.sock"),
             sources: vec![lab.edge_source_v4().into(), lab.edge_source_v6().into()],
             forwarding: Forwarding::IpIp,
-            health_interval: Duration::from_millis(200),
+            health_interval: Duration::from_millis(500),
             listeners: Vec::new(),
             targets: lab.targets().map(|host| (host.name().to_owned(), host.v4().into(), host.v6().into())).collect(),
         }
