@@ -180,6 +180,16 @@ impl Lab {
     }
 }
 
+impl Host {
+    /// Runs `nlb config check` on a file.
+    ///
+    /// # Errors
+    /// When it cannot be run. How it ended is in the answer.
+    pub fn check_configuration(&self, file: &str) -> Result<Finished> {
+        self.run(&nlb_binary()?.to_string_lossy(), ["config", "check", file])
+    }
+}
+
 /// Starts one of the agents with the capabilities that its systemd unit gives it, and no others.
 fn start(host: &Host, role: &str, file: &Path) -> Result<Process> {
     let mut command = host.command("setpriv")?;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use nlb_tests::lab::{
-    Agent, AgentConfig, Arms, Dns, HealthCheck, Lab, ListenerConfig, Nginx, NginxOptions, Options, Outcome,
-    TargetAgent, VIP_V4, VIP_V6, ensure_same, literal, wait_until,
+    AgentConfig, Arms, Host, Lab, NginxOptions, Options, Outcome, Service, VIP_V4, VIP_V6, ensure_same, literal,
+    web_and_dns,
 };
 
 use crate::screen::Screen;
@@ -17,18 +17,6 @@ use crate::stay;
 const REQUESTS: usize = 600;
 const QUESTIONS: usize = 60;
 const FILE_BYTES: u64 = 100_000_000;
-const PATIENCE: Duration = Duration::from_secs(15);
-
-/// Everything that runs.
-struct Running {
-    // Dropped in this order: the programs, then what they ran in.
-    agent: Option<Agent>,
-    _target_agents: Vec<TargetAgent>,
-    servers: BTreeMap<String, Nginx>,
-    _dns: Vec<Dns>,
-    config: AgentConfig,
-    lab: Lab,
-}
 
 /// Tells it, and says whether all went well.
 pub(crate) fn tell(arms: Arms, stays: bool) -> Result<bool> {
@@ -57,29 +45,7 @@ fn vips() -> [IpAddr; 2] {
     [VIP_V4.into(), VIP_V6.into()]
 }
 
-/// A web and a DNS listener for each family.
-fn configuration(lab: &Lab) -> AgentConfig {
-    let mut config = AgentConfig::new(lab);
-    for (family, address) in [("v4", VIP_V4.into()), ("v6", VIP_V6.into())] {
-        for (name, protocol, port, health) in
-            [("web", "tcp", 80, HealthCheck::Http(80)), ("dns", "udp", 53, HealthCheck::Tcp(53))]
-        {
-            config = config.listener(ListenerConfig {
-                name: format!("{name}-{family}"),
-                address,
-                protocol,
-                port,
-                health,
-                targets_v6: address.is_ipv6(),
-                affinity: "flow",
-                targets: lab.targets().count(),
-            });
-        }
-    }
-    config
-}
-
-fn set_up(screen: &mut Screen, arms: Arms) -> Option<Running> {
+fn set_up(screen: &mut Screen, arms: Arms) -> Option<Service> {
     screen.chapter("A laboratory of network namespaces");
     let lab = screen.step("a client, a router, an edge and three target hosts", || {
         let lab = Lab::new(Options { arms, ..Options::default() })?;
@@ -87,30 +53,30 @@ fn set_up(screen: &mut Screen, arms: Arms) -> Option<Running> {
         Ok((lab, id))
     })?;
     screen.text(&picture(&lab, arms));
-    let servers = screen.step("nginx on every target", || {
+    let nginx = screen.step("nginx on every target", || {
         let options = NginxOptions { file_bytes: FILE_BYTES, ..NginxOptions::default() };
         let servers: Result<BTreeMap<_, _>> =
             lab.targets().map(|host| Ok((host.name().to_owned(), host.nginx(options)?))).collect();
         Ok((servers?, String::new()))
     })?;
     let dns = screen.step("a DNS server on every target", || {
-        Ok((lab.targets().map(nlb_tests::lab::Host::dns).collect::<Result<Vec<_>>>()?, String::new()))
+        Ok((lab.targets().map(Host::dns).collect::<Result<Vec<_>>>()?, String::new()))
     })?;
 
     screen.chapter("The balancer");
     let target_agents = screen.step("nlb target-agent on every target", || {
         Ok((lab.start_target_agents(&vips())?, format!("{} and {} are on lo", vips()[0], vips()[1])))
     })?;
-    let config = configuration(&lab);
+    let config = web_and_dns().into_iter().fold(AgentConfig::new(&lab), AgentConfig::listener);
     let agent = screen.step("nlb agent on the edge", || {
         let agent = lab.start_agent(&config)?;
         let seen = native_mode(&lab)?;
         Ok((agent, seen))
     })?;
-    let running = Running { agent: Some(agent), _target_agents: target_agents, servers, _dns: dns, config, lab };
+    let running = Service { agent: Some(agent), target_agents, nginx, dns, config, lab };
     screen.step("every target healthy and in service", || {
         for vip in vips() {
-            wait_for_targets(&running.lab, vip, 3)?;
+            running.lab.wait_for_targets(vip, 3)?;
         }
         Ok(((), String::new()))
     })?;
@@ -140,23 +106,7 @@ fn native_mode(lab: &Lab) -> Result<String> {
     Ok("XDP in native mode on eth0".to_owned())
 }
 
-/// Waits until that many targets answer at a VIP, and no request fails.
-fn wait_for_targets(lab: &Lab, vip: IpAddr, targets: usize) -> Result<()> {
-    let mut last = None;
-    let settled = wait_until(&format!("{targets} targets answer at {vip}"), PATIENCE, || {
-        let tally = lab.client().requests(vip, 40, 10);
-        let fine = tally.as_ref().is_ok_and(|tally| tally.failed.is_empty() && tally.answered.len() == targets);
-        last = Some(tally);
-        fine.then_some(())
-    });
-    settled.with_context(|| match last {
-        Some(Ok(tally)) => format!("last: {:?}, failed: {:?}", tally.answered, tally.failed.first()),
-        Some(Err(error)) => format!("{error:#}"),
-        None => String::new(),
-    })
-}
-
-fn show_balancing(screen: &mut Screen, running: &Running) {
+fn show_balancing(screen: &mut Screen, running: &Service) {
     let lab = &running.lab;
     screen.chapter("A client's connections spread over the targets");
     for (vip, client) in vips().into_iter().zip([IpAddr::from(lab.client().v4()), lab.client().v6().into()]) {
@@ -189,7 +139,7 @@ fn show_balancing(screen: &mut Screen, running: &Running) {
     screen.step(&format!("a download of {} MB comes whole", FILE_BYTES / 1_000_000), || {
         let file = lab.client().dir().join("download");
         lab.client().download(&format!("http://{VIP_V4}/file"), &file)?;
-        let nginx = running.servers.values().next().context("no nginx")?;
+        let nginx = running.nginx.values().next().context("no nginx")?;
         ensure_same(&nginx.file(), &file)?;
         Ok(((), String::new()))
     });
@@ -204,11 +154,11 @@ fn even(counts: &BTreeMap<String, usize>, total: usize) -> Result<()> {
     Ok(())
 }
 
-fn show_failure_and_return(screen: &mut Screen, running: &mut Running) {
+fn show_failure_and_return(screen: &mut Screen, running: &mut Service) {
     screen.chapter("A target fails and returns");
     let lab = &running.lab;
     let (vip, limit) = (SocketAddr::new(VIP_V4.into(), 80), running.config.health_time());
-    let stopped = running.servers.remove("t2");
+    let stopped = running.nginx.remove("t2");
     let title = format!("nginx on t2 stopped under load: no request fails after {} ms", limit.as_millis());
     let counts = screen.step(&title, || {
         let load = lab.client().load(vip, 4)?;
@@ -233,14 +183,14 @@ fn show_failure_and_return(screen: &mut Screen, running: &mut Running) {
     screen.bars(&counts.unwrap_or_default());
     let back = screen.step("nginx on t2 started again: it gets requests", || {
         let nginx = lab.host("t2").nginx(NginxOptions { file_bytes: FILE_BYTES, ..NginxOptions::default() })?;
-        wait_for_targets(lab, VIP_V4.into(), 3)?;
+        lab.wait_for_targets(VIP_V4.into(), 3)?;
         let tally = lab.client().requests(VIP_V4.into(), REQUESTS, 50)?;
         ensure!(tally.failed.is_empty(), "{} requests failed", tally.failed.len());
         even(&tally.answered, REQUESTS)?;
         Ok(((nginx, tally.answered), String::new()))
     });
     if let Some((nginx, counts)) = back {
-        running.servers.insert("t2".to_owned(), nginx);
+        running.nginx.insert("t2".to_owned(), nginx);
         screen.bars(&counts);
     }
 }
@@ -249,7 +199,7 @@ fn owned(counts: &BTreeMap<&str, usize>) -> BTreeMap<String, usize> {
     counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }
 
-fn show_agent_killed(screen: &mut Screen, running: &mut Running) {
+fn show_agent_killed(screen: &mut Screen, running: &mut Service) {
     screen.chapter("The agent dies, traffic goes on");
     let lab = &running.lab;
     let killed = running.agent.take();
@@ -269,7 +219,7 @@ fn show_agent_killed(screen: &mut Screen, running: &mut Running) {
     running.agent = agent;
 }
 
-fn show_status(screen: &mut Screen, running: &Running) {
+fn show_status(screen: &mut Screen, running: &Service) {
     screen.chapter("What the operator sees");
     for command in ["status", "target list"] {
         let shown = screen
