@@ -6,10 +6,21 @@
 //! function of state, event and time.
 
 pub mod agent;
+pub mod api;
+pub mod args;
+pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod control;
 pub mod dataplane;
+pub mod doctor;
+pub mod explain;
+pub mod health;
+pub mod logging;
+pub mod metrics;
 pub mod model;
 pub mod netlink;
 pub mod programs;
+pub mod ring;
+pub mod store;
 pub mod target_agent;

@@ -3,12 +3,12 @@
 //! Reading never asks the owner: the last [`Snapshot`] is there at once. What changes something, or needs the kernel,
 //! is a [`Command`] that carries its own way back.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use nlb_common::hash::Flow;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::config::ConfigErrors;
 use crate::control::snapshot::{RingChange, Snapshot};
 use crate::control::{Change, ChangeError};
 use crate::dataplane::{CounterReading, DataplaneError};
@@ -103,50 +103,11 @@ pub struct ChangeReport {
 }
 
 /// Why a reload changed nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReloadError {
-    /// The file is not a valid configuration.
-    #[error("{} problem(s) in {}", problems.len(), file.display())]
-    Invalid {
-        /// The file.
-        file: PathBuf,
-        /// Each thing that is wrong.
-        problems: Vec<Problem>,
-    },
-    /// The file can't be read.
-    #[error("{} can't be read: {source}", file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: Arc<IoError>,
-    },
-}
-
-/// An I/O error that can be compared and shared.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct IoError(#[from] pub std::io::Error);
-
-impl PartialEq for IoError {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.kind() == other.0.kind()
-    }
-}
-
-impl Eq for IoError {}
-
-/// One thing wrong in a configuration file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Line, from 1.
-    pub line: u32,
-    /// Column, from 1.
-    pub column: u32,
-    /// What is wrong.
-    pub what: String,
-    /// What would be right.
-    pub mend: String,
+pub enum ReloadError {
+    /// The file is not a valid configuration, or can't be read.
+    #[error(transparent)]
+    Configuration(#[from] ConfigErrors),
 }
 
 /// Why a trace can't begin.

@@ -8,12 +8,12 @@ use crate::model::{Name, TargetKey};
 
 /// The tag of a group with that name and that number of slots. Slots are part of it, because a ring of another size is
 /// another entry: listeners move over to it in one step, and no packet sees the old place with the new size.
-pub fn group_tag(name: &Name, slots: u32) -> u64 {
+pub(super) fn group_tag(name: &Name, slots: u32) -> u64 {
     tag(&format!("{name} {slots}"))
 }
 
 /// The tag of a target.
-pub fn target_tag(key: &TargetKey) -> u64 {
+pub(super) fn target_tag(key: &TargetKey) -> u64 {
     tag(&key.to_string())
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Gives out the indexes `first..end` of a table. An index that is given back rests until [`settle`](Self::settle):
 /// while the tables are still being rewritten, a slot may name it, so nobody else may get it.
 #[derive(Clone, Debug)]
-pub struct Indexes<K> {
+pub(super) struct Indexes<K> {
     owners: BTreeMap<K, u32>,
     free: BTreeSet<u32>,
     resting: BTreeSet<u32>,
@@ -16,13 +16,13 @@ pub struct Indexes<K> {
 
 impl<K: Ord + Clone> Indexes<K> {
     /// A table whose entries `first..end` are all free.
-    pub fn new(first: u32, end: u32) -> Self {
+    pub(super) fn new(first: u32, end: u32) -> Self {
         Self { owners: BTreeMap::new(), free: BTreeSet::new(), resting: BTreeSet::new(), next: first, end }
     }
 
     /// Takes over `index` for `owner`, as found in the kernel. False when it is out of range or taken, or when the
     /// owner has one already: then the entry is garbage and will be overwritten.
-    pub fn adopt(&mut self, owner: K, index: u32) -> bool {
+    pub(super) fn adopt(&mut self, owner: K, index: u32) -> bool {
         if index >= self.end || self.owners.contains_key(&owner) || !self.take(index) {
             return false;
         }
@@ -31,7 +31,7 @@ impl<K: Ord + Clone> Indexes<K> {
     }
 
     /// The index of `owner`: the one it has, or a free one. `None` when the table is full.
-    pub fn assign(&mut self, owner: &K) -> Option<u32> {
+    pub(super) fn assign(&mut self, owner: &K) -> Option<u32> {
         if let Some(&index) = self.owners.get(owner) {
             return Some(index);
         }
@@ -42,12 +42,12 @@ impl<K: Ord + Clone> Indexes<K> {
     }
 
     /// The index of `owner`, if it has one.
-    pub fn get(&self, owner: &K) -> Option<u32> {
+    pub(super) fn get(&self, owner: &K) -> Option<u32> {
         self.owners.get(owner).copied()
     }
 
     /// Takes the index of every owner that `keep` refuses, to rest.
-    pub fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
         let resting = &mut self.resting;
         self.owners.retain(|owner, index| {
             let kept = keep(owner);
@@ -59,7 +59,7 @@ impl<K: Ord + Clone> Indexes<K> {
     }
 
     /// The tables are rewritten: what rested is free.
-    pub fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.free.append(&mut self.resting);
     }
 

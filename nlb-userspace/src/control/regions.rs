@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// Gives out power-of-two regions of a table, each aligned to its own size, so that regions never fragment each other
 /// smaller than they are. As with [`Indexes`](super::indexes::Indexes), a region given back rests until `settle`.
 #[derive(Clone, Debug)]
-pub struct Regions {
+pub(super) struct Regions {
     /// First slot to owner and size.
     used: BTreeMap<u32, (u64, u32)>,
     resting: Vec<u32>,
@@ -14,12 +14,12 @@ pub struct Regions {
 
 impl Regions {
     /// A table of `end` slots, all free.
-    pub fn new(end: u32) -> Self {
+    pub(super) fn new(end: u32) -> Self {
         Self { used: BTreeMap::new(), resting: Vec::new(), end }
     }
 
     /// Takes over a region found in the kernel. False when it does not fit or overlaps another.
-    pub fn adopt(&mut self, owner: u64, first: u32, size: u32) -> bool {
+    pub(super) fn adopt(&mut self, owner: u64, first: u32, size: u32) -> bool {
         if !size.is_power_of_two() || !self.is_free(first, size) {
             return false;
         }
@@ -29,9 +29,8 @@ impl Regions {
 
     /// The first slot of `owner`'s region of `size` slots: the one it has, or the first free place. `None` when there
     /// is none.
-    pub fn assign(&mut self, owner: u64, size: u32) -> Option<u32> {
-        let own = |(_, region): &(&u32, &(u64, u32))| **region == (owner, size);
-        if let Some((&first, _)) = self.used.iter().find(own) {
+    pub(super) fn assign(&mut self, owner: u64, size: u32) -> Option<u32> {
+        if let Some(first) = self.held(owner, size) {
             return Some(first);
         }
         let mut first = 0_u32;
@@ -45,8 +44,14 @@ impl Regions {
         Some(first)
     }
 
+    /// Where `owner`'s region of `size` slots lies, if it has one.
+    pub(super) fn held(&self, owner: u64, size: u32) -> Option<u32> {
+        let own = |(first, region): &(&u32, &(u64, u32))| **region == (owner, size) && !self.resting.contains(first);
+        self.used.iter().find(own).map(|(&first, _)| first)
+    }
+
     /// Takes back the regions of every owner that `keep` refuses, to rest.
-    pub fn retain(&mut self, mut keep: impl FnMut(u64) -> bool) {
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(u64) -> bool) {
         let resting = self.used.iter().filter(|(_, (owner, _))| !keep(*owner)).map(|(&first, _)| first);
         self.resting.extend(resting.collect::<Vec<_>>());
         self.resting.sort_unstable();
@@ -54,7 +59,7 @@ impl Regions {
     }
 
     /// The tables are rewritten: what rested is free.
-    pub fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         for first in self.resting.drain(..) {
             self.used.remove(&first);
         }

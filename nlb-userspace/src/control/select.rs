@@ -6,13 +6,13 @@ use crate::model::Name;
 
 /// What the choice looks at in one target.
 #[derive(Clone, Copy, Debug)]
-pub struct Candidate<'a> {
+pub(super) struct Candidate<'a> {
     /// Its zone.
-    pub zone: Option<&'a Name>,
+    pub(super) zone: Option<&'a Name>,
     /// Its health.
-    pub health: Health,
+    pub(super) health: Health,
     /// Whether it has a weight above 0 and a next hop: whether packets could be sent there at all.
-    pub usable: bool,
+    pub(super) usable: bool,
 }
 
 /// Chooses among `candidates` for an edge in `zone` (`None` when zones don't matter: the edge has none, or the group is
@@ -24,7 +24,7 @@ pub struct Candidate<'a> {
 ///    more likely that the check is wrong than that all targets died at once. One that is still at its first checks is
 ///    left out: it will be known in a moment;
 /// 4. nothing else: none.
-pub fn select(candidates: &[Candidate<'_>], zone: Option<&Name>) -> (Routing, Vec<usize>) {
+pub(super) fn select(candidates: &[Candidate<'_>], zone: Option<&Name>) -> (Routing, Vec<usize>) {
     let places = |wanted: &dyn Fn(&Candidate<'_>) -> bool| -> Vec<usize> {
         candidates.iter().enumerate().filter(|(_, c)| c.usable && wanted(c)).map(|(place, _)| place).collect()
     };

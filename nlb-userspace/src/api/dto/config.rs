@@ -1,0 +1,197 @@
+//! The configuration in force: the file, its defaults filled in, with the runtime changes over it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Affinity, Origin, Protocol, XdpMode, group};
+use crate::config;
+use crate::control::snapshot::Snapshot;
+use crate::model::{Capacity, Configuration};
+
+/// The configuration in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Config {
+    /// How the agent itself runs.
+    pub agent: AgentConfig,
+    /// Where traffic is accepted.
+    pub listeners: Vec<ListenerConfig>,
+    /// Where it goes.
+    pub target_groups: Vec<GroupConfig>,
+    /// The same as a configuration file, every setting written out.
+    pub text: String,
+}
+
+/// How the agent itself runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AgentConfig {
+    /// Interfaces that clients' packets come in by.
+    pub interfaces: Vec<String>,
+    /// Where the program runs.
+    pub mode: XdpMode,
+    /// The seed of the flow hash, in hexadecimal. All edges of a cluster have the same.
+    pub seed: String,
+    /// This edge's zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Outer source for IPv4 targets: an address or a prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_v4: Option<String>,
+    /// Outer source for IPv6 targets: an address or a prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_v6: Option<String>,
+    /// Unix socket of this API.
+    #[schema(value_type = String)]
+    pub socket: PathBuf,
+    /// Address of the Prometheus endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub metrics: Option<SocketAddr>,
+    /// Where programs, links and maps are pinned.
+    #[schema(value_type = String)]
+    pub pin_path: PathBuf,
+    /// Where the embedded store is.
+    #[schema(value_type = String)]
+    pub state_dir: PathBuf,
+    /// Capacity of the kernel's tables.
+    pub capacity: CapacityConfig,
+}
+
+/// How much the kernel's tables hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CapacityConfig {
+    /// Listeners.
+    pub listeners: u32,
+    /// Target groups.
+    pub groups: u32,
+    /// Targets.
+    pub targets: u32,
+    /// Slots.
+    pub slots: u32,
+}
+
+/// A listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ListenerConfig {
+    /// Its name.
+    pub name: String,
+    /// The VIP.
+    #[schema(value_type = String)]
+    pub address: IpAddr,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Port.
+    pub port: u16,
+    /// Name of the target group.
+    pub target_group: String,
+}
+
+/// A target group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GroupConfig {
+    /// Its name.
+    pub name: String,
+    /// How packets travel to the targets.
+    pub forwarding: String,
+    /// Which part of a flow decides its target.
+    pub affinity: Affinity,
+    /// Slots of the ring.
+    pub ring_size: u32,
+    /// Whether targets of other zones get traffic while this edge's own zone has healthy ones.
+    pub cross_zone: bool,
+    /// The health check in a line.
+    pub health_check: String,
+    /// The targets.
+    pub targets: Vec<TargetConfig>,
+}
+
+/// A target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TargetConfig {
+    /// Where encapsulated packets go.
+    #[schema(value_type = String)]
+    pub address: IpAddr,
+    /// The port that serves.
+    pub port: u16,
+    /// Availability zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// The weight in force.
+    pub weight: u16,
+    /// Where it was registered.
+    pub origin: Origin,
+}
+
+impl From<Capacity> for CapacityConfig {
+    fn from(Capacity { listeners, groups, targets, slots }: Capacity) -> Self {
+        Self { listeners, groups, targets, slots }
+    }
+}
+
+impl Config {
+    /// What is in force in `snapshot`.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let settings = &snapshot.configuration.agent;
+        let listeners = snapshot.listeners.iter().map(|state| ListenerConfig {
+            name: state.listener.name.to_string(),
+            address: state.listener.address,
+            protocol: state.listener.protocol.into(),
+            port: state.listener.port,
+            target_group: state.listener.group.to_string(),
+        });
+        Self {
+            agent: AgentConfig {
+                interfaces: settings.interfaces.clone(),
+                mode: settings.mode.into(),
+                seed: format!("{:#018x}", snapshot.seed),
+                zone: settings.zone.as_ref().map(ToString::to_string),
+                source_v4: settings.source_v4.map(|net| net.to_string()),
+                source_v6: settings.source_v6.map(|net| net.to_string()),
+                socket: settings.socket.clone(),
+                metrics: settings.metrics,
+                pin_path: settings.pin_path.clone(),
+                state_dir: settings.state_dir.clone(),
+                capacity: settings.capacity.into(),
+            },
+            listeners: listeners.collect(),
+            target_groups: snapshot.configuration.groups.iter().map(|group| GroupConfig::of(snapshot, group)).collect(),
+            text: config::render(&in_force(snapshot)),
+        }
+    }
+}
+
+/// The configuration with the runtime changes in it.
+fn in_force(snapshot: &Snapshot) -> Configuration {
+    let mut configuration = Configuration::clone(&snapshot.configuration);
+    configuration.agent.seed = Some(snapshot.seed);
+    for group in &mut configuration.groups {
+        if let Some(state) = snapshot.group(&group.name) {
+            group.targets = state.targets.iter().map(|target| target.target.clone()).collect();
+        }
+    }
+    configuration
+}
+
+impl GroupConfig {
+    fn of(snapshot: &Snapshot, configured: &crate::model::TargetGroup) -> Self {
+        let targets = snapshot.group(&configured.name).map(|group| group.targets.as_slice()).unwrap_or_default();
+        let targets = targets.iter().map(|state| TargetConfig {
+            address: state.key.address,
+            port: state.key.port,
+            zone: state.target.zone.as_ref().map(ToString::to_string),
+            weight: state.target.weight.get(),
+            origin: state.origin.into(),
+        });
+        Self {
+            name: configured.name.to_string(),
+            forwarding: group::forwarding(configured.forwarding).to_owned(),
+            affinity: configured.affinity.into(),
+            ring_size: configured.ring_size.get(),
+            cross_zone: configured.cross_zone,
+            health_check: group::health_check(configured),
+            targets: targets.collect(),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Target groups.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Affinity, Moment, Routing, TargetView};
+use crate::config::duration;
+use crate::control::event::Health;
+use crate::control::snapshot::{self, GroupState, Snapshot};
+use crate::model::{Forwarding, Probe, TargetGroup};
+
+/// A target group in one line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GroupSummary {
+    /// Its name.
+    pub name: String,
+    /// Which targets get new flows.
+    pub routing: Routing,
+    /// Healthy targets.
+    pub healthy: usize,
+    /// Unhealthy targets.
+    pub unhealthy: usize,
+    /// Targets that have not passed their first checks yet.
+    pub initial: usize,
+    /// All targets.
+    pub total: usize,
+    /// Names of the listeners that it serves.
+    pub listeners: Vec<String>,
+}
+
+/// A target group with its settings and targets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GroupView {
+    /// The group in one line.
+    pub summary: GroupSummary,
+    /// How packets travel to the targets.
+    pub forwarding: String,
+    /// Which part of a flow decides its target.
+    pub affinity: Affinity,
+    /// Whether targets of other zones get traffic while this edge's own zone has healthy ones.
+    pub cross_zone: bool,
+    /// The health check in a line: "http GET / on port 80 every 5s".
+    pub health_check: String,
+    /// Slots of the ring.
+    pub ring_slots: usize,
+    /// The last change of the ring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_change: Option<RingChange>,
+    /// The targets.
+    pub targets: Vec<TargetView>,
+}
+
+/// What a change of a ring moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RingChange {
+    /// When.
+    pub at: Moment,
+    /// Slots that got another target.
+    pub moved: u32,
+    /// The least that any ring would have moved for the same change of shares.
+    pub least: u32,
+}
+
+impl From<snapshot::RingChange> for RingChange {
+    fn from(change: snapshot::RingChange) -> Self {
+        Self { at: change.at.into(), moved: change.moved, least: change.least }
+    }
+}
+
+impl GroupSummary {
+    /// All groups of `snapshot`.
+    pub fn all(snapshot: &Snapshot) -> Vec<Self> {
+        snapshot.groups.iter().map(|group| Self::of(snapshot, group)).collect()
+    }
+
+    /// One group of `snapshot`.
+    pub fn of(snapshot: &Snapshot, group: &GroupState) -> Self {
+        let count = |health| group.targets.iter().filter(|target| target.health == health).count();
+        let served = snapshot.listeners.iter().filter(|state| state.listener.group == group.name);
+        Self {
+            name: group.name.to_string(),
+            routing: group.routing.into(),
+            healthy: count(Health::Healthy),
+            unhealthy: count(Health::Unhealthy),
+            initial: count(Health::Initial),
+            total: group.targets.len(),
+            listeners: served.map(|state| state.listener.name.to_string()).collect(),
+        }
+    }
+}
+
+impl GroupView {
+    /// One group of `snapshot`.
+    pub fn of(snapshot: &Snapshot, group: &GroupState) -> Self {
+        let configured = snapshot.configuration.group(&group.name);
+        Self {
+            summary: GroupSummary::of(snapshot, group),
+            forwarding: configured.map_or_else(String::new, |group| forwarding(group.forwarding).to_owned()),
+            affinity: group.affinity.into(),
+            cross_zone: configured.is_some_and(|group| group.cross_zone),
+            health_check: configured.map_or_else(String::new, health_check),
+            ring_slots: group.ring.len(),
+            last_change: group.last_change.map(RingChange::from),
+            targets: group.targets.iter().map(|target| TargetView::of(snapshot, group, target)).collect(),
+        }
+    }
+}
+
+/// The word for how packets travel.
+pub(super) const fn forwarding(forwarding: Forwarding) -> &'static str {
+    match forwarding {
+        Forwarding::Ipip => "ipip",
+    }
+}
+
+/// A group's health check in a line.
+pub(super) fn health_check(group: &TargetGroup) -> String {
+    let check = &group.health_check;
+    let probe = match &check.probe {
+        Probe::Tcp => "tcp connect".to_owned(),
+        Probe::Http { tls, path, host, codes, .. } => {
+            let scheme = if *tls { "https" } else { "http" };
+            let host = host.as_deref().map_or_else(String::new, |host| format!(" for {host}"));
+            let codes: Vec<_> = codes.iter().map(ToString::to_string).collect();
+            format!("{scheme} GET {path}{host}, expecting {}", codes.join(","))
+        }
+    };
+    let port = check.port.map_or_else(|| "the target's port".to_owned(), |port| format!("port {port}"));
+    format!(
+        "{probe} on {port} every {}, timeout {}, {} to pass, {} to fail",
+        duration::show(check.interval),
+        duration::show(check.timeout),
+        check.healthy_threshold,
+        check.unhealthy_threshold
+    )
+}

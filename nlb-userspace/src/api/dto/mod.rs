@@ -1,0 +1,26 @@
+//! What travels over the control API, as the agent writes it and the command line reads it.
+//!
+//! Plain data, one type for both sides, described to OpenAPI where it is declared. Each type knows how to be made of a
+//! [`Snapshot`](crate::control::snapshot::Snapshot); nothing here asks the agent or formats for people.
+
+mod change;
+mod config;
+mod error;
+mod group;
+mod listener;
+mod moment;
+mod stats;
+mod status;
+mod target;
+mod words;
+
+pub use change::{ChangeReport, Difference, DroppedChange, Register, ReloadReport, SetWeight};
+pub use config::{AgentConfig, CapacityConfig, Config, GroupConfig, ListenerConfig, TargetConfig};
+pub use error::{ErrorBody, ErrorDetail, Problem};
+pub use group::{GroupSummary, GroupView, RingChange};
+pub use listener::{ListenerDetail, ListenerView};
+pub use moment::Moment;
+pub use stats::{DropCount, ListenerCount, Stats, TargetCount, TrafficCount};
+pub use status::{AgentStatus, ConfigStatus, InterfaceStatus, ReloadFailure, Status};
+pub use target::{NextHopView, TargetView};
+pub use words::{Affinity, Health, Origin, Protocol, Routing, XdpMode};

@@ -1,0 +1,111 @@
+//! Counters.
+
+use std::net::IpAddr;
+
+use nlb_common::counters::Counters;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Moment, Protocol};
+use crate::control::snapshot::Snapshot;
+use crate::dataplane::CounterReading;
+
+/// Everything the packet path counts, since it was first loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Stats {
+    /// When it was read.
+    pub at: Moment,
+    /// By listener.
+    pub listeners: Vec<ListenerCount>,
+    /// By target.
+    pub targets: Vec<TargetCount>,
+    /// Dropped packets by reason; every reason is there, also those that never happened.
+    pub drops: Vec<DropCount>,
+}
+
+/// Packets, bytes and new flows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TrafficCount {
+    /// Packets forwarded.
+    pub packets: u64,
+    /// Bytes forwarded, as clients sent them: without the outer header.
+    pub bytes: u64,
+    /// Flows begun (TCP).
+    pub new_flows: u64,
+}
+
+/// What a listener took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ListenerCount {
+    /// Its name.
+    pub listener: String,
+    /// The VIP.
+    #[schema(value_type = String)]
+    pub address: IpAddr,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Port.
+    pub port: u16,
+    /// The counters.
+    pub traffic: TrafficCount,
+}
+
+/// What a target got.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TargetCount {
+    /// Name of its group.
+    pub target_group: String,
+    /// Its address.
+    #[schema(value_type = String)]
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// Its zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// The counters.
+    pub traffic: TrafficCount,
+}
+
+/// Packets dropped for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DropCount {
+    /// The reason's name.
+    pub reason: String,
+    /// The reason in a few words.
+    pub text: String,
+    /// Packets.
+    pub packets: u64,
+}
+
+impl From<Counters> for TrafficCount {
+    fn from(counters: Counters) -> Self {
+        Self { packets: counters.packets, bytes: counters.bytes, new_flows: counters.new_flows }
+    }
+}
+
+impl Stats {
+    /// The counters of everything in `snapshot`.
+    pub fn of(snapshot: &Snapshot, reading: &CounterReading) -> Self {
+        let listeners = snapshot.listeners.iter().map(|state| ListenerCount {
+            listener: state.listener.name.to_string(),
+            address: state.listener.address,
+            protocol: state.listener.protocol.into(),
+            port: state.listener.port,
+            traffic: reading.listeners.get(&state.counters).copied().unwrap_or_default().into(),
+        });
+        let targets = snapshot.groups.iter().flat_map(|group| &group.targets).map(|state| TargetCount {
+            target_group: state.key.group.to_string(),
+            address: state.key.address,
+            port: state.key.port,
+            zone: state.target.zone.as_ref().map(ToString::to_string),
+            traffic: reading.targets.get(&state.index).copied().unwrap_or_default().into(),
+        });
+        let drops = reading.drops.iter().map(|(reason, packets)| DropCount {
+            reason: reason.name().to_owned(),
+            text: reason.text().to_owned(),
+            packets: *packets,
+        });
+        Self { at: Moment::now(), listeners: listeners.collect(), targets: targets.collect(), drops: drops.collect() }
+    }
+}

@@ -1,0 +1,118 @@
+//! The words of the API: each a choice among a few.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::control::event;
+use crate::control::snapshot;
+use crate::model;
+
+/// Defines a choice once: its variants, their text, and the type of the state that it is made of.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident of $source:path { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        pub enum $name {
+            $($(#[$variant_doc])* #[serde(rename = $text)] $variant,)*
+        }
+
+        impl From<$source> for $name {
+            fn from(source: $source) -> Self {
+                use $source as Source;
+                match source { $(Source::$variant => Self::$variant,)* }
+            }
+        }
+
+        impl $name {
+            /// The word as it stands in JSON.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.text())
+            }
+        }
+    };
+}
+
+words! {
+    /// Protocol of a listener.
+    Protocol of model::Protocol {
+        /// TCP.
+        Tcp = "tcp",
+        /// UDP.
+        Udp = "udp",
+    }
+}
+
+words! {
+    /// Where in the kernel's receive path the program runs.
+    XdpMode of model::XdpMode {
+        /// In the driver.
+        Native = "native",
+        /// In the stack: slow, for drivers without XDP.
+        Generic = "generic",
+    }
+}
+
+words! {
+    /// Which part of a flow decides its target.
+    Affinity of model::Affinity {
+        /// The 5-tuple.
+        Flow = "flow",
+        /// The client's address alone.
+        SourceIp = "source_ip",
+    }
+}
+
+words! {
+    /// Health of a target.
+    Health of event::Health {
+        /// Not yet passed its first checks.
+        Initial = "initial",
+        /// Passing.
+        Healthy = "healthy",
+        /// Failing.
+        Unhealthy = "unhealthy",
+    }
+}
+
+words! {
+    /// Which targets of a group get new flows.
+    Routing of snapshot::Routing {
+        /// The healthy ones.
+        Healthy = "healthy",
+        /// The healthy ones of other zones: this edge's zone has none.
+        OtherZones = "other_zones",
+        /// All: none is healthy.
+        FailOpen = "fail_open",
+        /// None yet: the targets are at their first checks.
+        Waiting = "waiting",
+        /// None: there is no target with a weight above 0 and a next hop.
+        Empty = "empty",
+    }
+}
+
+words! {
+    /// Where a target was registered.
+    Origin of snapshot::Origin {
+        /// In the configuration file.
+        File = "file",
+        /// At run time.
+        Runtime = "runtime",
+    }
+}
+
+impl From<Protocol> for model::Protocol {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Tcp => Self::Tcp,
+            Protocol::Udp => Self::Udp,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Failures as HTTP answers: a status code, what is wrong, and what would mend it.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::dto::{ErrorBody, ErrorDetail, Problem};
+use crate::agent::handle::{AskError, ReloadError, TraceError};
+use crate::control::ChangeError;
+use crate::dataplane::DataplaneError;
+use crate::explain::MixedFamilies;
+
+/// Why a request has no good answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    status: StatusCode,
+    detail: ErrorDetail,
+}
+
+impl Failure {
+    /// An answer with `status`.
+    pub(super) fn new(status: StatusCode, what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { status, detail: ErrorDetail { what: what.into(), mend: mend.into(), problems: Vec::new() } }
+    }
+
+    /// The request itself can't be understood.
+    pub(super) fn bad_request(what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, what, mend)
+    }
+
+    /// What was asked for is not there.
+    pub(super) fn not_found(what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, what, mend)
+    }
+
+    /// Understood, and refused for what it says.
+    pub(super) fn unprocessable(what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, what, mend)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self.status, Json(ErrorBody { error: self.detail })).into_response()
+    }
+}
+
+impl<E: Into<Self>> From<AskError<E>> for Failure {
+    fn from(error: AskError<E>) -> Self {
+        match error {
+            AskError::Stopped => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the agent is stopping and takes no more commands",
+                "start it again: systemctl start nlb-agent",
+            ),
+            AskError::Refused(refusal) => refusal.into(),
+        }
+    }
+}
+
+impl From<DataplaneError> for Failure {
+    fn from(error: DataplaneError) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("the kernel's tables: {error}"),
+            "see the agent's log and `nlb doctor`",
+        )
+    }
+}
+
+impl From<ChangeError> for Failure {
+    fn from(error: ChangeError) -> Self {
+        let what = error.to_string();
+        match error {
+            ChangeError::UnknownGroup { .. } => Self::not_found(what, "see `nlb target-group list`"),
+            ChangeError::UnknownTarget { group, .. } => Self::not_found(what, format!("see `nlb target list {group}`")),
+            ChangeError::AlreadyRegistered { .. } => {
+                Self::new(StatusCode::CONFLICT, what, "use `nlb target set-weight` to change its weight")
+            }
+            ChangeError::OtherZone { .. } => {
+                Self::new(StatusCode::CONFLICT, what, "leave the zone out, or change it in the file and reload")
+            }
+            ChangeError::IsListener { .. } => Self::unprocessable(what, "register the target host's own address"),
+            ChangeError::NotKept { .. } => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, what, "nothing was changed; see the agent's log")
+            }
+            ChangeError::Full { what: table, .. } => Self::unprocessable(
+                what,
+                format!("raise `agent.capacity.{table}` in the configuration and restart the agent"),
+            ),
+        }
+    }
+}
+
+impl From<ReloadError> for Failure {
+    fn from(ReloadError::Configuration(errors): ReloadError) -> Self {
+        let problems: Vec<_> = errors.problems().iter().map(Problem::from).collect();
+        let what = match problems.len() {
+            0 => std::error::Error::source(&errors)
+                .map_or_else(|| errors.to_string(), |cause| format!("{errors}: {cause}")),
+            1 => "the configuration has a problem".to_owned(),
+            several => format!("the configuration has {several} problems"),
+        };
+        let mut failure = Self::unprocessable(what, "nothing was changed; mend the file, then `nlb reload` again");
+        failure.detail.problems = problems;
+        failure
+    }
+}
+
+impl From<TraceError> for Failure {
+    fn from(error: TraceError) -> Self {
+        match error {
+            TraceError::Busy => Self::new(
+                StatusCode::CONFLICT,
+                "another trace is running, there is one at a time",
+                "end the other `nlb trace`, or wait until it ends",
+            ),
+            TraceError::Dataplane(error) => error.into(),
+        }
+    }
+}
+
+impl From<MixedFamilies> for Failure {
+    fn from(error: MixedFamilies) -> Self {
+        Self::bad_request(error.to_string(), "give two IPv4 or two IPv6 addresses")
+    }
+}
+
+impl From<JsonRejection> for Failure {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text(), "see the request's body in openapi.json")
+    }
+}
+
+impl From<QueryRejection> for Failure {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text(), "see the request's parameters in openapi.json")
+    }
+}
+
+impl From<PathRejection> for Failure {
+    fn from(rejection: PathRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text(), "see the paths in openapi.json")
+    }
+}

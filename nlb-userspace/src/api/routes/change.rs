@@ -1,0 +1,120 @@
+//! What changes the state.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+
+use super::super::dto::{ChangeReport, ErrorBody, Register, ReloadReport, SetWeight};
+use super::super::failure::Failure;
+use super::names;
+use crate::agent::Handle;
+use crate::control::Change;
+use crate::model::{Target, TargetKey};
+
+/// Adds a target to a group. It gets traffic once its first health checks pass.
+#[utoipa::path(
+    post,
+    path = "/v1/target-groups/{group}/targets",
+    params(("group" = String, Path, description = "Name of the target group")),
+    request_body = Register,
+    responses(
+        (status = 201, description = "Registered", body = ChangeReport),
+        (status = 400, description = "Not a name, or a malformed body", body = ErrorBody),
+        (status = 404, description = "No such target group", body = ErrorBody),
+        (status = 409, description = "Registered already", body = ErrorBody),
+        (status = 415, description = "The body is not JSON", body = ErrorBody),
+        (status = 422, description = "No port to take, or no room", body = ErrorBody),
+        (status = 503, description = "The agent is stopping", body = ErrorBody),
+    )
+)]
+pub(super) async fn register(
+    State(agent): State<Handle>,
+    group: Result<Path<String>, PathRejection>,
+    body: Result<Json<Register>, JsonRejection>,
+) -> Result<(StatusCode, Json<ChangeReport>), Failure> {
+    let (Path(group), Json(body)) = (group?, body?);
+    let group = names::parse(&group)?;
+    let snapshot = agent.snapshot();
+    names::group(&snapshot, &group)?;
+    let port = match body.port {
+        Some(0) => return Err(Failure::unprocessable("0 is not a port", "give a port from 1 to 65535")),
+        Some(port) => port,
+        None => names::only_port(&snapshot, &group)?,
+    };
+    let target = Target { address: body.address, port, zone: body.zone, weight: body.weight.unwrap_or_default() };
+    let report = agent.change(Change::Register { group, target }).await?;
+    Ok((StatusCode::CREATED, Json(report.into())))
+}
+
+/// Takes a target out of its group.
+#[utoipa::path(
+    delete,
+    path = "/v1/target-groups/{group}/targets/{target}",
+    params(
+        ("group" = String, Path, description = "Name of the target group"),
+        ("target" = String, Path, description = "`address:port`, or the address alone when it is the only one"),
+    ),
+    responses(
+        (status = 200, description = "Deregistered", body = ChangeReport),
+        (status = 400, description = "Not a name or an address", body = ErrorBody),
+        (status = 404, description = "No such target group or target", body = ErrorBody),
+        (status = 422, description = "Several targets have that address", body = ErrorBody),
+        (status = 503, description = "The agent is stopping", body = ErrorBody),
+    )
+)]
+pub(super) async fn deregister(
+    State(agent): State<Handle>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Json<ChangeReport>, Failure> {
+    let Path((group, target)) = path?;
+    let target = registered(&agent, &group, &target)?;
+    Ok(Json(agent.change(Change::Deregister { target }).await?.into()))
+}
+
+/// Gives a target another weight.
+#[utoipa::path(
+    put,
+    path = "/v1/target-groups/{group}/targets/{target}/weight",
+    params(
+        ("group" = String, Path, description = "Name of the target group"),
+        ("target" = String, Path, description = "`address:port`, or the address alone when it is the only one"),
+    ),
+    request_body = SetWeight,
+    responses(
+        (status = 200, description = "Set", body = ChangeReport),
+        (status = 400, description = "Not a name or an address, or a malformed body", body = ErrorBody),
+        (status = 404, description = "No such target group or target", body = ErrorBody),
+        (status = 415, description = "The body is not JSON", body = ErrorBody),
+        (status = 422, description = "No weight, or several targets have that address", body = ErrorBody),
+        (status = 503, description = "The agent is stopping", body = ErrorBody),
+    )
+)]
+pub(super) async fn set_weight(
+    State(agent): State<Handle>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    body: Result<Json<SetWeight>, JsonRejection>,
+) -> Result<Json<ChangeReport>, Failure> {
+    let (Path((group, target)), Json(SetWeight { weight })) = (path?, body?);
+    let target = registered(&agent, &group, &target)?;
+    Ok(Json(agent.change(Change::SetWeight { target, weight }).await?.into()))
+}
+
+/// Reads the configuration file again and applies what differs.
+#[utoipa::path(
+    post,
+    path = "/v1/reload",
+    responses(
+        (status = 200, description = "What it changed", body = ReloadReport),
+        (status = 422, description = "The file is not valid; nothing was changed", body = ErrorBody),
+        (status = 503, description = "The agent is stopping", body = ErrorBody),
+    )
+)]
+pub(super) async fn reload(State(agent): State<Handle>) -> Result<Json<ReloadReport>, Failure> {
+    Ok(Json(agent.reload().await?.into()))
+}
+
+fn registered(agent: &Handle, group: &str, target: &str) -> Result<TargetKey, Failure> {
+    let snapshot = agent.snapshot();
+    names::target(names::group(&snapshot, &names::parse(group)?)?, target)
+}

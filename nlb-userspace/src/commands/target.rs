@@ -1,0 +1,115 @@
+//! `nlb target list`, `register`, `deregister` and `set-weight`.
+
+use super::CommandError;
+use super::output::Output;
+use super::render::{Cell, Style, Table, Tone, age, bar, count};
+use crate::api::client::Client;
+use crate::api::dto::{ChangeReport, Health, Moment, Origin, Register, SetWeight, TargetView};
+use crate::args::Target;
+
+/// Shows or changes targets.
+pub(super) async fn run(client: &Client, output: &Output, command: Target) -> Result<(), CommandError> {
+    match command {
+        Target::List { group } => {
+            let targets = client.targets(group.as_ref()).await?;
+            output.show(&targets, |targets, style| list(targets, Moment::now(), style))
+        }
+        Target::Register { group, target, zone, weight } => {
+            let target = Register { address: target.address, port: target.port, zone, weight };
+            let report = client.register(&group, &target).await?;
+            output.show(&report, |report, _| changed("registered", report))
+        }
+        Target::Deregister { group, target } => {
+            let report = client.deregister(&group, target.into()).await?;
+            output.show(&report, |report, _| changed("deregistered", report))
+        }
+        Target::SetWeight { group, target, weight } => {
+            let report = client.set_weight(&group, target.into(), &SetWeight { weight }).await?;
+            output.show(&report, |report, _| changed(&format!("weight {} for", weight.get()), report))
+        }
+    }
+}
+
+/// What a change did, in a line.
+pub fn changed(what: &str, report: &ChangeReport) -> String {
+    let moved = match &report.ring {
+        Some(change) => format!("{} slots moved (at least {})", count(change.moved.into()), count(change.least.into())),
+        None => "the ring stays as it was".to_owned(),
+    };
+    format!("{what} {}: {moved}\n", report.target)
+}
+
+/// Targets, a line each.
+pub fn list(targets: &[TargetView], now: Moment, style: Style) -> String {
+    if targets.is_empty() {
+        return "no targets: add one with `nlb target register GROUP ADDRESS:PORT`, or in the configuration\n"
+            .to_owned();
+    }
+    let share = if style.marks { "SHARE OF NEW FLOWS" } else { ">SHARE" };
+    let mut table = Table::new(&[
+        "TARGET GROUP",
+        "TARGET",
+        "ZONE",
+        ">WEIGHT",
+        share,
+        "HEALTH",
+        "SINCE",
+        "ORIGIN",
+        "NEXT HOP",
+        "REASON",
+    ]);
+    for target in targets {
+        let (tone, health) = health(target.health);
+        table.row([
+            target.target_group.as_str().into(),
+            target.socket().into(),
+            target.zone.as_deref().unwrap_or_default().into(),
+            weight(target),
+            percent(target.share, style),
+            Cell::toned(tone, style.marked(tone, health)),
+            age(now.since(target.since)).into(),
+            origin(target.origin),
+            next_hop(target),
+            target.reason.as_str().into(),
+        ]);
+    }
+    table.render(style)
+}
+
+fn percent(share: f64, style: Style) -> Cell {
+    let number = format!("{:.1}%", 100.0 * share);
+    if style.marks { format!("{} {number:>6}", bar(share)).into() } else { number.into() }
+}
+
+fn weight(target: &TargetView) -> Cell {
+    match target.file_weight {
+        Some(file) => Cell::toned(Tone::Warn, format!("{} (file {file})", target.weight)),
+        None => target.weight.to_string().into(),
+    }
+}
+
+fn origin(origin: Origin) -> Cell {
+    match origin {
+        Origin::File => origin.text().into(),
+        Origin::Runtime => Cell::toned(Tone::Warn, origin.text()),
+    }
+}
+
+fn next_hop(target: &TargetView) -> Cell {
+    match (&target.next_hop, &target.no_next_hop) {
+        (Some(hop), _) => match hop.gateway {
+            Some(gateway) => format!("{gateway} {}", hop.interface).into(),
+            None => format!("on link {}", hop.interface).into(),
+        },
+        (None, Some(why)) => Cell::toned(Tone::Bad, format!("none: {why}")),
+        (None, None) => Cell::toned(Tone::Bad, "none"),
+    }
+}
+
+const fn health(health: Health) -> (Tone, &'static str) {
+    match health {
+        Health::Healthy => (Tone::Good, health.text()),
+        Health::Initial => (Tone::Dim, health.text()),
+        Health::Unhealthy => (Tone::Bad, health.text()),
+    }
+}

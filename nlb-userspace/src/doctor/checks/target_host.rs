@@ -1,0 +1,93 @@
+//! The target host: what takes packets out of their tunnel, and who answers them.
+
+use nlb_common::counters::DecapOutcome;
+
+use super::super::{Finding, TargetHostFacts};
+
+/// What an edge can't see.
+pub(super) fn elsewhere() -> Finding {
+    Finding::note(
+        "target host",
+        "whether targets take packets out of their tunnel and have the VIPs can't be seen from here",
+        "on each target host: sudo nlb doctor",
+    )
+}
+
+/// From the tunnel to the stack.
+pub(super) fn judge(target: &TargetHostFacts) -> Vec<Finding> {
+    let mut findings = vec![program(target), edges(target)];
+    findings.extend(target.vips.iter().map(|(vip, local)| {
+        if *local {
+            Finding::ok("VIP", format!("{vip} is an address of this host"))
+        } else {
+            Finding::fail(
+                "VIP",
+                format!("{vip} is no address of this host: the stack drops what comes out of the tunnel"),
+                format!("restart nlb target-agent, which puts it on lo; by hand: ip address add {vip} dev lo"),
+            )
+        }
+    }));
+    if target.vips.is_empty() {
+        findings.push(Finding::fail("VIP", "none is configured", "name them in the target agent's file"));
+    }
+    findings.extend(target.silencing.iter().map(|(what, mend)| Finding::fail("settings", what.clone(), mend.clone())));
+    findings.extend(target.outcomes.iter().map(|&(outcome, before, after)| self::outcome(outcome, before, after)));
+    findings
+}
+
+fn program(target: &TargetHostFacts) -> Finding {
+    if target.attached.is_empty() {
+        Finding::fail(
+            "decapsulation",
+            "the program is attached to no interface: packets stay in their tunnel",
+            "start nlb target-agent with the interfaces that the edges' packets come in by",
+        )
+    } else {
+        Finding::ok("decapsulation", format!("attached to {}", target.attached.join(", ")))
+    }
+}
+
+fn edges(target: &TargetHostFacts) -> Finding {
+    if target.edges.is_empty() {
+        Finding::fail(
+            "decapsulation",
+            "no edge is configured: everybody's tunnel packets are passed untouched",
+            "name the edges' outer source addresses in `edges` of the target agent's file",
+        )
+    } else {
+        Finding::ok("decapsulation", format!("takes tunnel packets of {}", target.edges.join(", ")))
+    }
+}
+
+fn outcome(outcome: DecapOutcome, before: u64, after: u64) -> Finding {
+    let grown = after.saturating_sub(before);
+    match (outcome, after, grown) {
+        (DecapOutcome::Decapsulated, 0, _) => Finding::note(
+            "tunnel",
+            "no packet has come out of a tunnel yet",
+            "does an edge have this target, healthy and with a weight? does a firewall before it drop IP protocols 4 and 41?",
+        ),
+        (DecapOutcome::Decapsulated, ..) => {
+            Finding::ok("tunnel", format!("{after} packets taken out, {grown} in the last second"))
+        }
+        (DecapOutcome::UnknownEdge, _, 1..) => Finding::fail(
+            "tunnel",
+            format!(
+                "{grown} tunnel packets in the last second from hosts that are no edge of `edges`: passed untouched"
+            ),
+            "is an edge's outer source missing in `edges`? on the edge: `nlb explain` shows it; tcpdump 'ip proto 4 or 41' here",
+        ),
+        (DecapOutcome::UnknownEdge, 1.., 0) => Finding::note(
+            "tunnel",
+            format!("{after} tunnel packets so far from hosts that are no edge of `edges`"),
+            "if an edge was added: name its outer source in `edges`",
+        ),
+        (DecapOutcome::UnknownEdge, 0, 0) => Finding::ok("tunnel", "none from unknown hosts"),
+        (DecapOutcome::Malformed, _, 1..) => Finding::fail(
+            "tunnel",
+            format!("{grown} tunnel packets in the last second with nothing well-formed inside: dropped"),
+            "is the edge's nlb of the same version? does a device on the way change packets?",
+        ),
+        (DecapOutcome::Malformed, ..) => Finding::ok("tunnel", "none malformed in the last second"),
+    }
+}

@@ -1,0 +1,293 @@
+//! Which target a flow gets, and why: the packet path's decision, made again over a snapshot.
+//!
+//! A pure function, used by the API and in tests. It follows the packet path stage by stage and says what each stage
+//! found; it reads the same ring, the same hash and the same tables, but never the kernel.
+
+use std::net::{IpAddr, SocketAddr};
+
+use nlb_common::drop_reason::DropReason;
+use nlb_common::hash::Flow;
+use nlb_common::slot::Slot;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::dto::{NextHopView, Routing};
+use crate::control::snapshot::{GroupState, ListenerState, Snapshot, TargetState};
+use crate::model::{Affinity, Protocol};
+
+/// A flow, as a user names it. Both addresses are of the same family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowQuery {
+    source: SocketAddr,
+    destination: SocketAddr,
+    protocol: Protocol,
+}
+
+/// Addresses of different families in one flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("source {} and destination {} are not of the same IP version", .source_ip, .destination_ip)]
+pub struct MixedFamilies {
+    /// The client's address.
+    pub source_ip: IpAddr,
+    /// The VIP.
+    pub destination_ip: IpAddr,
+}
+
+impl FlowQuery {
+    /// The flow from `source` to `destination`.
+    pub fn new(source: SocketAddr, destination: SocketAddr, protocol: Protocol) -> Result<Self, MixedFamilies> {
+        if source.is_ipv4() == destination.is_ipv4() {
+            Ok(Self { source, destination, protocol })
+        } else {
+            Err(MixedFamilies { source_ip: source.ip(), destination_ip: destination.ip() })
+        }
+    }
+
+    /// The flow as the packet path sees it.
+    pub fn flow(&self) -> Flow {
+        Flow {
+            source: self.source.ip().into(),
+            destination: self.destination.ip().into(),
+            source_port: self.source.port().to_be(),
+            destination_port: self.destination.port().to_be(),
+            protocol: self.protocol.number(),
+            padding: [0; 3],
+        }
+    }
+}
+
+/// What becomes of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It goes to a target.
+    Forwarded,
+    /// It is dropped.
+    Dropped,
+    /// It goes to this host's own stack.
+    Passed,
+}
+
+/// What becomes of a flow, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Explanation {
+    /// What becomes of it.
+    pub verdict: Verdict,
+    /// The same in a sentence.
+    pub summary: String,
+    /// Name of the listener.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener: Option<String>,
+    /// Name of the target group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_group: Option<String>,
+    /// Number of the slot within the group's ring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u32>,
+    /// The target: `address:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Each stage of the decision, in the packet's order.
+    pub steps: Vec<Step>,
+}
+
+/// One stage of the decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Step {
+    /// The stage: `listener`, `group`, `hash`, `slot`, `target`, `next hop` or `outer header`.
+    pub stage: String,
+    /// What it found.
+    pub text: String,
+}
+
+/// Follows `query` through `snapshot`.
+pub fn explain(snapshot: &Snapshot, query: &FlowQuery) -> Explanation {
+    let mut story = Story::new();
+    match story.tell(snapshot, query) {
+        Ok(summary) => story.end(Verdict::Forwarded, summary),
+        Err((verdict, summary)) => story.end(verdict, summary),
+    }
+}
+
+struct Story(Explanation);
+
+impl Story {
+    const fn new() -> Self {
+        Self(Explanation {
+            verdict: Verdict::Passed,
+            summary: String::new(),
+            listener: None,
+            target_group: None,
+            slot: None,
+            target: None,
+            steps: Vec::new(),
+        })
+    }
+
+    fn step(&mut self, stage: &str, text: String) {
+        self.0.steps.push(Step { stage: stage.to_owned(), text });
+    }
+
+    fn end(mut self, verdict: Verdict, summary: String) -> Explanation {
+        self.0.verdict = verdict;
+        self.0.summary = summary;
+        self.0
+    }
+
+    fn tell(&mut self, snapshot: &Snapshot, query: &FlowQuery) -> Result<String, (Verdict, String)> {
+        let listener = self.listener(snapshot, query)?;
+        let name = &listener.listener.group;
+        let group = snapshot.group(name).ok_or_else(|| {
+            (
+                Verdict::Dropped,
+                format!("listener `{}` names group `{name}`, which is not there", listener.listener.name),
+            )
+        })?;
+        self.group(group);
+        let slot = self.slot(snapshot, group, query)?;
+        let target = self.target(group, slot)?;
+        self.way(snapshot, query, target)
+    }
+
+    fn listener<'s>(
+        &mut self,
+        snapshot: &'s Snapshot,
+        query: &FlowQuery,
+    ) -> Result<&'s ListenerState, (Verdict, String)> {
+        let wanted = query.destination;
+        let found = snapshot
+            .listeners
+            .iter()
+            .find(|ListenerState { listener, .. }| listener.protocol == query.protocol && listener.socket() == wanted);
+        let Some(state) = found else {
+            self.step("listener", format!("none accepts {} {wanted}", query.protocol));
+            self.step("listener", nearest(snapshot, query));
+            return Err((Verdict::Passed, "no listener: the packet passes to this host's own stack".to_owned()));
+        };
+        let name = &state.listener.name;
+        self.0.listener = Some(name.to_string());
+        self.step("listener", format!("`{name}` accepts {} {wanted}", query.protocol));
+        Ok(state)
+    }
+
+    fn group(&mut self, group: &GroupState) {
+        self.0.target_group = Some(group.name.to_string());
+        let total = group.targets.len();
+        let routing = match Routing::from(group.routing) {
+            Routing::Healthy => "new flows go to its healthy targets",
+            Routing::OtherZones => "new flows go to healthy targets of other zones: this edge's zone has none",
+            Routing::FailOpen => "FAIL OPEN: no target is healthy, so new flows go to all of them",
+            Routing::Waiting => "no flows yet: its targets are at their first checks",
+            Routing::Empty => "it has no target with a weight above 0 and a next hop",
+        };
+        self.step("group", format!("`{}` has {total} target{}; {routing}", group.name, plural(total)));
+    }
+
+    fn slot(&mut self, snapshot: &Snapshot, group: &GroupState, query: &FlowQuery) -> Result<Slot, (Verdict, String)> {
+        let hash = snapshot.hash_keys().hash(&query.flow(), group.affinity.into());
+        let over = match group.affinity {
+            Affinity::Flow => "affinity `flow`: the 5-tuple",
+            Affinity::SourceIp => "affinity `source_ip`: the client's address alone",
+        };
+        self.step("hash", format!("{over} hashes to {hash:#018x}"));
+        let no_ring = || (Verdict::Dropped, format!("group `{}` has no ring yet", group.name));
+        let mask = group.ring.len().checked_sub(1).and_then(|mask| u32::try_from(mask).ok()).ok_or_else(no_ring)?;
+        let low = u32::try_from(hash & u64::from(mask)).unwrap_or(mask);
+        let slot = usize::try_from(low).ok().and_then(|low| group.ring.get(low)).copied().ok_or_else(no_ring)?;
+        self.0.slot = Some(low);
+        self.step(
+            "slot",
+            format!(
+                "{low} of {}, entry {} of the slot table: word {:#018x}, {}",
+                group.ring.len(),
+                group.first_slot.saturating_add(low),
+                slot.0,
+                flags(slot)
+            ),
+        );
+        Ok(slot)
+    }
+
+    fn target<'s>(&mut self, group: &'s GroupState, slot: Slot) -> Result<&'s TargetState, (Verdict, String)> {
+        let index = slot.current();
+        let Some(target) = group.targets.iter().find(|target| index != 0 && target.index == index) else {
+            let why = if index == 0 { "the slot names no target".to_owned() } else { format!("no target {index}") };
+            self.step("target", format!("{why}: dropped as `{}`", DropReason::NoTarget.name()));
+            return Err((Verdict::Dropped, format!("dropped: group `{}` has no target to give", group.name)));
+        };
+        self.0.target = Some(target.key.socket().to_string());
+        let share = 100.0 * f64::from(target.slots) / u32::try_from(group.ring.len()).map_or(1.0, f64::from);
+        self.step(
+            "target",
+            format!(
+                "{} (entry {index}, weight {}, {share:.1} % of the ring), {}: {}",
+                target.key.socket(),
+                target.target.weight.get(),
+                crate::api::dto::Health::from(target.health),
+                target.reason
+            ),
+        );
+        Ok(target)
+    }
+
+    fn way(
+        &mut self,
+        snapshot: &Snapshot,
+        query: &FlowQuery,
+        target: &TargetState,
+    ) -> Result<String, (Verdict, String)> {
+        let address = target.key.address;
+        let hop = match &target.next_hop {
+            Ok(hop) => NextHopView::of(snapshot, address, hop),
+            Err(why) => {
+                self.step("next hop", format!("{why}: dropped as `{}`", DropReason::NoNextHop.name()));
+                return Err((Verdict::Dropped, format!("dropped: no way to target {}", target.key.socket())));
+            }
+        };
+        let by = hop.gateway.map_or_else(|| "on the link".to_owned(), |gateway| format!("by router {gateway}"));
+        self.step("next hop", format!("{by}, MAC {}, out of `{}`, MTU {}", hop.mac, hop.interface, hop.mtu));
+        let varied = hop
+            .source_prefix
+            .map_or_else(String::new, |length| format!(" (varied by flow within {}/{length})", hop.source));
+        let outer = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+        let inner = if query.destination.is_ipv4() { "IPv4" } else { "IPv6" };
+        self.step("outer header", format!("{inner} in {outer}, from {}{varied} to {address}", hop.source));
+        Ok(format!("goes to target {} out of `{}`", target.key.socket(), hop.interface))
+    }
+}
+
+fn flags(slot: Slot) -> &'static str {
+    match (slot.is_open(), slot.is_pinned()) {
+        (false, false) => "steady: the current target gets every packet",
+        (true, false) => "open: flows from before the change may still go to the previous target",
+        (false, true) => "pinned: single flows may be remembered for another target",
+        (true, true) => "open and pinned: flows from before the change may go to the previous or a remembered target",
+    }
+}
+
+/// The listeners that come closest: same address first, then same port.
+fn nearest(snapshot: &Snapshot, query: &FlowQuery) -> String {
+    let mut ranked: Vec<_> = snapshot
+        .listeners
+        .iter()
+        .map(|ListenerState { listener, .. }| {
+            let address = u8::from(listener.address != query.destination.ip()) * 4;
+            let port = u8::from(listener.port != query.destination.port()) * 2;
+            (address + port + u8::from(listener.protocol != query.protocol), listener)
+        })
+        .collect();
+    ranked.sort_by_key(|(distance, _)| *distance);
+    if ranked.is_empty() {
+        return "the configuration has no listener".to_owned();
+    }
+    let names: Vec<_> = ranked
+        .iter()
+        .take(3)
+        .map(|(_, listener)| format!("`{}` {} {}", listener.name, listener.protocol, listener.socket()))
+        .collect();
+    format!("nearest listeners: {}", names.join(", "))
+}
+
+const fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}

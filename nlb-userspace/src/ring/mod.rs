@@ -1,0 +1,41 @@
+//! Which target each slot of a group's ring belongs to.
+//!
+//! Pure arithmetic: no clock, no I/O, no state. The invariant: a ring depends on the seed, the size and the members'
+//! identities and weights alone, never on the order in which members are given nor on the indexes that this edge's
+//! target table happened to give them. So all edges of a cluster compute the same ring without speaking to each other.
+//!
+//! Callers see [`build`] and the two measures of a change, [`moved`] and [`least_moved`]; how slots are shared out is
+//! the business of `maglev` alone.
+
+mod change;
+mod maglev;
+
+pub use change::{least_moved, moved};
+use nlb_common::slot::TargetIndex;
+
+use crate::model::{RingSize, Weight};
+
+/// A target that wants slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its number in the target table, above 0: what its slots will hold.
+    pub index: TargetIndex,
+    /// A hash of its group, address and port: the same on all edges, and another for each member.
+    pub identity: u64,
+    /// Its share relative to the others'.
+    pub weight: Weight,
+}
+
+/// The ring of `members`: for each slot the index of its target.
+///
+/// - Every slot has a target, unless no member has a weight above 0: then all are 0, "none".
+/// - A member of weight 0 has no slot. Every other has at least one, as long as there are slots for all.
+/// - With `n` members of total weight `W`, one of weight `w` has its ideal `size × w / W` slots to within
+///   `1 + n × w / W`. Equal members differ by one slot at most.
+/// - A change of members or weights moves little more than the [least](least_moved) that the new shares ask for.
+pub fn build(seed: u64, size: RingSize, members: &[Member]) -> Vec<TargetIndex> {
+    maglev::build(seed, size, members)
+}
+
+#[cfg(test)]
+mod tests;

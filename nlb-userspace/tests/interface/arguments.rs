@@ -1,0 +1,104 @@
+//! What a command line means.
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use nlb_userspace::args::{Arguments, Command, InvalidTarget, Target, TargetArgument};
+
+fn parse(line: &str) -> Result<Arguments, clap::Error> {
+    Arguments::try_parse_from(line.split_whitespace())
+}
+
+#[test]
+fn every_documented_command_is_understood() {
+    for line in [
+        "nlb config check /etc/nlb/nlb.toml",
+        "nlb config show",
+        "nlb reload",
+        "nlb status",
+        "nlb status --json --color never --socket /tmp/x",
+        "nlb --socket /tmp/x status",
+        "nlb listener list",
+        "nlb listener show web",
+        "nlb target-group list",
+        "nlb target-group show web",
+        "nlb target list",
+        "nlb target list web",
+        "nlb target register web 10.0.0.1:80 --zone a --weight 0",
+        "nlb target register web [2001:db8::1]:80",
+        "nlb target deregister web 2001:db8::1",
+        "nlb target set-weight web 10.0.0.1 999",
+        "nlb stats",
+        "nlb stats --watch",
+        "nlb stats --watch --interval 5",
+        "nlb doctor",
+        "nlb explain 198.51.100.7 40000 192.0.2.10 80 tcp",
+        "nlb explain 2001:db8::7 40000 2001:db8::10 53 UDP",
+        "nlb trace --source 198.51.100.7 --protocol 17",
+        "nlb openapi",
+    ] {
+        if let Err(error) = parse(line) {
+            panic!("{line}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_misused_command_is_refused_for_the_right_reason() {
+    for (line, kind, named) in [
+        ("nlb", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, "Usage"),
+        ("nlb stauts", ErrorKind::InvalidSubcommand, "status"),
+        ("nlb status --jsn", ErrorKind::UnknownArgument, "--json"),
+        ("nlb listener show", ErrorKind::MissingRequiredArgument, "NAME"),
+        ("nlb listener show -web", ErrorKind::UnknownArgument, "-w"),
+        ("nlb listener show we/b", ErrorKind::ValueValidation, "letters, digits"),
+        ("nlb target register web 10.0.0.1:0", ErrorKind::ValueValidation, "0 is not a port"),
+        ("nlb target register web host:80", ErrorKind::ValueValidation, "ADDRESS:PORT"),
+        ("nlb target set-weight web 10.0.0.1 1000", ErrorKind::ValueValidation, "999"),
+        ("nlb target set-weight web 10.0.0.1 many", ErrorKind::ValueValidation, "0 to 999"),
+        ("nlb stats --interval 5", ErrorKind::MissingRequiredArgument, "--watch"),
+        ("nlb stats --watch --interval 0", ErrorKind::ValueValidation, "1..=3600"),
+        ("nlb explain 198.51.100.7 40000 192.0.2.10 80 icmp", ErrorKind::ValueValidation, "tcp or udp"),
+        ("nlb explain 198.51.100.7 70000 192.0.2.10 80 tcp", ErrorKind::ValueValidation, "65535"),
+        ("nlb status --color sometimes", ErrorKind::InvalidValue, "auto, always, never"),
+    ] {
+        let error = parse(line).expect_err(line);
+        assert_eq!(error.kind(), kind, "{line}: {error}");
+        assert!(error.to_string().contains(named), "{line}: `{named}` is not in: {error}");
+    }
+}
+
+#[test]
+fn targets_are_addresses_with_or_without_a_port() {
+    let target = |address: &str, port| Ok(TargetArgument { address: address.parse().unwrap(), port });
+    for (text, expected) in [
+        ("10.0.0.1", target("10.0.0.1", None)),
+        ("10.0.0.1:80", target("10.0.0.1", Some(80))),
+        ("2001:db8::1", target("2001:db8::1", None)),
+        ("[2001:db8::1]", target("2001:db8::1", None)),
+        ("[2001:db8::1]:80", target("2001:db8::1", Some(80))),
+        ("10.0.0.1:0", Err(InvalidTarget::PortZero)),
+        ("10.0.0.1:", Err(InvalidTarget::Malformed)),
+        ("10.0.0.1:65536", Err(InvalidTarget::Malformed)),
+        ("web", Err(InvalidTarget::Malformed)),
+        ("", Err(InvalidTarget::Malformed)),
+    ] {
+        assert_eq!(text.parse::<TargetArgument>(), expected, "{text}");
+    }
+}
+
+#[test]
+fn flags_reach_the_typed_arguments() {
+    let arguments = parse("nlb target register web 10.0.0.1:80 --zone a --weight 7 --json").unwrap();
+    assert!(arguments.global.json);
+    let Command::Target(Target::Register { group, target, zone, weight }) = arguments.command else {
+        panic!("{arguments:?}");
+    };
+    assert_eq!((group.as_str(), target.port, weight.unwrap().get()), ("web", Some(80), 7));
+    assert_eq!(zone.unwrap().as_str(), "a");
+}
+
+#[test]
+fn the_command_line_is_well_formed() {
+    use clap::CommandFactory as _;
+    Arguments::command().debug_assert();
+}

@@ -1,0 +1,86 @@
+//! `explain` against the packet path's own hash and ring.
+
+use nlb_common::hash::HashKeys;
+use nlb_userspace::control::event::NoNextHop;
+use nlb_userspace::control::snapshot::Snapshot;
+use nlb_userspace::explain::{Explanation, FlowQuery, Verdict, explain};
+use nlb_userspace::model::Protocol;
+
+use crate::sample;
+
+fn ask(snapshot: &Snapshot, source: &str, destination: &str, protocol: Protocol) -> Explanation {
+    explain(snapshot, &FlowQuery::new(source.parse().unwrap(), destination.parse().unwrap(), protocol).unwrap())
+}
+
+fn step<'e>(explanation: &'e Explanation, stage: &str) -> &'e str {
+    let found = explanation.steps.iter().find(|step| step.stage == stage);
+    &found.unwrap_or_else(|| panic!("no step {stage}: {explanation:?}")).text
+}
+
+#[test]
+fn it_names_the_slot_and_target_that_the_ring_holds() {
+    let snapshot = sample::snapshot();
+    for port in 1..2_000 {
+        let source = std::net::SocketAddr::from(([198, 51, 100, 7], port));
+        let query = FlowQuery::new(source, "192.0.2.10:80".parse().unwrap(), Protocol::Tcp).unwrap();
+        let explanation = explain(&snapshot, &query);
+        let hash = HashKeys::from_seed(snapshot.seed).hash(&query.flow(), nlb_common::hash::Affinity::Flow);
+        let slot = usize::try_from(hash % 256).unwrap();
+        assert_eq!(explanation.slot.map(|slot| slot as usize), Some(slot));
+        let index = snapshot.groups[0].ring[slot].current();
+        let target = snapshot.groups[0].targets.iter().find(|target| target.index == index).unwrap();
+        assert_eq!(explanation.target, Some(target.key.socket().to_string()));
+    }
+}
+
+#[test]
+fn it_follows_the_packet_to_its_outer_header() {
+    let snapshot = sample::snapshot();
+    let to_v6 = (1..500)
+        .map(|port| ask(&snapshot, &format!("198.51.100.7:{port}"), "192.0.2.10:80", Protocol::Tcp))
+        .find(|explanation| explanation.target.as_deref() == Some("[2001:db8:1::3]:80"))
+        .expect("half of the flows go there");
+    assert_eq!(to_v6.verdict, Verdict::Forwarded);
+    assert_eq!(
+        step(&to_v6, "outer header"),
+        "IPv4 in IPv6, from 2001:db8:ffff:: (varied by flow within 2001:db8:ffff::/64) to 2001:db8:1::3"
+    );
+    assert_eq!(step(&to_v6, "next hop"), "by router 2001:db8:1::1, MAC 02:00:00:00:00:02, out of `eth0`, MTU 1600");
+    let stages: Vec<_> = to_v6.steps.iter().map(|step| step.stage.as_str()).collect();
+    assert_eq!(stages, ["listener", "group", "hash", "slot", "target", "next hop", "outer header"]);
+}
+
+#[test]
+fn with_source_affinity_the_port_does_not_matter() {
+    let mut snapshot = sample::snapshot();
+    snapshot.groups[1].targets[0].next_hop = snapshot.groups[0].targets[0].next_hop.clone();
+    let slots: std::collections::BTreeSet<_> = (1..100)
+        .map(|port| ask(&snapshot, &format!("198.51.100.7:{port}"), "192.0.2.10:53", Protocol::Udp).slot)
+        .collect();
+    assert_eq!(slots.len(), 1);
+}
+
+#[test]
+fn what_no_listener_takes_passes_and_the_nearest_are_named() {
+    let snapshot = sample::snapshot();
+    let explanation = ask(&snapshot, "198.51.100.7:1", "192.0.2.10:81", Protocol::Tcp);
+    assert_eq!(explanation.verdict, Verdict::Passed);
+    let nearest = &explanation.steps[1].text;
+    assert!(nearest.starts_with("nearest listeners: `web-http` tcp 192.0.2.10:80, `dns`"), "{nearest}");
+    let other_protocol = ask(&snapshot, "198.51.100.7:1", "192.0.2.10:80", Protocol::Udp);
+    assert_eq!(other_protocol.verdict, Verdict::Passed);
+}
+
+#[test]
+fn drops_are_told_with_their_reason() {
+    let snapshot = sample::snapshot();
+    let empty = ask(&snapshot, "198.51.100.7:1", "192.0.2.11:443", Protocol::Tcp);
+    assert_eq!(empty.verdict, Verdict::Dropped);
+    assert!(step(&empty, "target").contains("no_target"), "{empty:?}");
+
+    let unreachable = ask(&snapshot, "198.51.100.7:1", "192.0.2.10:53", Protocol::Udp);
+    assert_eq!(unreachable.verdict, Verdict::Dropped);
+    assert!(step(&unreachable, "next hop").contains("no_next_hop"), "{unreachable:?}");
+    assert!(step(&unreachable, "next hop").contains(&NoNextHop::NoRoute.to_string()));
+    assert!(step(&unreachable, "group").contains("FAIL OPEN"));
+}
