@@ -75,6 +75,7 @@ pub(super) fn routing(routing: Routing, style: Style) -> Cell {
         Routing::Healthy => (Tone::Good, "healthy"),
         Routing::OtherZones => (Tone::Warn, "OTHER ZONES"),
         Routing::FailOpen => (Tone::Bad, "FAIL OPEN"),
+        Routing::Waiting => (Tone::Warn, "FIRST CHECKS"),
         Routing::Empty => (Tone::Bad, "NO TARGET"),
     };
     Cell::toned(tone, style.marked(tone, text))

@@ -63,6 +63,11 @@ fn ring(group: &GroupView) -> Vec<Finding> {
             format!("`{name}`: no target of this edge's zone is healthy, packets go to other zones"),
             format!("see REASON of `nlb target list {name}`"),
         )),
+        Routing::Waiting => Some(Finding::warn(
+            "group",
+            format!("`{name}` gets no traffic yet: its targets are at their first checks"),
+            format!("wait a moment; `nlb target list {name}` shows how the checks go"),
+        )),
         Routing::Healthy | Routing::Empty => None,
     };
     std::iter::once(ring).chain(routing).collect()

@@ -88,6 +88,12 @@ fn outcome(outcome: DecapOutcome, before: u64, after: u64) -> Finding {
             format!("{grown} tunnel packets in the last second with nothing well-formed inside: dropped"),
             "is the edge's nlb of the same version? does a device on the way change packets?",
         ),
+        (DecapOutcome::Congestion, _, 1..) => Finding::warn(
+            "tunnel",
+            format!("{grown} packets in the last second dropped: routers between edge and target marked congestion"),
+            "the way between edge and target is congested: look for full queues there",
+        ),
+        (DecapOutcome::Congestion, ..) => Finding::ok("tunnel", "no congestion between edge and target"),
         (DecapOutcome::Malformed, ..) => Finding::ok("tunnel", "none malformed in the last second"),
     }
 }
