@@ -53,6 +53,10 @@ pub enum ColorChoice {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the agent of an edge
+    Agent(Run),
+    /// Run the agent of a target host, or show or take back what it set up there
+    TargetAgent(TargetAgent),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(Config),
@@ -77,6 +81,8 @@ pub enum Command {
     Explain(Explain),
     /// Show what the program does with each packet of a flow
     Trace(Trace),
+    /// Take programs, links and tables off this host; the agent must not run
+    Detach(Detach),
     /// Print the OpenAPI document of the control API
     #[command(hide = true)]
     Openapi,
@@ -91,6 +97,20 @@ pub struct Run {
     /// How log lines look
     #[arg(long, value_enum, env = "NLB_LOG_FORMAT", default_value_t = LogFormat::Human, value_name = "FORMAT")]
     pub log_format: LogFormat,
+}
+
+/// `nlb target-agent`.
+#[derive(Clone, Debug, Args)]
+pub struct TargetAgent {
+    /// How it is run.
+    #[command(flatten)]
+    pub run: Run,
+    /// Show what is set up on this host, instead of running
+    #[arg(long)]
+    pub status: bool,
+    /// Take back everything that was set up on this host, instead of running; the agent must not run
+    #[arg(long, conflicts_with = "status")]
+    pub detach: bool,
 }
 
 /// `nlb config`.
@@ -257,9 +277,6 @@ pub struct Detach {
     /// Where the agent pinned them, its `agent.pin_path`
     #[arg(long, value_name = "PATH")]
     pub pin_path: Option<PathBuf>,
-    /// Detach the target host's program, not the edge's
-    #[arg(long)]
-    pub target: bool,
 }
 
 /// `ADDRESS` or `ADDRESS:PORT`; IPv6 with a port in brackets.

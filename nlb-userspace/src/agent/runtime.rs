@@ -17,13 +17,13 @@ use tracing::{info, warn};
 
 use super::handle::Handle;
 use super::owner::{Inlets, Owner, settle};
+use crate::api::server;
 use crate::clock::Clock;
 use crate::control::{Event, State};
 use crate::dataplane::{Dataplane as _, Kernel, KernelSettings};
 use crate::metrics::HealthChecks;
 use crate::model::AgentSettings;
 use crate::store::Store;
-use crate::api::server;
 use crate::{config, health, metrics, netlink};
 
 /// Events and commands that wait for the owner.
@@ -89,11 +89,7 @@ fn seed(settings: &AgentSettings, store: &Store) -> Result<u64> {
 }
 
 /// Starts the health checks and netlink. Gives the events that they find.
-fn watch_world(
-    inlets: &Inlets,
-    settings: &AgentSettings,
-    checks: &HealthChecks,
-) -> Result<mpsc::Receiver<Event>> {
+fn watch_world(inlets: &Inlets, settings: &AgentSettings, checks: &HealthChecks) -> Result<mpsc::Receiver<Event>> {
     let (events, seen) = mpsc::channel(WAITING);
     let (ways, mut answers) = mpsc::channel(WAITING);
     netlink::spawn(inlets.addresses.clone(), settings.mode, ways)?;

@@ -3,7 +3,9 @@
 //! A command asks the agent, or the kernel of this host, and shows the answer: as text through `render`, or as JSON.
 //! It decides nothing about traffic. Each has a pure function from answer to text.
 
+mod agent;
 mod config;
+mod detach;
 mod doctor;
 mod explain;
 mod failure;
@@ -13,6 +15,7 @@ mod reload;
 mod stats;
 mod status;
 mod target;
+mod target_agent;
 mod target_group;
 mod trace;
 
@@ -51,27 +54,31 @@ pub fn run(arguments: Arguments) -> ExitCode {
 }
 
 fn dispatch(global: Global, command: Command) -> Result<(), CommandError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CommandError::failed(error.to_string(), "raise the limit of open files (ulimit -n)"))?;
-    runtime.block_on(ask(global, command))
-}
-
-async fn ask(global: Global, command: Command) -> Result<(), CommandError> {
-    let output = Output::new(&global);
-    let client = Client::new(global.socket);
+    let output = &Output::new(&global);
+    let client = &Client::new(global.socket);
     match command {
-        Command::Config(command) => config::run(&client, &output, command).await,
-        Command::Reload => reload::run(&client, &output).await,
-        Command::Status => status::run(&client, &output).await,
-        Command::Listener(command) => listener::run(&client, &output, command).await,
-        Command::TargetGroup(command) => target_group::run(&client, &output, command).await,
-        Command::Target(command) => target::run(&client, &output, command).await,
-        Command::Stats(arguments) => stats::run(&client, &output, arguments).await,
-        Command::Explain(flow) => explain::run(&client, &output, flow).await,
-        Command::Trace(pattern) => trace::run(&client, &output, pattern.into()).await,
-        Command::Doctor(arguments) => doctor::run(&client, &output, &arguments).await,
+        Command::Agent(arguments) => agent::run(&arguments),
+        Command::TargetAgent(arguments) => target_agent::run(*output, &arguments),
+        Command::Config(command) => wait(config::run(client, output, command)),
+        Command::Reload => wait(reload::run(client, output)),
+        Command::Status => wait(status::run(client, output)),
+        Command::Listener(command) => wait(listener::run(client, output, command)),
+        Command::TargetGroup(command) => wait(target_group::run(client, output, command)),
+        Command::Target(command) => wait(target::run(client, output, command)),
+        Command::Stats(arguments) => wait(stats::run(client, output, arguments)),
+        Command::Explain(flow) => wait(explain::run(client, output, flow)),
+        Command::Trace(pattern) => wait(trace::run(client, output, pattern.into())),
+        Command::Doctor(arguments) => wait(doctor::run(client, output, &arguments)),
+        Command::Detach(arguments) => wait(detach::run(*output, &arguments)),
         Command::Openapi => output.text(&crate::api::openapi::text()),
     }
+}
+
+/// Runs what a command asks, on a runtime of its own.
+fn wait(asked: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::failed(error.to_string(), "raise the limit of open files (ulimit -n)"))?
+        .block_on(asked)
 }

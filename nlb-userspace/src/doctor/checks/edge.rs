@@ -122,7 +122,9 @@ const fn mend(reason: DropReason) -> &'static str {
         DropReason::ExtensionHeaders => "somebody sends IPv6 packets with endless headers: block them before the edge",
         DropReason::NoTarget => "register targets, or give one a weight above 0: see `nlb target list`",
         DropReason::NoNextHop => "see NEXT HOP of `nlb target list`",
-        DropReason::TooLong => "somebody sends packets of nearly 64 KiB: switch off GRO and LRO on the interface (ethtool -K)",
+        DropReason::TooLong => {
+            "somebody sends packets of nearly 64 KiB: switch off GRO and LRO on the interface (ethtool -K)"
+        }
         DropReason::NoHeadroom => {
             "the driver leaves no room before a packet: use `agent.mode = \"generic\"`, or another driver"
         }
