@@ -15,7 +15,7 @@ pub(super) static LISTENERS: HashMap<ListenerKey, Listener> = HashMap::with_max_
 
 /// Target groups: where each one's ring lies, and how its flows are spread.
 #[map]
-pub(super) static GROUPS: Array<Group> = Array::with_max_entries(256, 0);
+pub(super) static GROUPS: Array<Group> = Array::with_max_entries(256, BPF_F_MMAPABLE);
 
 /// All rings, one after the other; the agent writes single slots through shared memory.
 #[map]
@@ -23,7 +23,7 @@ pub(super) static SLOTS: Array<Slot> = Array::with_max_entries(65_536, BPF_F_MMA
 
 /// Targets: outer header and way out of each. Entry 0 is never used.
 #[map]
-pub(super) static TARGETS: Array<Target> = Array::with_max_entries(1024, 0);
+pub(super) static TARGETS: Array<Target> = Array::with_max_entries(1024, BPF_F_MMAPABLE);
 
 /// What each listener forwarded.
 #[map]

@@ -63,11 +63,18 @@ fn a_missing_capability_is_named() {
     ] {
         on_the_bench(|bench| {
             keep(kept);
-            let error = Kernel::open(&bench.settings()).err().unwrap();
-            let DataplaneError::Kernel(KernelError::MissingCapabilities { missing }) = &error else {
-                panic!("{error}")
-            };
-            assert_eq!(missing, expected);
+            let errors = [
+                Kernel::open(&bench.settings()).err().unwrap(),
+                status(&bench.pin_path).unwrap_err(),
+                seed_in_force(&bench.pin_path).unwrap_err(),
+                detach(&bench.pin_path).unwrap_err(),
+            ];
+            for error in errors {
+                let DataplaneError::Kernel(KernelError::MissingCapabilities { missing }) = &error else {
+                    panic!("{error}")
+                };
+                assert_eq!(missing, expected);
+            }
         });
     }
 }

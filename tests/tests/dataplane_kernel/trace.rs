@@ -6,31 +6,18 @@ use etherparse::PacketBuilder;
 use nlb_common::hash::Flow;
 use nlb_userspace::dataplane::{Dataplane as _, Kernel};
 
-use crate::bench::{Bench, PEER, on_the_bench};
+use crate::bench::{PEER, on_the_bench};
+use crate::wire::Wire;
 
 /// Sends a UDP packet from the other end of the wire.
-fn send(_bench: &Bench) {
+fn send() {
     let mut frame = Vec::new();
     PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
         .ipv4([10, 9, 0, 1], [10, 9, 0, 2], 64)
         .udp(4000, 53)
         .write(&mut frame, b"traced")
         .unwrap();
-    let name = std::ffi::CString::new(PEER).unwrap();
-    // SAFETY: plain system calls with pointers to values that live until they return; the descriptor is closed below.
-    unsafe {
-        let index = libc::if_nametoindex(name.as_ptr());
-        assert_ne!(index, 0);
-        let socket = libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0);
-        assert!(socket >= 0);
-        let mut to = std::mem::zeroed::<libc::sockaddr_ll>();
-        to.sll_family = u16::try_from(libc::AF_PACKET).unwrap();
-        to.sll_ifindex = i32::try_from(index).unwrap();
-        let length = u32::try_from(size_of_val(&to)).unwrap();
-        let sent = libc::sendto(socket, frame.as_ptr().cast(), frame.len(), 0, (&raw const to).cast(), length);
-        libc::close(socket);
-        assert_eq!(usize::try_from(sent).unwrap(), frame.len(), "{}", std::io::Error::last_os_error());
-    }
+    Wire::on(PEER).send(&frame);
 }
 
 fn line(lines: &mut nlb_userspace::dataplane::TraceLines) -> Option<String> {
@@ -52,14 +39,14 @@ fn lines_come_while_the_trace_is_on_and_the_plain_program_returns_after() {
         let links = bench.link_ids();
         let mut lines = kernel.trace(Some(Flow::default())).unwrap().unwrap();
         assert_ne!(bench.program(), plain);
-        send(bench);
+        send();
         assert!(line(&mut lines).is_some(), "a traced packet has lines");
 
         assert!(kernel.trace(None).unwrap().is_none());
         assert_eq!(bench.program(), plain);
         assert_eq!(bench.link_ids(), links);
         while lines.try_recv().is_ok() {}
-        send(bench);
+        send();
         assert!(lines.blocking_recv().is_none(), "the lines have ended");
         assert!(kernel.trace(None).unwrap().is_none(), "off is off");
     });
@@ -74,7 +61,7 @@ fn another_flow_begins_another_trace_and_ends_the_first() {
         let mut second = kernel.trace(Some(Flow::default())).unwrap().unwrap();
         assert_ne!(bench.program(), traced);
         assert!(first.blocking_recv().is_none());
-        send(bench);
+        send();
         assert!(line(&mut second).is_some());
     });
 }
@@ -96,7 +83,7 @@ fn a_trace_goes_on_when_interfaces_change() {
         let mut kernel: Kernel = bench.active(&bench.settings());
         let mut lines = kernel.trace(Some(Flow::default())).unwrap().unwrap();
         kernel.activate().unwrap();
-        send(bench);
+        send();
         assert!(line(&mut lines).is_some());
     });
 }

@@ -51,7 +51,7 @@ fn effective(status: &str) -> u64 {
 
 fn missing(effective: u64) -> Vec<&'static str> {
     let has = |bit: u32| effective >> bit & 1 == 1;
-    let lacks = |needed: &&Capability| !has(needed.bit) && !(needed.in_sys_admin && has(SYS_ADMIN));
+    let lacks = |needed: &&Capability| !(has(needed.bit) || needed.in_sys_admin && has(SYS_ADMIN));
     NEEDED.iter().filter(lacks).map(|needed| needed.name).collect()
 }
 

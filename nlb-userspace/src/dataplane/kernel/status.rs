@@ -48,10 +48,11 @@ impl Detached {
 
 /// Looks at what is pinned below `pin_path`; changes nothing, and works beside an agent.
 pub fn status(pin_path: &Path) -> Result<Status, DataplaneError> {
+    // Without the capabilities the pins can't be seen: that is not the same as that there are none.
+    preflight::check()?;
     if !bpffs::holds(pin_path) || !pin_path.exists() {
         return Ok(Status::default());
     }
-    preflight::check()?;
     let set = |path: PathBuf| {
         let maps = pins::entries(&path)?;
         let name = |map: &PathBuf| map.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -67,10 +68,10 @@ pub fn status(pin_path: &Path) -> Result<Status, DataplaneError> {
 /// The seed of the program that runs, or ran last, below `pin_path`: an agent without a seed of its own goes on with it,
 /// so that no flow moves.
 pub fn seed_in_force(pin_path: &Path) -> Result<Option<u64>, DataplaneError> {
+    preflight::check()?;
     if !bpffs::holds(pin_path) {
         return Ok(None);
     }
-    preflight::check()?;
     for set in pins::sets(pin_path)? {
         if let Some(seed) = seed_of(&set)? {
             return Ok(Some(seed));
@@ -82,10 +83,10 @@ pub fn seed_in_force(pin_path: &Path) -> Result<Option<u64>, DataplaneError> {
 /// Detaches the program from every interface and removes all pins below `pin_path`, of every layout version. Refused
 /// while an agent runs: it would write into tables that nobody reads.
 pub fn detach(pin_path: &Path) -> Result<Detached, DataplaneError> {
+    preflight::check()?;
     if !bpffs::holds(pin_path) || !pin_path.exists() {
         return Ok(Detached::default());
     }
-    preflight::check()?;
     let root = pins::Root::take_existing(pin_path)?;
     let directory = pins::links(pin_path);
     let interfaces = links::attachments(&directory)?.into_iter().map(|attachment| attachment.interface).collect();
