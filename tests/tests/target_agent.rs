@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
@@ -243,8 +244,18 @@ fn ip6(text: &str) -> [u8; 16] {
 
 fn received(service: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     let mut buffer = [0; 2048];
-    let (length, from) = service.recv_from(&mut buffer).expect("the packet arrives");
+    let (length, from) = uninterrupted(|| service.recv_from(&mut buffer)).expect("the packet arrives");
     (buffer[..length].to_vec(), from)
+}
+
+/// A wait with a deadline is not taken up again by itself when the kernel interrupts it.
+fn uninterrupted<T>(mut wait: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match wait() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
 }
 
 const ENCAPSULATIONS: [(&str, &str, &str, &str); 4] = [
@@ -285,7 +296,8 @@ fn a_tcp_connection_that_comes_through_the_tunnel_is_accepted() {
     builder.write(&mut syn, &[]).unwrap();
     scene.tunnel("10.9.0.1").send("10.9.0.2", &syn);
     let mut buffer = [0; 2048];
-    let length = recv(client.as_raw_fd(), &mut buffer, MsgFlags::empty()).expect("an answer arrives");
+    let answer = uninterrupted(|| Ok(recv(client.as_raw_fd(), &mut buffer, MsgFlags::empty())?));
+    let length = answer.expect("an answer arrives");
     let answer = etherparse::SlicedPacket::from_ip(&buffer[..length]).unwrap();
     let Some(etherparse::TransportSlice::Tcp(tcp)) = answer.transport else { panic!("{answer:?}") };
     assert!(tcp.syn() && tcp.ack() && tcp.acknowledgment_number() == 1_001, "{tcp:?}");
