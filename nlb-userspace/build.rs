@@ -75,7 +75,17 @@ impl Toolchain {
                 command.env_remove(&*name);
             }
         }
-        let flags = ["-Cdebuginfo=2", "-Clink-arg=--btf", &format!("--cfg=bpf_target_arch=\"{arch}\"")].join("\u{1f}");
+        let flags = [
+            "-Cdebuginfo=2",
+            "-Clink-arg=--btf",
+            // 32-bit arithmetic and jumps, in every kernel since 5.1.
+            "-Ctarget-cpu=v3",
+            // Headers in packets are seldom aligned. Without this each word of one is read byte by byte; the kernel
+            // allows it wherever the CPU does (CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS: x86-64, arm64 and others).
+            "-Ctarget-feature=+allows-misaligned-mem-access",
+            &format!("--cfg=bpf_target_arch=\"{arch}\""),
+        ]
+        .join("\u{1f}");
         let status = command
             .current_dir(workspace)
             .env("RUSTC", &self.rustc)

@@ -30,9 +30,22 @@ pub enum DecapOutcome {
     UnknownEdge = 1,
     /// A tunnel packet of an edge with nothing well-formed inside: dropped.
     Malformed = 2,
+    /// Routers marked the tunnel packet with congestion, and the sender of the packet inside doesn't know of ECN:
+    /// dropped, as the routers would have (RFC 6040, section 4.2).
+    Congestion = 3,
 }
 
 impl DecapOutcome {
     /// Every outcome, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Decapsulated, Self::UnknownEdge, Self::Malformed];
+    pub const ALL: &'static [Self] = &[Self::Decapsulated, Self::UnknownEdge, Self::Malformed, Self::Congestion];
+
+    /// The value of the `outcome` label in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Decapsulated => "decapsulated",
+            Self::UnknownEdge => "unknown_edge",
+            Self::Malformed => "malformed",
+            Self::Congestion => "congestion",
+        }
+    }
 }

@@ -38,10 +38,14 @@ reasons! {
     ExtensionHeaders = "extension_headers", "more IPv6 extension headers than are followed";
     /// The packet ends within its TCP or UDP header.
     TruncatedTransport = "truncated_transport", "the packet ends within its TCP or UDP header";
+    /// A TCP or UDP header whose length can't be.
+    BadTransport = "bad_transport", "a TCP or UDP header whose length can't be";
     /// The target group has no target to give.
     NoTarget = "no_target", "the target group has no target";
     /// The target's next hop is not known.
     NoNextHop = "no_next_hop", "the target's next hop is not known";
+    /// With its outer header the packet would be longer than an IP packet can be.
+    TooLong = "too_long", "with its outer header the packet would be longer than an IP packet can be";
     /// The driver leaves no room for the outer header.
     NoHeadroom = "no_headroom", "the driver leaves no room for the outer header";
 }

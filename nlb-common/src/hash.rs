@@ -44,6 +44,20 @@ pub enum Affinity {
     SourceIp = 1,
 }
 
+impl Flow {
+    /// Whether this flow, read as a pattern, covers `flow`: a field that is zero covers any.
+    #[inline(always)]
+    pub fn covers(&self, flow: &Self) -> bool {
+        let address = |pattern: Address, address| pattern == Address::default() || pattern == address;
+        let number = |pattern: u16, number| pattern == 0 || pattern == number;
+        address(self.source, flow.source)
+            && address(self.destination, flow.destination)
+            && number(self.source_port, flow.source_port)
+            && number(self.destination_port, flow.destination_port)
+            && number(self.protocol.into(), flow.protocol.into())
+    }
+}
+
 impl HashKeys {
     /// Expands `seed` (splitmix64, so that near seeds give unrelated keys).
     pub const fn from_seed(seed: u64) -> Self {

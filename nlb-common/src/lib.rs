@@ -6,12 +6,16 @@
 #![no_std]
 
 pub mod address;
+pub mod checksum;
 pub mod counters;
 pub mod drop_reason;
 pub mod hash;
 pub mod layout;
+pub mod packet;
 pub mod slot;
 pub mod tables;
+pub mod tunnel;
+pub mod wire;
 
 #[cfg(feature = "user")]
 mod pod;

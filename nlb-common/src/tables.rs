@@ -1,6 +1,7 @@
 //! Keys and values of the edge's tables.
 
 use crate::address::Address;
+use crate::hash::{Affinity, Flow};
 use crate::slot::TargetIndex;
 
 /// Where a listener accepts traffic. All fields in network byte order.
@@ -15,6 +16,14 @@ pub struct ListenerKey {
     pub protocol: u8,
     /// Always zero.
     pub padding: u8,
+}
+
+impl ListenerKey {
+    /// The key of the listener that would take `flow`.
+    #[inline(always)]
+    pub const fn of(flow: &Flow) -> Self {
+        Self { address: flow.destination, port: flow.destination_port, protocol: flow.protocol, padding: 0 }
+    }
 }
 
 /// What a listener does with its traffic.
@@ -43,6 +52,21 @@ pub struct Group {
     pub padding: [u8; 7],
 }
 
+impl Group {
+    /// How its flows are spread.
+    #[inline(always)]
+    pub const fn affinity(&self) -> Affinity {
+        if self.affinity == Affinity::SourceIp as u8 { Affinity::SourceIp } else { Affinity::Flow }
+    }
+
+    /// The index of the slot that a flow with this hash belongs to.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the slot is the hash's low bits")]
+    pub const fn slot_index(&self, hash: u64) -> u32 {
+        self.first_slot.wrapping_add(hash as u32 & self.slot_mask)
+    }
+}
+
 /// A target: the outer header that takes a packet there, and the way out. One cache line.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -53,9 +77,7 @@ pub struct Target {
     pub destination: Address,
     /// The edge's address: source of the outer header. Of the same family as `destination`.
     pub source: Address,
-    /// Egress interface.
-    pub interface: u32,
-    /// MAC address of the next hop.
+    /// MAC address of the next hop: within one 64-bit word, so that one store changes it whole.
     pub next_hop_mac: [u8; 6],
     /// MAC address of the egress interface.
     pub source_mac: [u8; 6],
@@ -65,6 +87,8 @@ pub struct Target {
     pub flags: u8,
     /// Low bits of `source` that vary by flow, 0 for none: 32 less the prefix length for IPv4, 64 at most for IPv6.
     pub source_bits: u8,
+    /// Egress interface.
+    pub interface: u32,
 }
 
 impl Target {
@@ -82,5 +106,6 @@ impl Target {
 pub const FIRST_TARGET: TargetIndex = 1;
 
 const _: () = assert!(size_of::<Target>() == 64, "a target fills one cache line");
+const _: () = assert!(core::mem::offset_of!(Target, next_hop_mac).is_multiple_of(8), "one store changes the next hop");
 const _: () = assert!(size_of::<ListenerKey>() == 20, "no hidden padding in a hash key");
 const _: () = assert!(size_of::<Group>() == 24, "no hidden padding");

@@ -177,7 +177,8 @@ impl Story {
             Routing::Healthy => "new flows go to its healthy targets",
             Routing::OtherZones => "new flows go to healthy targets of other zones: this edge's zone has none",
             Routing::FailOpen => "FAIL OPEN: no target is healthy, so new flows go to all of them",
-            Routing::Empty => "it has no target with a weight above 0",
+            Routing::Waiting => "no flows yet: its targets are at their first checks",
+            Routing::Empty => "it has no target with a weight above 0 and a next hop",
         };
         self.step("group", format!("`{}` has {total} target{}; {routing}", group.name, plural(total)));
     }

@@ -20,4 +20,7 @@ pub mod logging;
 pub mod metrics;
 pub mod model;
 pub mod netlink;
+pub mod programs;
 pub mod ring;
+pub mod store;
+pub mod target_agent;

@@ -1,1 +1,7 @@
-//! The laboratory.
+//! What tests and the demonstration stand on: kernel programs run on single packets, the packets, small segments of
+//! network for one thread, and the laboratory of whole hosts.
+
+pub mod lab;
+pub mod packets;
+pub mod run;
+pub mod segment;

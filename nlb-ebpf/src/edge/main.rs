@@ -1,13 +1,97 @@
-//! The edge's XDP program.
+//! The edge's XDP program: a client's packet in, the same packet in a tunnel to its target out.
+//!
+//! The stages, in the order of the packet's way; the first three are pure code of `nlb-common`, the others have a file
+//! each here:
+//!
+//! ```text
+//! link → network → transport → listener → slot → target → encapsulation → transmit
+//! ```
+//!
+//! Invariants: there are six table accesses (listener, group, slot, target, two counters) on a packet's way and no more; a
+//! packet is changed only once nothing can stop it but the room for its outer header.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
+// The stages' files stand beside this one; on other architectures they don't exist.
 #[cfg(target_arch = "bpf")]
+#[path = "."]
 mod program {
-    use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+    mod constants;
+    mod decide;
+    mod encapsulation;
+    mod listener;
+    mod maps;
+    mod slot;
+    mod target;
+    mod trace;
+    mod transmit;
 
+    use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+    use nlb_common::packet::link::{self, Link};
+    use nlb_common::packet::network::{Family, V4, V6};
+    use nlb_common::packet::{NotOurs, Packet, Stop, transport};
+    use nlb_common::wire::EtherType;
+    use nlb_ebpf::count;
+    use nlb_ebpf::door::PacketDoor;
+    use trace::Trace;
+
+    // Inlined into what the macro puts around it: a call of its own would cost every packet.
     #[xdp]
-    fn nlb_edge(_ctx: XdpContext) -> u32 {
-        xdp_action::XDP_PASS
+    #[inline(always)]
+    fn nlb_edge(ctx: XdpContext) -> u32 {
+        let verdict = if constants::tracing() { receive::<true>(&ctx) } else { receive::<false>(&ctx) };
+        match verdict {
+            Ok(action) => action,
+            Err(Stop::Pass(_)) => xdp_action::XDP_PASS,
+            Err(Stop::Drop(reason)) => {
+                count::one(&maps::DROPS, reason as u32);
+                xdp_action::XDP_DROP
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn receive<const TRACE: bool>(ctx: &XdpContext) -> Result<u32, Stop> {
+        let door = PacketDoor::new(ctx);
+        let link = link::read(&door)?;
+        match link.ether_type {
+            EtherType::IPV4 => family::<V4, TRACE>(ctx, door, link),
+            EtherType::IPV6 => family::<V6, TRACE>(ctx, door, link),
+            _ => Err(Stop::Pass(NotOurs::EtherType)),
+        }
+    }
+
+    #[inline(always)]
+    fn family<F: Family, const TRACE: bool>(ctx: &XdpContext, door: PacketDoor<'_>, link: Link) -> Result<u32, Stop> {
+        let network = F::read(&door, link.length)?;
+        let transport = transport::read(&door, &network)?;
+        let packet = Packet { link, network, transport };
+        let trace = Trace::<TRACE>::of(ctx, &packet);
+        let verdict = balance::<F, TRACE>(ctx, door, &packet, trace);
+        trace.verdict(ctx, verdict);
+        verdict
+    }
+
+    #[inline(always)]
+    fn balance<F: Family, const TRACE: bool>(
+        ctx: &XdpContext,
+        door: PacketDoor<'_>,
+        packet: &Packet,
+        trace: Trace<TRACE>,
+    ) -> Result<u32, Stop> {
+        let flow = packet.flow();
+        let listener = listener::find(&flow)?;
+        trace.listener(ctx, listener);
+        let opens = packet.transport.segment.opens().map_err(Stop::Drop)?;
+        let (slot, hash) = slot::find(&flow, listener)?;
+        let index = decide::target_of(slot);
+        trace.decision(ctx, slot, hash, index);
+        let target = target::find(index)?;
+        trace.target(ctx, target);
+        let way_out = transmit::way_out(ctx, target);
+        encapsulation::wrap::<F>(door, packet, target, hash, way_out)?;
+        count::add(&maps::LISTENER_COUNTERS, listener.counters, packet.network.length, opens);
+        count::add(&maps::TARGET_COUNTERS, index, packet.network.length, opens);
+        Ok(transmit::send(way_out))
     }
 
     #[panic_handler]

@@ -78,6 +78,13 @@ impl From<ChangeError> for Failure {
             ChangeError::AlreadyRegistered { .. } => {
                 Self::new(StatusCode::CONFLICT, what, "use `nlb target set-weight` to change its weight")
             }
+            ChangeError::OtherZone { .. } => {
+                Self::new(StatusCode::CONFLICT, what, "leave the zone out, or change it in the file and reload")
+            }
+            ChangeError::IsListener { .. } => Self::unprocessable(what, "register the target host's own address"),
+            ChangeError::NotKept { .. } => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, what, "nothing was changed; see the agent's log")
+            }
             ChangeError::Full { what: table, .. } => Self::unprocessable(
                 what,
                 format!("raise `agent.capacity.{table}` in the configuration and restart the agent"),

@@ -19,14 +19,20 @@ fn no_address(text: &str) -> Complaint {
         complaint.help(format!("write \"{}\", and the port as `port = {}`", socket.ip(), socket.port()))
     } else if let Ok(net) = text.parse::<IpNet>() {
         complaint.help(format!("one address, not a prefix: \"{}\"", net.addr()))
-    } else if text.contains(|c: char| c.is_ascii_alphabetic()) && !text.contains(':') {
+    } else if is_host_name(text) {
         complaint.help("names are not looked up: write the address itself")
     } else {
         complaint.help("write it like \"192.0.2.1\" or \"2001:db8::1\"")
     }
 }
 
-fn check_unicast(address: IpAddr) -> Result<(), Complaint> {
+/// Whether `text` looks like a name, with or without a port.
+fn is_host_name(text: &str) -> bool {
+    text.contains(|c: char| c.is_ascii_alphabetic()) && text.matches(':').count() < 2
+}
+
+/// Refuses what no host can have or others cannot send to.
+pub fn check_unicast(address: IpAddr) -> Result<(), Complaint> {
     let refuse = |what: &str| Err(Complaint::new(format!("is {what}: {address}")));
     match address {
         _ if address.is_unspecified() => refuse("the unspecified address"),
@@ -51,9 +57,7 @@ pub fn target(text: &str) -> Result<(IpAddr, Option<u16>), Complaint> {
             return Err(Complaint::new("has port 0: it must be from 1 to 65535"));
         }
         (_, Ok(socket)) => (socket.ip(), Some(socket.port())),
-        _ if text.contains(|c: char| c.is_ascii_alphabetic()) && text.matches(':').count() < 2 => {
-            return Err(no_address(text));
-        }
+        _ if is_host_name(text) => return Err(no_address(text)),
         _ => {
             let help = "write it like \"192.0.2.1\", \"192.0.2.1:80\" or \"[2001:db8::1]:80\"";
             return Err(Complaint::new(format!("is no target: {text:?}")).help(help));

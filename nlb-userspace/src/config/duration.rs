@@ -37,7 +37,8 @@ pub fn show(duration: Duration) -> String {
     if millis == 0 {
         return "0s".to_owned();
     }
-    let (name, factor) = UNITS.iter().rev().find(|(_, factor)| millis % u128::from(*factor) == 0).unwrap_or(&UNITS[0]);
+    let (name, factor) =
+        UNITS.iter().rev().find(|(_, factor)| millis.is_multiple_of((*factor).into())).unwrap_or(&UNITS[0]);
     format!("{}{name}", millis / u128::from(*factor))
 }
 

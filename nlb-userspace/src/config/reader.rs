@@ -77,8 +77,12 @@ impl Notes {
 
     fn syntax(&self, error: &toml::de::Error) {
         let span = error.span().unwrap_or(0..0);
-        let line = self.source.place(&span).text;
-        let value = line.split_once('=').map_or("", |(_, value)| value.trim_start());
+        let place = self.source.place(&span);
+        // One mistake may be told twice, as with a text that ends in `\r`.
+        if self.problems.borrow().iter().any(|problem| problem.place == place) {
+            return;
+        }
+        let value = place.text.split_once('=').map_or("", |(_, value)| value.trim_start());
         let help = value
             .starts_with(|c: char| c.is_alphanumeric() || matches!(c, '/' | ':' | '.'))
             .then(|| "text stands in quotes: key = \"value\"".to_owned());
@@ -129,7 +133,15 @@ impl<'a> Table<'a> {
             } else {
                 format!("known here: {}", listed(known.iter().copied()))
             };
-            self.notes.add(&key.span(), format!("unknown key `{name}` in {}", self.header()), Some(help));
+            self.notes.add(&key.span(), format!("unknown key `{name}` {}", self.within()), Some(help));
+        }
+    }
+
+    /// "in `[agent]`".
+    fn within(&self) -> String {
+        match self.path {
+            "" => "at the top of the file".to_owned(),
+            _ => format!("in {}", self.header()),
         }
     }
 
@@ -252,32 +264,32 @@ impl<'a> Value<'a> {
 
     fn wrong_type(&self, expected: &str) -> Reported {
         let (found, written) = match self.value.get_ref() {
-            DeValue::String(text) => ("a text", Some((text.as_ref(), true))),
-            DeValue::Integer(number) => ("a number", Some((number.as_str(), false))),
-            DeValue::Float(number) => ("a decimal number", Some((number.as_str(), false))),
-            DeValue::Boolean(true) => ("a truth value", Some(("true", false))),
-            DeValue::Boolean(false) => ("a truth value", Some(("false", false))),
+            DeValue::String(text) => ("a string", Some((text.as_ref(), true))),
+            DeValue::Integer(number) => ("an integer", Some((number.as_str(), false))),
+            DeValue::Float(number) => ("a float", Some((number.as_str(), false))),
+            DeValue::Boolean(true) => ("a boolean", Some(("true", false))),
+            DeValue::Boolean(false) => ("a boolean", Some(("false", false))),
             DeValue::Datetime(_) => ("a date", None),
             DeValue::Array(_) => ("a list", None),
             DeValue::Table(_) => ("a table", None),
         };
         let bare = |text: &str| text.parse::<u64>().is_ok() || matches!(text, "true" | "false");
         let help = match written {
-            Some((text, true)) if expected != "a text" && bare(text) => {
+            Some((text, true)) if expected != "a string" && bare(text) => {
                 Some(format!("write it without quotes: {text}"))
             }
-            Some((text, false)) if expected == "a text" => Some(format!("write it in quotes: \"{text}\"")),
+            Some((text, false)) if expected == "a string" => Some(format!("write it in quotes: \"{text}\"")),
             Some((text, true)) if expected == "a list" => Some(format!("write it in brackets: [\"{text}\"]")),
             _ => None,
         };
-        self.wrong(Complaint { message: format!("is {expected}, not {found}"), help })
+        self.wrong(Complaint { message: format!("must be {expected}, not {found}"), help })
     }
 
     /// The text.
     pub fn text(&self) -> Result<&'a str, Reported> {
         match self.value.get_ref() {
             DeValue::String(text) => Ok(text.as_ref()),
-            _ => Err(self.wrong_type("a text")),
+            _ => Err(self.wrong_type("a string")),
         }
     }
 
@@ -289,7 +301,7 @@ impl<'a> Value<'a> {
 
     /// The number, which must be in `range`.
     pub fn integer<T: TryFrom<u64> + Copy + Into<u64>>(&self, range: RangeInclusive<T>) -> Result<T, Reported> {
-        let DeValue::Integer(number) = self.value.get_ref() else { return Err(self.wrong_type("a number")) };
+        let DeValue::Integer(number) = self.value.get_ref() else { return Err(self.wrong_type("an integer")) };
         let (least, most) = ((*range.start()).into(), (*range.end()).into());
         u64::from_str_radix(number.as_str(), number.radix())
             .ok()
@@ -298,9 +310,9 @@ impl<'a> Value<'a> {
             .ok_or_else(|| self.wrong(Complaint::new(format!("is {number}: it must be from {least} to {most}"))))
     }
 
-    /// Whether the value is a number rather than a text.
-    pub fn is_integer(&self) -> bool {
-        self.value.get_ref().is_integer()
+    /// The number as it is written, when the value is one.
+    pub fn as_integer(&self) -> Option<String> {
+        self.value.get_ref().as_integer().map(ToString::to_string)
     }
 
     /// `true` or `false`.
@@ -316,15 +328,15 @@ impl<'a> Value<'a> {
 
     /// One of `words`, and what stands beside it.
     pub fn one_of<T: Copy>(&self, words: &[(&'static str, T)]) -> Result<T, Reported> {
-        let text = self.text()?;
+        let known = || words.iter().map(|&(word, _)| word);
+        let expected = || known().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ");
+        let Some(text) = self.value.get_ref().as_str() else { return Err(self.wrong_type(&expected())) };
         words.iter().find(|(word, _)| *word == text).map(|&(_, meaning)| meaning).ok_or_else(|| {
-            let known = || words.iter().map(|&(word, _)| word);
-            let help = match nearest(text, known()) {
-                Some(meant) => format!("did you mean \"{meant}\"?"),
-                None => "choose one of these".to_owned(),
-            };
-            let known = known().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ");
-            self.wrong(Complaint::new(format!("is {known}, not {text:?}")).help(help))
+            let complaint = Complaint::new(format!("must be {}, not {text:?}", expected()));
+            self.wrong(match nearest(text, known()) {
+                Some(meant) => complaint.help(format!("did you mean \"{meant}\"?")),
+                None => complaint,
+            })
         })
     }
 

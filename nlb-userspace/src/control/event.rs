@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Configuration, Name, Target, TargetKey, Weight};
+use crate::model::{Configuration, TargetKey};
+
+pub use crate::model::{Change, ChangeError};
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
@@ -114,73 +116,4 @@ pub enum NoNextHop {
         /// Name of the interface.
         interface: String,
     },
-}
-
-/// A change made at run time, over the file. It survives a restart of the agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "change", rename_all = "snake_case")]
-pub enum Change {
-    /// Adds a target to a group.
-    Register {
-        /// Name of the group.
-        group: Name,
-        /// The target.
-        target: Target,
-    },
-    /// Takes a target out of its group.
-    Deregister {
-        /// Which target.
-        target: TargetKey,
-    },
-    /// Gives a target another weight.
-    SetWeight {
-        /// Which target.
-        target: TargetKey,
-        /// The new weight.
-        weight: Weight,
-    },
-}
-
-/// Why a change can't be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ChangeError {
-    /// No group of that name.
-    #[error("no target group `{group}`; there are: {}", list(known))]
-    UnknownGroup {
-        /// The name asked for.
-        group: Name,
-        /// The names that exist.
-        known: Vec<Name>,
-    },
-    /// No such target in the group.
-    #[error("no target {address}:{port} in group `{group}`; see `nlb target list {group}`")]
-    UnknownTarget {
-        /// The group.
-        group: Name,
-        /// The address asked for.
-        address: IpAddr,
-        /// The port asked for.
-        port: u16,
-    },
-    /// The target is there already.
-    #[error("{target} is registered already; to change its weight use `nlb target set-weight`")]
-    AlreadyRegistered {
-        /// Which.
-        target: TargetKey,
-    },
-    /// The tables are full.
-    #[error("no room for another {what}: the tables hold {capacity}; raise `agent.capacity.{what}`")]
-    Full {
-        /// `listeners`, `groups`, `targets` or `slots`.
-        what: &'static str,
-        /// What the configuration says.
-        capacity: u32,
-    },
-}
-
-fn list(names: &[Name]) -> String {
-    if names.is_empty() {
-        return "none".to_owned();
-    }
-    names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -3,7 +3,20 @@
 //! [`Event`]s come in, a [`Snapshot`](snapshot::Snapshot) and the desired tables go out. No socket, file, clock or
 //! kernel is touched here: time is passed in, and whoever calls carries the result out.
 
+mod desired;
 pub mod event;
+mod identity;
+mod indexes;
+mod notice;
+mod plan;
+mod regions;
+mod select;
 pub mod snapshot;
+mod state;
+mod view;
 
 pub use event::{Change, ChangeError, Event, NextHop, NoNextHop};
+pub use notice::Notice;
+pub use plan::plan;
+pub use state::State;
+pub use view::Outside;

@@ -97,7 +97,9 @@ pub enum Routing {
     OtherZones,
     /// All of them: none is healthy.
     FailOpen,
-    /// None: the group has no target with a weight above 0.
+    /// None yet: its targets are at their first checks.
+    Waiting,
+    /// None: the group has no target with a weight above 0 and a next hop.
     Empty,
 }
 

@@ -21,4 +21,7 @@ pub enum DataplaneError {
         /// Size of the table.
         slots: usize,
     },
+    /// The kernel's side of it.
+    #[error(transparent)]
+    Kernel(#[from] super::KernelError),
 }

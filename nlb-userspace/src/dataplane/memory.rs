@@ -1,10 +1,12 @@
 //! The tables in memory: for tests of the agent and for simulations.
 
+use std::sync::Arc;
+
 use nlb_common::drop_reason::DropReason;
 use nlb_common::hash::Flow;
 use nlb_common::slot::{Slot, TargetIndex};
 
-use super::{Attachment, CounterReading, Dataplane, DataplaneError, Tables, Write};
+use super::{Attachment, CounterReading, Dataplane, DataplaneError, Tables, TraceLines, Write};
 
 /// Holds what the kernel would hold, as flat as the kernel does, so that a wrong order or index shows.
 #[derive(Clone, Debug, Default)]
@@ -19,10 +21,10 @@ impl Memory {
         Self { tables: Tables::default(), slots: vec![Slot::EMPTY; slots] }
     }
 
-    fn ring(&self, first: u32, mask: u32) -> Option<Vec<Slot>> {
+    fn ring(&self, first: u32, mask: u32) -> Option<Arc<[Slot]>> {
         let first = usize::try_from(first).ok()?;
         let last = first.checked_add(usize::try_from(mask).ok()?)?;
-        self.slots.get(first..=last).map(<[Slot]>::to_vec)
+        self.slots.get(first..=last).map(Arc::from)
     }
 }
 
@@ -73,6 +75,10 @@ impl Dataplane for Memory {
         Ok(())
     }
 
+    fn activate(&mut self) -> Result<(), DataplaneError> {
+        Ok(())
+    }
+
     fn counters(&mut self, listeners: &[u32], targets: &[TargetIndex]) -> Result<CounterReading, DataplaneError> {
         Ok(CounterReading {
             listeners: listeners.iter().map(|&index| (index, Default::default())).collect(),
@@ -85,7 +91,8 @@ impl Dataplane for Memory {
         Vec::new()
     }
 
-    fn trace(&mut self, _flow: Option<Flow>) -> Result<(), DataplaneError> {
-        Ok(())
+    /// Has no packets, so its traces have no lines.
+    fn trace(&mut self, flow: Option<Flow>) -> Result<Option<TraceLines>, DataplaneError> {
+        Ok(flow.map(|_| tokio::sync::mpsc::channel(1).1))
     }
 }

@@ -4,9 +4,11 @@
 //! the difference to a [`Dataplane`] as [`Write`]s, in an order that never leaves a name pointing at nothing.
 
 mod error;
+mod kernel;
 mod memory;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
@@ -15,6 +17,10 @@ use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target};
 
 pub use error::DataplaneError;
+pub use kernel::{
+    Detached, Kernel, KernelError, KernelSettings, PinnedSet, Status, TargetHost, TargetTables, detach, seed_in_force,
+    status, target_tables,
+};
 pub use memory::Memory;
 
 use crate::model::XdpMode;
@@ -29,7 +35,7 @@ pub struct Tables {
     /// Targets by index.
     pub targets: BTreeMap<TargetIndex, Target>,
     /// Each group's ring, by the group's index: as many slots as `slot_mask` says.
-    pub rings: BTreeMap<u32, Vec<Slot>>,
+    pub rings: BTreeMap<u32, Arc<[Slot]>>,
 }
 
 /// One change of a table.
@@ -92,6 +98,9 @@ pub struct Attachment {
     pub program_id: u32,
 }
 
+/// The lines of a per-packet trace, as they come. Those that nobody takes in time are lost.
+pub type TraceLines = tokio::sync::mpsc::Receiver<String>;
+
 /// The packet path's tables: the kernel's, or a twin in memory for tests and simulations.
 pub trait Dataplane: Send {
     /// Reads all tables. Called once at the start: what is found is adopted.
@@ -100,12 +109,17 @@ pub trait Dataplane: Send {
     /// Carries out `writes` in their order. On an error the rest is not done; the caller reads the tables again.
     fn apply(&mut self, writes: &[Write]) -> Result<(), DataplaneError>;
 
+    /// Lets packets see what has been prepared: called once after the first [`apply`](Self::apply), when the tables are
+    /// whole, and again after a change of interfaces. Until then an earlier agent's program and tables serve.
+    fn activate(&mut self) -> Result<(), DataplaneError>;
+
     /// Reads the counters of the given listeners (by `Listener::counters`) and targets, and all drops.
     fn counters(&mut self, listeners: &[u32], targets: &[TargetIndex]) -> Result<CounterReading, DataplaneError>;
 
     /// Where the program is attached now.
     fn attachments(&self) -> Vec<Attachment>;
 
-    /// Switches the per-packet trace to `flow`, or off. Zero fields of the flow match everything.
-    fn trace(&mut self, flow: Option<Flow>) -> Result<(), DataplaneError>;
+    /// Switches the per-packet trace to `flow`, or off. Zero fields of the flow match everything. The lines of a trace end
+    /// when the next one begins or the trace is switched off; who no longer wants them switches it off.
+    fn trace(&mut self, flow: Option<Flow>) -> Result<Option<TraceLines>, DataplaneError>;
 }

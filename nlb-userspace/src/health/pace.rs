@@ -45,12 +45,6 @@ impl Pace {
         self.arrival = self.arrival.max(now) + self.gap();
     }
 
-    /// The most that may begin within `window`.
-    #[cfg(test)]
-    pub(super) fn most_within(&self, window: Duration) -> u128 {
-        (window + self.tolerance()).as_nanos() / self.gap().as_nanos().max(1) + 1
-    }
-
     fn gap(&self) -> Duration {
         let nanos = UNIT / self.rate.max(1) / 2;
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))

@@ -282,7 +282,7 @@ impl Grid {
         let from = from.since_epoch().as_nanos();
         let moment = |k: u128| {
             let jitter = xxh3_64_with_seed(&k.to_le_bytes(), self.hash) >> 35;
-            k * interval + (interval * u128::from(self.phase + jitter) >> 32)
+            k * interval + ((interval * u128::from(self.phase + jitter)) >> 32)
         };
         let mut k = (from / interval).saturating_sub(2);
         while moment(k) < from {

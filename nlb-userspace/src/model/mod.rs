@@ -4,18 +4,22 @@
 //! is serialisable, because the API shows it and the store keeps it.
 
 mod agent;
+mod change;
 mod group;
 mod health_check;
 mod listener;
 mod name;
+mod overlay;
 mod target;
 mod time;
 
 pub use agent::{AgentSettings, Capacity, XdpMode};
+pub use change::{Change, ChangeError};
 pub use group::{Affinity, Forwarding, RingSize, TargetGroup};
 pub use health_check::{CodeRange, HealthCheck, Probe};
 pub use listener::{Listener, Protocol};
 pub use name::{InvalidName, Name};
+pub use overlay::{Moot, Overlay, Overridden, Settled};
 pub use target::{Target, TargetKey, Weight};
 pub use time::Timestamp;
 
@@ -35,5 +39,11 @@ impl Configuration {
     /// The group of that name.
     pub fn group(&self, name: &Name) -> Option<&TargetGroup> {
         self.groups.iter().find(|group| &group.name == name)
+    }
+
+    /// The target of that name.
+    pub fn target(&self, key: &TargetKey) -> Option<&Target> {
+        let targets = &self.group(&key.group)?.targets;
+        targets.iter().find(|target| target.address == key.address && target.port == key.port)
     }
 }

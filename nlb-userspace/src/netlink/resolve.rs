@@ -99,6 +99,8 @@ pub(crate) fn resolve(
     last_egress: Option<u32>,
 ) -> Answer {
     let (interface, gateway, source, mtu) = match route {
+        // Where no route leads, the kernel does not say that an address is a group's.
+        _ if target.is_multicast() => return Err(NoNextHop::NotUnicast),
         Route::Unicast { interface, gateway, source, mtu } => (*interface, *gateway, *source, *mtu),
         Route::Local => return Err(NoNextHop::OwnAddress),
         Route::NotUnicast => return Err(NoNextHop::NotUnicast),

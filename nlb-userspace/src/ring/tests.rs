@@ -41,7 +41,7 @@ fn slow_model(seed: u64, slots: u32, members: &[Member]) -> Vec<TargetIndex> {
         index: TargetIndex,
         traits: Traits,
         weight: u64,
-        preferences: Vec<usize>,
+        preferences: Vec<u32>,
         turns: u64,
     }
     let mut lines: Vec<Line> = Vec::new();
@@ -51,8 +51,8 @@ fn slow_model(seed: u64, slots: u32, members: &[Member]) -> Vec<TargetIndex> {
             continue;
         }
         let traits = Traits::new(seed, identity);
-        let slot = |j: u64| ((u64::from(traits.offset) + j * u64::from(traits.skip)) % u64::from(slots)) as usize;
-        let preferences: Vec<usize> = (0..u64::from(slots)).map(slot).collect();
+        let slot = |j: u32| traits.offset.wrapping_add(j.wrapping_mul(traits.skip)) % slots;
+        let preferences: Vec<u32> = (0..slots).map(slot).collect();
         assert_eq!(preferences.iter().collect::<BTreeSet<_>>().len(), preferences.len(), "a permutation");
         lines.push(Line { index: member.index, traits, weight: u64::from(member.weight.get()), preferences, turns: 0 });
     }
@@ -64,8 +64,8 @@ fn slow_model(seed: u64, slots: u32, members: &[Member]) -> Vec<TargetIndex> {
         let next = lines.iter_mut().min_by_key(|line| (line.turns > 0, line.traits.turn(line.turns, line.weight)));
         let line = next.unwrap();
         line.turns += 1;
-        let slot = *line.preferences.iter().find(|&&slot| ring[slot] == 0).unwrap();
-        ring[slot] = line.index;
+        let slot = *line.preferences.iter().find(|&&slot| ring[slot as usize] == 0).unwrap();
+        ring[slot as usize] = line.index;
     }
     ring
 }

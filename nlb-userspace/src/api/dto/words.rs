@@ -100,7 +100,9 @@ words! {
         OtherZones = "other_zones",
         /// All: none is healthy.
         FailOpen = "fail_open",
-        /// None: there is no target with a weight above 0.
+        /// None yet: the targets are at their first checks.
+        Waiting = "waiting",
+        /// None: there is no target with a weight above 0 and a next hop.
         Empty = "empty",
     }
 }

@@ -84,7 +84,7 @@ fn interface(text: &str, before: &[String]) -> Result<String, Complaint> {
 
 /// A hexadecimal text (TOML's own numbers end at 2⁶³), or a number.
 fn seed(value: &Value<'_>) -> Result<u64, Reported> {
-    if value.is_integer() {
+    if value.as_integer().is_some() {
         return value.integer(0..=u64::MAX);
     }
     let seed = value.parsed(|text| {

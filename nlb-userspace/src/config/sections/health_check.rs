@@ -60,6 +60,10 @@ pub(super) fn health_check(table: &Table<'_>) -> Result<HealthCheck, Reported> {
 }
 
 fn within(value: &Value<'_>, range: RangeInclusive<Duration>) -> Result<Duration, Reported> {
+    if let Some(number) = value.as_integer() {
+        let complaint = Complaint::new("must be a duration, not an integer");
+        return Err(value.wrong(complaint.help(format!("give it a unit: \"{number}s\", or ms, m, h"))));
+    }
     let read = value.parsed(|text| {
         let read = duration::parse(text)?;
         if range.contains(&read) {

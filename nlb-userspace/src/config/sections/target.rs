@@ -29,7 +29,9 @@ pub(super) fn target(table: &Table<'_>, default_port: Result<Option<u16>, Report
     ReadTarget {
         span: table.span(),
         address: table.require("address").and_then(|value| value.parsed(address::unicast)),
-        port: port(own_port, default_port, |complaint| table.wrong(complaint)),
+        port: port(own_port, default_port, |help| {
+            table.wrong(Complaint::new("`[[target_group.target]]` has no `port`").help(help))
+        }),
         zone: table.optional("zone", name).map(|zone| zone.map(Spanned::into_inner)),
         weight: weight.map(|weight| weight.and_then(Weight::new).unwrap_or_default()),
     }
@@ -41,7 +43,11 @@ pub(super) fn short(value: &Value<'_>, default_port: Result<Option<u16>, Reporte
     ReadTarget {
         span: value.span(),
         address: read.map(|(address, _)| Spanned::new(value.span(), address)),
-        port: read.and_then(|(_, own_port)| port(Ok(own_port), default_port, |complaint| value.wrong(complaint))),
+        port: read.and_then(|(_, own_port)| {
+            port(Ok(own_port), default_port, |help| {
+                value.wrong(Complaint::new("names a target without a port").help(help))
+            })
+        }),
         zone: Ok(None),
         weight: Ok(Weight::default()),
     }
@@ -50,14 +56,11 @@ pub(super) fn short(value: &Value<'_>, default_port: Result<Option<u16>, Reporte
 fn port(
     own: Result<Option<u16>, Reported>,
     default: Result<Option<u16>, Reported>,
-    wrong: impl FnOnce(Complaint) -> Reported,
+    wrong: impl FnOnce(&str) -> Reported,
 ) -> Result<u16, Reported> {
     match own? {
         Some(port) => Ok(port),
-        None => default?.ok_or_else(|| {
-            let help = "give the target a `port`, or its group one for all its targets";
-            wrong(Complaint::new("names a target without a port").help(help))
-        }),
+        None => default?.ok_or_else(|| wrong("give the target a port, or its group a `port` for all that have none")),
     }
 }
 

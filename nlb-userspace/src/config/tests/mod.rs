@@ -1,1 +1,4 @@
-
+mod errors;
+mod files;
+mod reference;
+mod round_trip;

@@ -7,7 +7,7 @@ use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -99,10 +99,26 @@ fn verified(roots: RootCertStore, why_empty: &str) -> Result<Arc<ClientConfig>, 
 
 fn failure(error: &std::io::Error) -> ProbeError {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(certificate)) => ProbeError::Certificate(certificate.to_string()),
+        Some(rustls::Error::InvalidCertificate(certificate)) => ProbeError::Certificate(text(certificate)),
         Some(rustls::Error::InvalidMessage(_)) => ProbeError::Tls("what answers is not TLS".to_owned()),
         Some(other) => ProbeError::Tls(other.to_string()),
         None => ProbeError::io(Stage::Handshake, error),
+    }
+}
+
+/// What is wrong with a certificate, for people.
+fn text(error: &CertificateError) -> String {
+    match error {
+        CertificateError::UnknownIssuer => "signed by nobody that this host trusts".to_owned(),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired".to_owned(),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "not valid yet".to_owned(),
+        CertificateError::NotValidForName => "made out to another name".to_owned(),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            // They come as `DnsName("example.com")`.
+            let names: Vec<&str> = presented.iter().map(|name| name.split('"').nth(1).unwrap_or(name)).collect();
+            format!("made out to {}, not to {}", names.join(", "), expected.to_str())
+        }
+        other => other.to_string(),
     }
 }
 

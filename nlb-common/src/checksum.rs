@@ -1,0 +1,103 @@
+//! The Internet checksum (RFC 1071) as a chain of additions and removals (RFC 1624).
+//!
+//! A one's-complement sum does not care for byte order as long as all words have the same, so words are taken as they
+//! stand in memory and the result is stored as it is.
+
+/// A sum that is not folded yet. Words are in network byte order.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Checksum(u64);
+
+impl Checksum {
+    /// Goes on from a checksum that stands in a header.
+    #[inline(always)]
+    pub const fn from_header(checksum: u16) -> Self {
+        Self(!checksum as u64)
+    }
+
+    /// Adds a 16-bit word. A chain holds some 2^32 words before it could overflow: far more than a packet has.
+    #[inline(always)]
+    #[must_use]
+    pub const fn add_u16(self, word: u16) -> Self {
+        Self(self.0.wrapping_add(word as u64))
+    }
+
+    /// Adds two 16-bit words at once.
+    #[inline(always)]
+    #[must_use]
+    pub const fn add_u32(self, words: u32) -> Self {
+        Self(self.0.wrapping_add(words as u64))
+    }
+
+    /// Takes away a 16-bit word that was added before.
+    #[inline(always)]
+    #[must_use]
+    pub const fn remove_u16(self, word: u16) -> Self {
+        self.add_u16(!word)
+    }
+
+    /// The checksum as it is stored in a header.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "folded to 16 bits just before")]
+    pub const fn finish(self) -> u16 {
+        let sum = (self.0 >> 32) + (self.0 & 0xffff_ffff);
+        let sum = (sum >> 32) + (sum & 0xffff_ffff);
+        let sum = (sum >> 16) + (sum & 0xffff);
+        let sum = (sum >> 16) + (sum & 0xffff);
+        let sum = (sum >> 16) + (sum & 0xffff);
+        !(sum as u16)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of RFC 1071, section 3, and IPv4 headers captured with tcpdump.
+    const KNOWN: &[(&[u8], u16)] = &[
+        (&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7], !0xddf2),
+        (&[0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0, 0, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7], 0xb861),
+        (
+            &[0x45, 0, 0, 0x3c, 0x1c, 0x46, 0x40, 0, 0x40, 6, 0, 0, 0xac, 0x10, 0x0a, 0x63, 0xac, 0x10, 0x0a, 0x0c],
+            0xb1e6,
+        ),
+    ];
+
+    fn pairs(bytes: &[u8]) -> impl Iterator<Item = u16> {
+        bytes.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]]))
+    }
+
+    #[test]
+    fn known_headers_have_their_known_checksums() {
+        for (bytes, expected) in KNOWN {
+            let by_pairs = pairs(bytes).fold(Checksum::default(), Checksum::add_u16);
+            let by_fours = bytes
+                .chunks_exact(4)
+                .map(|four| u32::from_ne_bytes([four[0], four[1], four[2], four[3]]))
+                .fold(Checksum::default(), Checksum::add_u32);
+            assert_eq!(by_pairs.finish(), expected.to_be());
+            assert_eq!(by_fours.finish(), expected.to_be());
+        }
+    }
+
+    #[test]
+    fn a_changed_word_gives_the_checksum_of_the_changed_header() {
+        for (bytes, known) in KNOWN {
+            for (i, old) in pairs(bytes).enumerate() {
+                for new in [0x0000_u16, 0x0001, 0x1234, 0x8000, 0xfffe] {
+                    let changed = Checksum::from_header(known.to_be()).remove_u16(old).add_u16(new).finish();
+                    let whole = pairs(bytes)
+                        .enumerate()
+                        .map(|(j, word)| if i == j { new } else { word })
+                        .fold(Checksum::default(), Checksum::add_u16);
+                    assert_eq!(changed, whole.finish(), "word {i} of {bytes:02x?} becomes {new:04x}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn carries_of_carries_are_folded_in() {
+        let sum = (0..9).fold(Checksum::default(), |sum, _| sum.add_u32(u32::MAX));
+        assert_eq!(sum.finish(), 0);
+    }
+}

@@ -1,0 +1,25 @@
+//! The only way to a packet's bytes.
+
+use crate::wire::Header;
+
+/// Bounds-checked access to a packet, from its first byte of Ethernet on.
+pub trait Door {
+    /// Length of the whole frame.
+    fn length(&self) -> usize;
+
+    /// The header at `offset`, `None` if the frame ends before it does.
+    fn header<T: Header>(&self, offset: usize) -> Option<&T>;
+}
+
+impl Door for [u8] {
+    fn length(&self) -> usize {
+        self.len()
+    }
+
+    fn header<T: Header>(&self, offset: usize) -> Option<&T> {
+        let bytes = self.get(offset..)?.get(..size_of::<T>())?;
+        // SAFETY: `bytes` is as long as a `T`, lives as long as `self`, and a `Header` has alignment 1 and takes any
+        // bit pattern.
+        Some(unsafe { &*bytes.as_ptr().cast::<T>() })
+    }
+}

@@ -1,0 +1,75 @@
+//! TCP (RFC 9293) and UDP (RFC 768), as far as a balancer looks.
+
+/// What both begin with, in network byte order.
+#[repr(C, packed)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// Source port.
+    pub source: u16,
+    /// Destination port.
+    pub destination: u16,
+}
+
+/// The fixed part of a TCP header. Multi-byte fields are in network byte order.
+#[repr(C, packed)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tcp {
+    /// Ports.
+    pub ports: Ports,
+    /// Sequence number.
+    pub sequence: u32,
+    /// Acknowledgement number.
+    pub acknowledgement: u32,
+    /// Header length in 32-bit words, in the upper half.
+    pub words: u8,
+    /// SYN, ACK and the others.
+    pub flags: u8,
+    /// Receive window.
+    pub window: u16,
+    /// Checksum.
+    pub checksum: u16,
+    /// Urgent pointer.
+    pub urgent: u16,
+}
+
+impl Tcp {
+    /// Length of the fixed part.
+    pub const LENGTH: usize = size_of::<Self>();
+    const SYN: u8 = 0x02;
+    const ACK: u8 = 0x10;
+
+    /// Header length in bytes with options.
+    #[inline(always)]
+    pub fn header_length(&self) -> usize {
+        usize::from(self.words >> 4) * 4
+    }
+
+    /// Whether the segment opens a connection: SYN without ACK.
+    #[inline(always)]
+    pub const fn opens(&self) -> bool {
+        self.flags & (Self::SYN | Self::ACK) == Self::SYN
+    }
+}
+
+/// A UDP header. All fields are in network byte order.
+#[repr(C, packed)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Udp {
+    /// Ports.
+    pub ports: Ports,
+    /// Length of header and payload.
+    pub length: u16,
+    /// Checksum.
+    pub checksum: u16,
+}
+
+impl Udp {
+    /// Length of the header.
+    pub const LENGTH: usize = size_of::<Self>();
+
+    /// Length of header and payload in bytes.
+    #[inline(always)]
+    pub const fn length(&self) -> u16 {
+        u16::from_be(self.length)
+    }
+}

@@ -1,0 +1,46 @@
+//! Every map of the edge. Their names are in `nlb_common::layout::edge`; the loader sets how many entries each has.
+
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
+use nlb_common::counters::Counters;
+use nlb_common::drop_reason::DropReason;
+use nlb_common::hash::Flow;
+use nlb_common::slot::Slot;
+use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+
+/// Which traffic is accepted, and whose it is.
+#[map]
+pub(super) static LISTENERS: HashMap<ListenerKey, Listener> = HashMap::with_max_entries(1024, 0);
+
+/// Target groups: where each one's ring lies, and how its flows are spread.
+#[map]
+pub(super) static GROUPS: Array<Group> = Array::with_max_entries(256, BPF_F_MMAPABLE);
+
+/// All rings, one after the other; the agent writes single slots through shared memory.
+#[map]
+pub(super) static SLOTS: Array<Slot> = Array::with_max_entries(65_536, BPF_F_MMAPABLE);
+
+/// Targets: outer header and way out of each. Entry 0 is never used.
+#[map]
+pub(super) static TARGETS: Array<Target> = Array::with_max_entries(1024, BPF_F_MMAPABLE);
+
+/// What each listener forwarded.
+#[map]
+pub(super) static LISTENER_COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1024, 0);
+
+/// What each target was sent.
+#[map]
+pub(super) static TARGET_COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1024, 0);
+
+/// Packets dropped, by reason.
+#[map]
+pub(super) static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(DropReason::ALL.len() as u32, 0);
+
+/// The flow that is traced; fields that are zero match any.
+#[map]
+pub(super) static TRACED_FLOW: Array<Flow> = Array::with_max_entries(1, 0);
+
+/// The seed that `HASH_KEYS` was made from. Only the agents use it.
+#[map]
+pub(super) static SEED: Array<u64> = Array::with_max_entries(1, 0);

@@ -1,0 +1,55 @@
+//! The outer header off, and the link header before what was inside.
+//!
+//! ```text
+//! before: [Ethernet][tags][outer IP, options][IP packet][padding]
+//! after:                     [Ethernet][tags][IP packet][padding]
+//! ```
+//!
+//! The link header keeps its MAC addresses (the frame was sent to this host) and its tags (the packet came by that VLAN). Only
+//! the type of what follows may change.
+
+use nlb_common::counters::DecapOutcome;
+use nlb_common::packet::Door as _;
+use nlb_common::packet::link::Link;
+use nlb_common::packet::network::Network;
+use nlb_common::tunnel::{Inner, InnerError};
+use nlb_common::wire::{EtherType, Ipv4, Ipv6, protocol};
+use nlb_ebpf::door::PacketDoor;
+
+/// Takes the packet out of its tunnel.
+#[inline(always)]
+pub(super) fn unwrap(door: PacketDoor<'_>, link: &Link, outer: &Network) -> Result<(), DecapOutcome> {
+    if outer.protocol == protocol::IPV4 {
+        unwrap_inner::<Ipv4>(door, link, outer)
+    } else {
+        unwrap_inner::<Ipv6>(door, link, outer)
+    }
+}
+
+#[inline(always)]
+fn unwrap_inner<I: Inner>(mut door: PacketDoor<'_>, link: &Link, outer: &Network) -> Result<(), DecapOutcome> {
+    let changed = I::leave_tunnel(&door, outer.payload, outer.payload_length, outer.traffic_class).map_err(
+        |error| match error {
+            InnerError::Malformed => DecapOutcome::Malformed,
+            InnerError::Congestion => DecapOutcome::Congestion,
+        },
+    )?;
+    if let Some(header) = changed {
+        door.write(outer.payload, header).ok_or(DecapOutcome::Malformed)?;
+    }
+    match link.tags() {
+        0 => unframe::<I, { Link::UNTAGGED }>(door, outer.payload),
+        1 => unframe::<I, { Link::TAGGED }>(door, outer.payload),
+        _ => unframe::<I, { Link::TAGGED_TWICE }>(door, outer.payload),
+    }
+}
+
+/// Moves the link header of `LENGTH` bytes up to the inner packet that begins at `inner`, and cuts off what stood between.
+/// The kernel refuses neither: it only asks for an Ethernet header's worth of bytes, and there is an IP header as well.
+#[inline(always)]
+fn unframe<I: Inner, const LENGTH: usize>(door: PacketDoor<'_>, inner: usize) -> Result<(), DecapOutcome> {
+    let header = *door.header::<[u8; LENGTH]>(0).ok_or(DecapOutcome::Malformed)?;
+    let mut door = door.shrink(inner - LENGTH).map_err(|_| DecapOutcome::Malformed)?;
+    door.write(0, header).ok_or(DecapOutcome::Malformed)?;
+    door.write(LENGTH - size_of::<EtherType>(), I::ETHER_TYPE).ok_or(DecapOutcome::Malformed)
+}

@@ -1,0 +1,161 @@
+//! Any configuration, written as text, reads as itself.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use crate::config::{parse, render};
+use crate::model::{
+    Affinity, AgentSettings, Capacity, CodeRange, Configuration, Forwarding, HealthCheck, Listener, Name, Probe,
+    Protocol, RingSize, Target, TargetGroup, Weight, XdpMode,
+};
+
+fn name() -> impl Strategy<Value = Name> {
+    "[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}".prop_map(|text| text.parse().unwrap())
+}
+
+/// Targets live in other networks than VIPs, so that none is both.
+fn address(v4: u8, v6: u16) -> impl Strategy<Value = IpAddr> {
+    prop_oneof![
+        any::<[u8; 3]>().prop_map(move |[a, b, c]| Ipv4Addr::new(v4, a, b, c).into()),
+        any::<[u16; 3]>().prop_map(move |[a, b, c]| Ipv6Addr::new(v6, 0xdb8, 0, a, 0, 0, b, c).into()),
+    ]
+}
+
+fn path() -> impl Strategy<Value = std::path::PathBuf> {
+    "/[^\\p{Cc}]{0,20}".prop_map(Into::into)
+}
+
+prop_compose! {
+    fn agent()(
+        interfaces in btree_set("[a-z@.-]{3,15}", 1..4), generic in any::<bool>(), seed in of(any::<u64>()), zone in of(name()),
+        v4 in of((any::<[u8; 3]>(), 8_u8..=32)), v6 in of((any::<u64>(), 64_u8..=128)), socket in path(),
+        metrics in of((any::<IpAddr>(), 1_u16..)), pin_path in path(), state_dir in path(),
+        (listeners, groups, targets) in (100_u32..=1 << 20, 100_u32..=1 << 16, 100_u32..=1 << 20), slots in 10_u32 << 20..=1 << 28,
+    ) -> AgentSettings {
+        AgentSettings {
+            interfaces: interfaces.into_iter().collect(),
+            mode: if generic { XdpMode::Generic } else { XdpMode::Native },
+            seed,
+            zone,
+            source_v4: v4.map(|([a, b, c], length)| IpNet::new(Ipv4Addr::new(10, a, b, c).into(), length).unwrap().trunc()),
+            source_v6: v6.map(|(low, length)| {
+                let address = (0x2001_0db8 << 96) | u128::from(low);
+                IpNet::new(Ipv6Addr::from(address).into(), length).unwrap().trunc()
+            }),
+            socket,
+            metrics: metrics.map(|(address, port)| SocketAddr::new(address, port)),
+            pin_path,
+            state_dir,
+            capacity: Capacity { listeners, groups, targets, slots },
+        }
+    }
+}
+
+prop_compose! {
+    fn http()(
+        tls in any::<bool>(), verify in any::<bool>(), path in "/[!-\"$-~]{0,20}", host in of("[a-z0-9.:-]{1,20}"),
+        codes in vec((100_u16..=599, 100_u16..=599), 1..4), body in of("\\PC{1,20}"),
+    ) -> Probe {
+        let codes = codes.into_iter().map(|(a, b)| CodeRange { first: a.min(b), last: a.max(b) }).collect();
+        Probe::Http { tls, verify: tls && verify, path, host, codes, body }
+    }
+}
+
+prop_compose! {
+    fn health_check()(
+        probe in prop_oneof![Just(Probe::Tcp), http()], port in of(1_u16..), interval in 100_u64..=300_000,
+        fast in any::<Index>(), timeout in any::<Index>(), healthy_threshold in 1_u32..=10, unhealthy_threshold in 1_u32..=10,
+    ) -> HealthCheck {
+        let from = |least: u64, index: Index| {
+            let span = usize::try_from(interval - least + 1).unwrap();
+            Duration::from_millis(least + index.index(span) as u64)
+        };
+        HealthCheck {
+            probe, port,
+            interval: Duration::from_millis(interval),
+            fast_interval: from(100, fast),
+            timeout: from(10, timeout),
+            healthy_threshold, unhealthy_threshold,
+        }
+    }
+}
+
+prop_compose! {
+    fn group(name: Name)(
+        source_ip in any::<bool>(), size in 8_u32..=20, cross_zone in any::<bool>(), health_check in health_check(),
+        targets in btree_map((address(10, 0x2001), 1_u16..), (of(super::round_trip::name()), 0_u16..=999), 0..6),
+        name in Just(name),
+    ) -> TargetGroup {
+        TargetGroup {
+            name,
+            forwarding: Forwarding::Ipip,
+            affinity: if source_ip { Affinity::SourceIp } else { Affinity::Flow },
+            ring_size: RingSize::new(1 << size).unwrap(),
+            cross_zone,
+            health_check,
+            targets: targets
+                .into_iter()
+                .map(|((address, port), (zone, weight))| Target { address, port, zone, weight: Weight::new(weight).unwrap() })
+                .collect(),
+        }
+    }
+}
+
+fn groups() -> impl Strategy<Value = Vec<TargetGroup>> {
+    btree_set(name(), 1..6).prop_flat_map(|names| names.into_iter().map(group).collect::<Vec<_>>())
+}
+
+prop_compose! {
+    fn configuration()(agent in agent(), groups in groups())(
+        listeners in {
+            let socket = (address(192, 0x3fff), select(vec![Protocol::Tcp, Protocol::Udp]), 1_u16..);
+            btree_map(socket, (name(), select(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>())), 0..6)
+        },
+        agent in Just(agent), groups in Just(groups),
+    ) -> Configuration {
+        let named: BTreeMap<_, _> = listeners.into_iter().map(|(socket, (name, group))| (name, (socket, group))).collect();
+        let listeners = named
+            .into_iter()
+            .map(|(name, ((address, protocol, port), group))| Listener { name, address, protocol, port, group })
+            .collect();
+        Configuration { agent, listeners, groups }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_rendered_configuration_reads_as_itself(configuration in configuration()) {
+        let text = render(&configuration);
+        let read = parse(&text, "rendered");
+        prop_assert!(read.is_ok(), "{}\nin\n{text}", read.unwrap_err());
+        prop_assert_eq!(read.unwrap(), configuration);
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "([\\[\\]=\"'.#\\n a-z0-9_]|\\PC){0,200}") {
+        if let Err(errors) = parse(&text, "f") {
+            prop_assert!(!errors.problems().is_empty());
+            prop_assert!(!errors.to_string().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_damaged_configuration_is_refused_or_reads_as_what_it_says(
+        configuration in configuration(), at in any::<Index>(), replacement in "\\PC{0,3}",
+    ) {
+        let mut text = render(&configuration);
+        let at = text.floor_char_boundary(at.index(text.len()));
+        text.replace_range(at..text.ceil_char_boundary(at + 1), &replacement);
+        match parse(&text, "f") {
+            Ok(read) => prop_assert_eq!(parse(&render(&read), "again").unwrap(), read),
+            Err(errors) => prop_assert!(errors.problems().iter().all(|problem| problem.place.line <= text.split('\n').count())),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Names that the kernel's tables can hold: a hash of what a group or target is.
+//!
+//! The next agent finds by them which entry is whose. They are equal on all edges, so rings are built on them too.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::model::{Name, TargetKey};
+
+/// The tag of a group with that name and that number of slots. Slots are part of it, because a ring of another size is
+/// another entry: listeners move over to it in one step, and no packet sees the old place with the new size.
+pub(super) fn group_tag(name: &Name, slots: u32) -> u64 {
+    tag(&format!("{name} {slots}"))
+}
+
+/// The tag of a target.
+pub(super) fn target_tag(key: &TargetKey) -> u64 {
+    tag(&key.to_string())
+}
+
+/// 0 marks a free entry, so no tag is 0.
+fn tag(text: &str) -> u64 {
+    xxh3_64(text.as_bytes()).max(1)
+}

@@ -1,0 +1,137 @@
+//! The way from the tables as they are to the tables as they should be.
+
+use nlb_common::slot::Slot;
+
+use crate::dataplane::{Tables, Write};
+
+/// The writes that turn `current` into `desired`, in an order in which no table ever names an entry of another that is
+/// not there: what is named is written before what names it, and removed after.
+///
+/// An index must not change its owner within one plan, and a group not its place: `control` gives them new ones
+/// instead. What a packet reads between two writes is then either the old state or the new one of each flow.
+pub fn plan(current: &Tables, desired: &Tables) -> Vec<Write> {
+    let mut writes = Vec::new();
+    for (&index, &value) in &desired.targets {
+        let before = current.targets.get(&index);
+        if before != Some(&value) {
+            let fresh = before.is_none_or(|before| before.tag != value.tag);
+            writes.push(Write::Target { index, value, fresh });
+        }
+    }
+    for (index, ring) in &desired.rings {
+        let Some(group) = desired.groups.get(index) else { continue };
+        // Only a ring in the same place tells what the slots hold now.
+        let in_place = current.groups.get(index).is_some_and(|before| before.first_slot == group.first_slot);
+        let before = current.rings.get(index).filter(|_| in_place);
+        if before.is_some_and(|before| std::sync::Arc::ptr_eq(before, ring)) {
+            continue;
+        }
+        let known = |offset: usize| before.and_then(|before| before.get(offset));
+        let changed: Vec<(u32, Slot)> = (group.first_slot..)
+            .zip(ring.iter())
+            .enumerate()
+            .filter(|(offset, (_, slot))| known(*offset) != Some(slot))
+            .map(|(_, (index, slot))| (index, *slot))
+            .collect();
+        if !changed.is_empty() {
+            writes.push(Write::Slots(changed));
+        }
+    }
+    for (&index, &value) in &desired.groups {
+        if current.groups.get(&index) != Some(&value) {
+            writes.push(Write::Group { index, value });
+        }
+    }
+    for (&key, &value) in &desired.listeners {
+        let before = current.listeners.get(&key);
+        if before != Some(&value) {
+            let fresh = before.is_none_or(|before| before.counters != value.counters);
+            writes.push(Write::Listener { key, value, fresh });
+        }
+    }
+    let gone = current.listeners.keys().filter(|key| !desired.listeners.contains_key(key));
+    writes.extend(gone.map(|&key| Write::RemoveListener(key)));
+    let gone = current.groups.keys().filter(|index| !desired.groups.contains_key(index));
+    writes.extend(gone.map(|&index| Write::RemoveGroup(index)));
+    let gone = current.targets.keys().filter(|index| !desired.targets.contains_key(index));
+    writes.extend(gone.map(|&index| Write::RemoveTarget(index)));
+    writes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use nlb_common::address::Address;
+    use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dataplane::{Dataplane, Memory};
+
+    const RING: u32 = 8;
+    const GROUPS: u32 = 4;
+
+    /// Tables in which every name has its entry, with the places that `control` would give: an index has one owner for
+    /// ever, and a group one place.
+    fn tables() -> impl Strategy<Value = Tables> {
+        let targets = prop::collection::btree_map(1_u32..8, 0_u8..3, 1..8);
+        let groups =
+            prop::collection::btree_map(0..GROUPS, prop::collection::vec(any::<prop::sample::Index>(), 8), 1..4);
+        let listeners = prop::collection::btree_map(1_u16..6, any::<prop::sample::Index>(), 0..6);
+        (targets, groups, listeners).prop_map(|(targets, groups, listeners)| {
+            let targets: BTreeMap<u32, Target> = targets
+                .into_iter()
+                .map(|(index, flags)| (index, Target { tag: u64::from(index), flags, ..Target::default() }))
+                .collect();
+            let indexes: Vec<u32> = targets.keys().copied().collect();
+            let mut tables = Tables { targets, ..Tables::default() };
+            for (index, picks) in groups {
+                let group = Group {
+                    tag: u64::from(index) + 1,
+                    first_slot: index * RING,
+                    slot_mask: RING - 1,
+                    ..Group::default()
+                };
+                tables.groups.insert(index, group);
+                let ring: Arc<[Slot]> = picks.iter().map(|pick| Slot::closed(*pick.get(&indexes), 0)).collect();
+                tables.rings.insert(index, ring);
+            }
+            let indexes: Vec<u32> = tables.groups.keys().copied().collect();
+            for (port, pick) in listeners {
+                let key = ListenerKey { address: Address::v4(1), port, protocol: 6, padding: 0 };
+                tables.listeners.insert(key, Listener { counters: u32::from(port), group: *pick.get(&indexes) });
+            }
+            tables
+        })
+    }
+
+    fn assert_whole(tables: &Tables) {
+        for (key, listener) in &tables.listeners {
+            assert!(tables.groups.contains_key(&listener.group), "{key:?} names group {}", listener.group);
+        }
+        for ring in tables.groups.keys().map(|index| &tables.rings[index]) {
+            for slot in ring.iter() {
+                assert!(tables.targets.contains_key(&slot.current()), "a slot names target {}", slot.current());
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_step_leaves_whole_tables_and_the_last_the_desired_ones(steps in prop::collection::vec(tables(), 1..5)) {
+            let mut memory = Memory::new((GROUPS * RING) as usize);
+            let mut current = Tables::default();
+            for desired in steps {
+                for write in plan(&current, &desired) {
+                    memory.apply(std::slice::from_ref(&write)).unwrap();
+                    assert_whole(&memory.read().unwrap());
+                }
+                prop_assert_eq!(memory.read().unwrap(), desired.clone());
+                prop_assert_eq!(plan(&desired, &desired), vec![]);
+                current = desired;
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The snapshot of a state.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::desired::listener_key;
+use super::event::NoNextHop;
+use super::identity::target_tag;
+use super::snapshot::{GroupState, ListenerState, Origin, ReloadFailure, RingChange, Routing, Snapshot, TargetState};
+use super::state::State;
+use crate::dataplane::Attachment;
+use crate::health::Checked;
+use crate::model::{Name, Target, TargetGroup, Timestamp, Weight};
+
+/// What a snapshot shows that the state itself doesn't know.
+#[derive(Clone, Debug, Default)]
+pub struct Outside {
+    /// Where the configuration was read from.
+    pub configuration_path: PathBuf,
+    /// The last reload, if it failed.
+    pub reload_failure: Option<ReloadFailure>,
+    /// Where the program is attached.
+    pub attachments: Vec<Attachment>,
+    /// Why the tables are not what they should be, if they are not.
+    pub dataplane_error: Option<String>,
+}
+
+impl State {
+    /// The state as others see it, with what its owner knows of the world `outside`.
+    pub fn snapshot(&self, outside: Outside, now: Timestamp) -> Snapshot {
+        let listeners = self.configuration.listeners.iter().filter_map(|listener| {
+            let counters = self.listener_indexes.get(&listener_key(listener))?;
+            Some(ListenerState { listener: listener.clone(), counters })
+        });
+        Snapshot {
+            at: now,
+            started: self.started,
+            configuration: Arc::clone(&self.configuration),
+            configured: self.configured,
+            seed: self.seed,
+            attachments: outside.attachments,
+            configuration_path: outside.configuration_path,
+            reload_failure: outside.reload_failure,
+            dataplane_error: outside.dataplane_error,
+            listeners: listeners.collect(),
+            groups: self.groups.iter().filter_map(|group| self.group_state(group)).collect(),
+        }
+    }
+
+    /// What the health checks are to watch: every target, those of a group with the same settings.
+    pub fn checked(&self) -> Vec<Checked> {
+        let of_group = |group: &TargetGroup| {
+            let check = Arc::new(group.health_check.clone());
+            let checked = |target: &Target| {
+                let key = group.key(target);
+                Checked { begin: self.health_of(&key), check: Arc::clone(&check), key }
+            };
+            group.targets.iter().map(checked).collect::<Vec<_>>()
+        };
+        self.groups.iter().flat_map(of_group).collect()
+    }
+
+    /// Whether a group has no traffic yet because its targets are at their first checks, or their ways are looked up.
+    pub fn is_waiting(&self) -> bool {
+        let pending = |way: &Result<_, NoNextHop>| matches!(way, Err(NoNextHop::Pending));
+        self.routings.values().any(|&routing| routing == Routing::Waiting) || self.next_hops.values().any(pending)
+    }
+
+    /// The addresses whose way netlink is to follow.
+    pub fn addresses(&self) -> BTreeSet<IpAddr> {
+        self.next_hops.keys().copied().collect()
+    }
+
+    /// The last change of the ring of that group.
+    pub fn last_ring_change(&self, group: &Name) -> Option<RingChange> {
+        let group = self.groups.iter().find(|known| &known.name == group)?;
+        self.rings.get(&Self::tag_of(group))?.last_change
+    }
+
+    fn group_state(&self, group: &TargetGroup) -> Option<GroupState> {
+        let tag = Self::tag_of(group);
+        let ring = self.rings.get(&tag)?;
+        let mut held = BTreeMap::<u32, u32>::new();
+        for slot in ring.slots.iter() {
+            *held.entry(slot.current()).or_default() += 1;
+        }
+        let in_file = self.configuration.group(&group.name).map_or(&[][..], |file| &file.targets);
+        Some(GroupState {
+            name: group.name.clone(),
+            index: self.group_indexes.get(&tag)?,
+            affinity: group.affinity,
+            routing: self.routings.get(&group.name).copied().unwrap_or(Routing::Waiting),
+            targets: group
+                .targets
+                .iter()
+                .filter_map(|target| self.target_state(group, target, in_file, &held))
+                .collect(),
+            first_slot: self.regions.held(tag, group.ring_size.get())?,
+            ring: Arc::clone(&ring.slots),
+            last_change: ring.last_change,
+        })
+    }
+
+    fn target_state(
+        &self,
+        group: &TargetGroup,
+        target: &Target,
+        in_file: &[Target],
+        held: &BTreeMap<u32, u32>,
+    ) -> Option<TargetState> {
+        let key = group.key(target);
+        let index = self.target_indexes.get(&target_tag(&key))?;
+        let condition = self.conditions.get(&key)?;
+        let file = in_file.iter().find(|file| (file.address, file.port) == (target.address, target.port));
+        let file_weight = file.map(|file| file.weight).filter(|&weight| weight != target.weight);
+        Some(TargetState {
+            target: target.clone(),
+            file_weight: file_weight.map(Weight::get),
+            origin: if file.is_some() { Origin::File } else { Origin::Runtime },
+            index,
+            health: condition.health,
+            since: condition.since,
+            reason: condition.reason.clone(),
+            next_hop: self.next_hops.get(&target.address).cloned().unwrap_or(Err(NoNextHop::Pending)),
+            slots: held.get(&index).copied().unwrap_or(0),
+            key,
+        })
+    }
+}

@@ -1,0 +1,194 @@
+//! The packet path in the kernel: its program, tables and links, all of which outlive this process.
+//!
+//! Opening and activating are two steps, so that whatever has changed (the agent's version, the layout of the tables,
+//! their capacity, the seed) no packet is lost:
+//!
+//! 1. [`Kernel::open`] finds the tables that fit, or makes new ones beside those in use, and loads this build's program
+//!    over them. Nothing that packets see has changed.
+//! 2. The agent reads the tables and applies the difference to what they should be.
+//! 3. [`Dataplane::activate`] points the interfaces' links to the new program, each between two packets, and removes the
+//!    tables that no longer serve.
+//!
+//! A process that dies anywhere in between leaves the old program running and the next one begins again at 1.
+//!
+//! What may not live here: what the tables should hold. That is `control`'s.
+
+mod bpffs;
+mod entries;
+mod error;
+mod grace;
+mod interface;
+mod links;
+mod mapped;
+mod object;
+mod pins;
+mod preflight;
+mod status;
+mod sys;
+mod tables;
+mod target_host;
+mod trace;
+
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+
+use aya::programs::ProgramFd;
+use nlb_common::hash::{Flow, HashKeys};
+use nlb_common::slot::TargetIndex;
+
+pub use error::KernelError;
+pub use status::{Detached, PinnedSet, Status, detach, seed_in_force, status};
+
+pub use target_host::{TargetHost, TargetTables, target_tables};
+
+use super::{Attachment, CounterReading, Dataplane, DataplaneError, Tables, TraceLines, Write};
+use crate::model::{AgentSettings, Capacity, XdpMode};
+use links::Links;
+use object::{Blueprint, Loaded};
+use pins::Root;
+use tables::KernelTables;
+use trace::Trace;
+
+/// What the kernel's packet path needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelSettings {
+    /// Interfaces that clients' packets come in by.
+    pub interfaces: Vec<String>,
+    /// Where the program runs.
+    pub mode: XdpMode,
+    /// Directory below a bpffs for pins; one per agent.
+    pub pin_path: PathBuf,
+    /// How much the tables hold.
+    pub capacity: Capacity,
+    /// The seed of the flow hash.
+    pub seed: u64,
+}
+
+impl KernelSettings {
+    /// An agent's settings, with the seed in force.
+    pub fn new(agent: &AgentSettings, seed: u64) -> Self {
+        Self {
+            interfaces: agent.interfaces.clone(),
+            mode: agent.mode,
+            pin_path: agent.pin_path.clone(),
+            capacity: agent.capacity,
+            seed,
+        }
+    }
+}
+
+/// The kernel's packet path. Dropping it leaves the kernel as it is, but for a trace, which ends.
+pub struct Kernel {
+    settings: KernelSettings,
+    root: Root,
+    blueprint: Blueprint,
+    program: ProgramFd,
+    tables: KernelTables,
+    links: Links,
+    trace: Option<Trace>,
+}
+
+impl Kernel {
+    /// Prepares tables and program; packets see nothing of it before [`Dataplane::activate`].
+    ///
+    /// Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and CAP_SYS_ADMIN only where bpffs has to be mounted.
+    pub fn open(settings: &KernelSettings) -> Result<Self, DataplaneError> {
+        Ok(Self::prepare(settings)?)
+    }
+
+    fn prepare(settings: &KernelSettings) -> Result<Self, KernelError> {
+        preflight::check()?;
+        let present = interface::list()?;
+        for name in &settings.interfaces {
+            interface::find(&present, name)?;
+        }
+        bpffs::ensure(&settings.pin_path)?;
+        let root = Root::take(&settings.pin_path)?;
+        let blueprint = Blueprint::edge(settings.capacity)?;
+        let keys = HashKeys::from_seed(settings.seed);
+        let Loaded { mut object, program } = blueprint.load_edge(&root.set(&blueprint.name()), &keys, false)?;
+        let tables = KernelTables::take(&mut object)?;
+        let links = Links::new(root.links()?);
+        Ok(Self { settings: settings.clone(), root, blueprint, program, tables, links, trace: None })
+    }
+
+    /// Other interfaces or another mode, from the next [`Dataplane::activate`] on.
+    pub fn set_interfaces(&mut self, interfaces: Vec<String>, mode: XdpMode) {
+        self.settings.interfaces = interfaces;
+        self.settings.mode = mode;
+    }
+
+    /// Directory of the tables in use.
+    pub fn set_path(&self) -> PathBuf {
+        self.root.set(&self.blueprint.name())
+    }
+
+    fn activate_now(&mut self) -> Result<(), KernelError> {
+        self.tables.set_seed(self.settings.seed)?;
+        let KernelSettings { interfaces, mode, .. } = &self.settings;
+        let program = self.trace.as_ref().map_or(&self.program, |trace| &trace.program);
+        self.links.point(program.as_fd(), interfaces, *mode)?;
+        for pin in self.root.remove_sets_but(Some(&self.blueprint.name()))? {
+            tracing::debug!(pin = %pin.display(), "removed a table of the former layout or capacity");
+        }
+        Ok(())
+    }
+
+    fn begin_trace(&mut self, flow: &Flow) -> Result<TraceLines, KernelError> {
+        self.tables.set_traced_flow(flow)?;
+        let keys = HashKeys::from_seed(self.settings.seed);
+        let (trace, lines) = Trace::begin(self.blueprint.load_edge(&self.set_path(), &keys, true)?)?;
+        self.links.swap(trace.program.as_fd())?;
+        self.trace = Some(trace);
+        Ok(lines)
+    }
+
+    fn end_trace(&mut self) -> Result<(), KernelError> {
+        if self.trace.is_some() {
+            self.links.swap(self.program.as_fd())?;
+            self.trace = None;
+        }
+        Ok(())
+    }
+}
+
+impl Dataplane for Kernel {
+    fn read(&mut self) -> Result<Tables, DataplaneError> {
+        self.tables.read()
+    }
+
+    fn apply(&mut self, writes: &[Write]) -> Result<(), DataplaneError> {
+        writes.iter().try_for_each(|write| self.tables.write(write))
+    }
+
+    fn activate(&mut self) -> Result<(), DataplaneError> {
+        Ok(self.activate_now()?)
+    }
+
+    fn counters(&mut self, listeners: &[u32], targets: &[TargetIndex]) -> Result<CounterReading, DataplaneError> {
+        Ok(self.tables.counters(listeners, targets)?)
+    }
+
+    fn attachments(&self) -> Vec<Attachment> {
+        links::attachments(&pins::links(&self.settings.pin_path)).unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot tell where the program is attached");
+            Vec::new()
+        })
+    }
+
+    fn trace(&mut self, flow: Option<Flow>) -> Result<Option<TraceLines>, DataplaneError> {
+        match flow {
+            Some(flow) => Ok(Some(self.begin_trace(&flow)?)),
+            None => Ok(self.end_trace().map(|()| None)?),
+        }
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        // A traced program costs time for every packet. Should this not come to pass, the next agent replaces it.
+        if let Err(error) = self.end_trace() {
+            tracing::warn!(%error, "cannot end the packet trace");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The programs' objects: the shapes of their maps, and loading a program over a set of them.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use aya::maps::MapInfo;
+use aya::programs::{Program, ProgramError, ProgramFd};
+use aya::{Ebpf, EbpfError, EbpfLoader};
+use nlb_common::hash::HashKeys;
+use nlb_common::layout::{LAYOUT_VERSION, edge, target};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{KernelError, pins};
+use crate::model::Capacity;
+use crate::programs::{EDGE, TARGET};
+
+/// What a pinned map must be to be adopted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Shape {
+    name: &'static str,
+    kind: u32,
+    key_size: u32,
+    value_size: u32,
+    entries: u32,
+    flags: u32,
+}
+
+/// A program and the maps that it wants.
+#[derive(Clone, Debug)]
+pub(super) struct Blueprint {
+    bytes: &'static [u8],
+    program: &'static str,
+    shapes: Vec<Shape>,
+}
+
+/// A program that the verifier has accepted. What is left in `object` is what was not taken.
+pub(super) struct Loaded {
+    pub(super) object: Ebpf,
+    pub(super) program: ProgramFd,
+}
+
+impl Blueprint {
+    /// The edge's, at a capacity.
+    pub(super) fn edge(capacity: Capacity) -> Result<Self, KernelError> {
+        Self::new(EDGE, edge::PROGRAM, edge::PINNED, |name| entries(name, capacity))
+    }
+
+    /// The target host's.
+    pub(super) fn target() -> Result<Self, KernelError> {
+        Self::new(TARGET, target::PROGRAM, target::PINNED, |_| None)
+    }
+
+    fn new(
+        bytes: &'static [u8],
+        program: &'static str,
+        maps: &[&'static str],
+        entries: impl Fn(&str) -> Option<u32>,
+    ) -> Result<Self, KernelError> {
+        let object = aya_obj::Object::parse(bytes).map_err(|error| load_error(program, error.into()))?;
+        let shape = |&name: &&'static str| {
+            let map = object.maps.get(name).ok_or(KernelError::NotInObject { name })?;
+            Ok::<_, KernelError>(Shape {
+                name,
+                kind: map.map_type(),
+                key_size: map.key_size(),
+                value_size: map.value_size(),
+                entries: entries(name).unwrap_or(map.max_entries()),
+                flags: map.map_flags(),
+            })
+        };
+        Ok(Self { bytes, program, shapes: maps.iter().map(shape).collect::<Result<_, _>>()? })
+    }
+
+    /// Name of the set's directory: the same for the same layout and capacity, another for any other.
+    pub(super) fn name(&self) -> String {
+        let mut text = String::new();
+        for Shape { name, kind, key_size, value_size, entries, flags } in &self.shapes {
+            write!(text, "{name} {kind} {key_size} {value_size} {entries} {flags};").ok();
+        }
+        format!("v{LAYOUT_VERSION}-{:08x}", xxh3_64(text.as_bytes()) >> 32)
+    }
+
+    /// Whether all maps are pinned in `set`, each of the shape that is wanted.
+    pub(super) fn is_complete(&self, set: &Path) -> bool {
+        self.shapes.iter().all(|shape| {
+            MapInfo::from_pin(set.join(shape.name)).is_ok_and(|found| {
+                // The kernel's numbers of kinds are the object's.
+                found.map_type().is_ok_and(|kind| kind as u32 == shape.kind)
+                    && found.key_size() == shape.key_size
+                    && found.value_size() == shape.value_size
+                    && found.max_entries() == shape.entries
+                    && found.map_flags() == shape.flags
+            })
+        })
+    }
+
+    /// As [`load`](Self::load), with the edge's constants.
+    pub(super) fn load_edge(&self, set: &Path, keys: &HashKeys, trace: bool) -> Result<Loaded, KernelError> {
+        let trace = u8::from(trace);
+        let mut loader = EbpfLoader::new();
+        loader.override_global(edge::HASH_KEYS, keys, true).override_global(edge::TRACE, &trace, true);
+        self.load(set, loader)
+    }
+
+    /// Adopts the maps in `set`, or makes and pins them, and loads the program over them.
+    pub(super) fn load(&self, set: &Path, mut loader: EbpfLoader<'_>) -> Result<Loaded, KernelError> {
+        if !self.is_complete(set) {
+            pins::remove_directory(set)?;
+            pins::make_directory(set)?;
+        }
+        for shape in &self.shapes {
+            loader.map_max_entries(shape.name, shape.entries).map_pin_path(shape.name, set.join(shape.name));
+        }
+        let failed = |error| load_error(self.program, error);
+        let mut object = loader.load(self.bytes).map_err(failed)?;
+        let Some(Program::Xdp(program)) = object.program_mut(self.program) else {
+            return Err(KernelError::NotInObject { name: self.program });
+        };
+        let loaded = program.load().and_then(|()| program.fd()?.try_clone().map_err(ProgramError::IOError));
+        let program = loaded.map_err(|error| failed(error.into()))?;
+        Ok(Loaded { object, program })
+    }
+}
+
+/// How many entries a table has at a capacity; `None` for those of fixed size.
+fn entries(name: &str, capacity: Capacity) -> Option<u32> {
+    match name {
+        edge::LISTENERS | edge::LISTENER_COUNTERS => Some(capacity.listeners),
+        edge::GROUPS => Some(capacity.groups),
+        // Entry 0 is never used.
+        edge::TARGETS | edge::TARGET_COUNTERS => Some(capacity.targets.saturating_add(1)),
+        edge::SLOTS => Some(capacity.slots),
+        _ => None,
+    }
+}
+
+fn load_error(program: &'static str, error: EbpfError) -> KernelError {
+    const LAST_LINES: usize = 12;
+    match error {
+        EbpfError::ProgramError(ProgramError::LoadError { io_error, verifier_log }) => {
+            let log = verifier_log.to_string();
+            let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+            if lines.is_empty() && io_error.raw_os_error() == Some(libc::EPERM) {
+                return KernelError::Denied { action: format!("loading `{program}`"), source: io_error };
+            }
+            let log = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
+            KernelError::Rejected { program, source: io_error, log }
+        }
+        error => KernelError::Load { program, source: Box::new(error) },
+    }
+}

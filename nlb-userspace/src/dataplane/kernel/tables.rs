@@ -1,0 +1,245 @@
+//! The tables of a set, read and written.
+//!
+//! The invariant: what a packet may still reach is not handed to another. A program that runs on another CPU has perhaps
+//! read a slot, a group or a listener that has been rewritten since, and is about to look up what that named. So entries
+//! are emptied only after a [`Grace`] period, and an entry that isn't empty is never given to another owner without one.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
+use aya::{Ebpf, Pod};
+use nlb_common::counters::Counters;
+use nlb_common::drop_reason::DropReason;
+use nlb_common::hash::Flow;
+use nlb_common::layout::edge;
+use nlb_common::slot::{Slot, TargetIndex};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+
+use super::KernelError;
+use super::entries::{read_group, read_target, write_group, write_target};
+use super::grace::Grace;
+use super::mapped::{Mapped, to_usize};
+use crate::dataplane::{CounterReading, DataplaneError, Tables, Write};
+
+/// The maps of one set, open.
+pub(super) struct KernelTables {
+    listeners: HashMap<MapData, ListenerKey, Listener>,
+    groups: Mapped,
+    slots: Mapped,
+    targets: Mapped,
+    listener_counters: PerCpuArray<MapData, Counters>,
+    target_counters: PerCpuArray<MapData, Counters>,
+    drops: PerCpuArray<MapData, u64>,
+    traced_flow: Array<MapData, Flow>,
+    seed: Array<MapData, u64>,
+    grace: Grace,
+    /// Something has been rewritten since the last grace period that named what is emptied next.
+    unsettled: bool,
+    cpus: usize,
+}
+
+impl KernelTables {
+    /// Takes the maps out of a loaded object.
+    pub(super) fn take(object: &mut Ebpf) -> Result<Self, KernelError> {
+        let (_, error) = match aya::util::nr_cpus() {
+            Ok(cpus) => return Self::take_for(object, cpus),
+            Err(failed) => failed,
+        };
+        Err(KernelError::Proc { path: "/sys/devices/system/cpu/possible", source: error })
+    }
+
+    fn take_for(object: &mut Ebpf, cpus: usize) -> Result<Self, KernelError> {
+        Ok(Self {
+            listeners: typed(object, edge::LISTENERS)?,
+            groups: Mapped::new(map(object, edge::GROUPS)?, edge::GROUPS, "groups")?,
+            slots: Mapped::new(map(object, edge::SLOTS)?, edge::SLOTS, "slots")?,
+            targets: Mapped::new(map(object, edge::TARGETS)?, edge::TARGETS, "targets")?,
+            listener_counters: typed(object, edge::LISTENER_COUNTERS)?,
+            target_counters: typed(object, edge::TARGET_COUNTERS)?,
+            drops: typed(object, edge::DROPS)?,
+            traced_flow: typed(object, edge::TRACED_FLOW)?,
+            seed: typed(object, edge::SEED)?,
+            grace: Grace::new()?,
+            // Whoever held these maps before may have died between a rewrite and what depends on it.
+            unsettled: true,
+            cpus,
+        })
+    }
+
+    /// Everything that is in the tables. An entry without a tag is free.
+    pub(super) fn read(&self) -> Result<Tables, DataplaneError> {
+        let mut tables = Tables::default();
+        for entry in self.listeners.iter() {
+            let (key, listener) = entry.map_err(at("read", edge::LISTENERS))?;
+            tables.listeners.insert(key, listener);
+        }
+        let used = (0..).zip(self.groups.entries().map(read_group)).filter(|(_, group)| group.tag != 0);
+        tables.groups = used.collect();
+        let used = (0..).zip(self.targets.entries().map(read_target)).filter(|(_, target)| target.tag != 0);
+        tables.targets = used.collect();
+        for (&index, group) in &tables.groups {
+            tables.rings.insert(index, self.ring(index, group)?.into());
+        }
+        Ok(tables)
+    }
+
+    fn ring(&self, index: u32, group: &Group) -> Result<Vec<Slot>, DataplaneError> {
+        let first = to_usize(group.first_slot);
+        let last = first.saturating_add(to_usize(group.slot_mask));
+        let ring = self.slots.words().get(first..=last).ok_or(DataplaneError::RingOutOfBounds {
+            group: index,
+            first_slot: group.first_slot,
+            slots: self.slots.len(),
+        })?;
+        Ok(ring.iter().map(|slot| Slot(slot.load(Ordering::Acquire))).collect())
+    }
+
+    /// Carries out one write.
+    pub(super) fn write(&mut self, write: &Write) -> Result<(), DataplaneError> {
+        match write {
+            Write::Target { index, value, fresh } => Ok(self.write_target(*index, value, *fresh)?),
+            Write::Slots(slots) => self.write_slots(slots),
+            Write::Group { index, value } => Ok(self.write_group(*index, value)?),
+            Write::Listener { key, value, fresh } => Ok(self.write_listener(key, value, *fresh)?),
+            Write::RemoveListener(key) => Ok(self.remove_listener(key)?),
+            Write::RemoveGroup(index) => {
+                self.settle()?;
+                write_group(self.groups.entry(*index)?, &Group::default());
+                Ok(())
+            }
+            Write::RemoveTarget(index) => {
+                self.settle()?;
+                write_target(self.targets.entry(*index)?, &Target::default());
+                Ok(())
+            }
+        }
+    }
+
+    fn write_target(&mut self, index: TargetIndex, value: &Target, fresh: bool) -> Result<(), KernelError> {
+        let before = read_target(self.targets.entry(index)?);
+        if before.tag != 0 && before.tag != value.tag {
+            self.settle()?;
+        }
+        if fresh {
+            reset(&mut self.target_counters, edge::TARGET_COUNTERS, index, self.cpus)?;
+        }
+        write_target(self.targets.entry(index)?, value);
+        Ok(())
+    }
+
+    fn write_slots(&mut self, slots: &[(u32, Slot)]) -> Result<(), DataplaneError> {
+        let room = self.slots.len();
+        self.unsettled = true;
+        let words = self.slots.words();
+        for &(index, slot) in slots {
+            let place =
+                words.get(to_usize(index)).ok_or(DataplaneError::SlotOutOfBounds { slot: index, slots: room })?;
+            place.store(slot.0, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    fn write_group(&mut self, index: u32, value: &Group) -> Result<(), KernelError> {
+        let before = read_group(self.groups.entry(index)?);
+        if before.tag != 0 && before.tag != value.tag {
+            self.settle()?;
+        }
+        write_group(self.groups.entry(index)?, value);
+        if before.tag != 0 && (before.first_slot, before.slot_mask) != (value.first_slot, value.slot_mask) {
+            // The place that the ring has left may get another's slots by the next write.
+            self.unsettled = true;
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    fn write_listener(&mut self, key: &ListenerKey, value: &Listener, fresh: bool) -> Result<(), KernelError> {
+        if fresh {
+            reset(&mut self.listener_counters, edge::LISTENER_COUNTERS, value.counters, self.cpus)?;
+        }
+        self.unsettled = true;
+        self.listeners.insert(key, value, 0).map_err(at("write", edge::LISTENERS))
+    }
+
+    fn remove_listener(&mut self, key: &ListenerKey) -> Result<(), KernelError> {
+        self.unsettled = true;
+        match self.listeners.remove(key) {
+            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+            removed => removed.map_err(at("write", edge::LISTENERS)),
+        }
+    }
+
+    /// Waits until no program acts on what stood in the tables before the last rewrite.
+    fn settle(&mut self) -> Result<(), KernelError> {
+        if self.unsettled {
+            self.grace.wait()?;
+            self.unsettled = false;
+        }
+        Ok(())
+    }
+
+    /// Counters, summed over CPUs.
+    pub(super) fn counters(&self, listeners: &[u32], targets: &[TargetIndex]) -> Result<CounterReading, KernelError> {
+        let mut drops = Vec::with_capacity(DropReason::ALL.len());
+        for &reason in DropReason::ALL {
+            let values = self.drops.get(&u32::from(reason as u8), 0).map_err(at("read", edge::DROPS))?;
+            drops.push((reason, values.iter().fold(0_u64, |sum, value| sum.wrapping_add(*value))));
+        }
+        Ok(CounterReading {
+            listeners: sums(&self.listener_counters, edge::LISTENER_COUNTERS, listeners)?,
+            targets: sums(&self.target_counters, edge::TARGET_COUNTERS, targets)?,
+            drops,
+        })
+    }
+
+    /// Says which flow the traced program shows.
+    pub(super) fn set_traced_flow(&mut self, flow: &Flow) -> Result<(), KernelError> {
+        self.traced_flow.set(0, flow, 0).map_err(at("write", edge::TRACED_FLOW))
+    }
+
+    /// Notes the seed for the next agent.
+    pub(super) fn set_seed(&mut self, seed: u64) -> Result<(), KernelError> {
+        self.seed.set(0, seed, 0).map_err(at("write", edge::SEED))
+    }
+}
+
+fn map(object: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
+    object.take_map(name).ok_or(KernelError::NotInObject { name })
+}
+
+fn typed<T: TryFrom<Map, Error = MapError>>(object: &mut Ebpf, name: &'static str) -> Result<T, KernelError> {
+    T::try_from(map(object, name)?).map_err(at("open", name))
+}
+
+fn at(action: &'static str, table: &'static str) -> impl FnOnce(MapError) -> KernelError {
+    move |source| KernelError::Table { action, table, source }
+}
+
+type CountersByCpu = PerCpuArray<MapData, Counters>;
+
+fn sums(map: &CountersByCpu, table: &'static str, indexes: &[u32]) -> Result<BTreeMap<u32, Counters>, KernelError> {
+    let mut sums = BTreeMap::new();
+    for &index in indexes {
+        let mut sum = Counters::default();
+        for value in map.get(&index, 0).map_err(at("read", table))?.iter() {
+            sum += *value;
+        }
+        sums.insert(index, sum);
+    }
+    Ok(sums)
+}
+
+fn reset<V: Pod + Default>(
+    map: &mut PerCpuArray<MapData, V>,
+    table: &'static str,
+    index: u32,
+    cpus: usize,
+) -> Result<(), KernelError> {
+    let zeros = PerCpuValues::try_from(vec![V::default(); cpus]).map_err(|source| KernelError::Table {
+        action: "write",
+        table,
+        source: source.into(),
+    })?;
+    map.set(index, zeros, 0).map_err(at("write", table))
+}

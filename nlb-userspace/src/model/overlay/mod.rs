@@ -1,0 +1,252 @@
+//! Changes made at run time, laid over the file's configuration.
+//!
+//! Runtime changes win over the file until the file makes them moot: a target registered at run time that the file has
+//! now is the file's; a target deregistered or re-weighted at run time that the file no longer has is simply gone.
+//! What is moot never has an effect, whether [`Overlay::settle`] has dropped it yet or not.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Change, ChangeError, Configuration, Name, Target, TargetGroup, TargetKey, Weight};
+
+/// Every change in force, by the target that it changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overlay {
+    targets: BTreeMap<TargetKey, Overridden>,
+}
+
+/// What differs from the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overridden {
+    /// A target that the file does not have.
+    Registered(Target),
+    /// The file's target is not used.
+    Deregistered,
+    /// The file's target has this weight instead.
+    Weight(Weight),
+}
+
+/// A change that was dropped because it is moot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The target that it changed.
+    pub target: TargetKey,
+    /// What it was.
+    pub was: Overridden,
+    /// Why it is moot.
+    pub because: Moot,
+}
+
+/// Why a change is moot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moot {
+    /// The file no longer has the group.
+    GroupGone,
+    /// The file has the registered target now.
+    InFile,
+    /// The file no longer has the target that was deregistered or re-weighted.
+    NotInFile,
+    /// The file has the same weight now.
+    SameWeight,
+    /// A listener of the file has the registered target's address now.
+    IsListener,
+}
+
+impl Overlay {
+    /// The change of `target`, if there is one.
+    pub fn get(&self, target: &TargetKey) -> Option<&Overridden> {
+        self.targets.get(target)
+    }
+
+    /// All changes.
+    pub fn iter(&self) -> impl Iterator<Item = (&TargetKey, &Overridden)> {
+        self.targets.iter()
+    }
+
+    /// The groups as they are to be: the file's targets in the file's order, then those registered at run time.
+    pub fn apply(&self, file: &Configuration) -> Vec<TargetGroup> {
+        file.groups
+            .iter()
+            .map(|group| {
+                let from_file = group.targets.iter().filter_map(|target| match self.get(&group.key(target)) {
+                    Some(Overridden::Deregistered) => None,
+                    Some(&Overridden::Weight(weight)) => Some(Target { weight, ..target.clone() }),
+                    Some(Overridden::Registered(_)) | None => Some(target.clone()),
+                });
+                let at_run_time = self.targets.iter().filter_map(|(key, change)| match change {
+                    Overridden::Registered(target) if key.group == group.name && moot(key, change, file).is_none() => {
+                        Some(target.clone())
+                    }
+                    _ => None,
+                });
+                TargetGroup { targets: from_file.chain(at_run_time).collect(), ..group.clone() }
+            })
+            .collect()
+    }
+
+    /// Adds `change`; on an error nothing is changed.
+    pub fn record(&mut self, change: Change, file: &Configuration) -> Result<(), ChangeError> {
+        match change {
+            Change::Register { group, target } => self.register(group, target, file),
+            Change::Deregister { target } => self.deregister(target, file),
+            Change::SetWeight { target, weight } => self.set_weight(target, weight, file),
+        }
+    }
+
+    fn register(&mut self, group: Name, target: Target, file: &Configuration) -> Result<(), ChangeError> {
+        let key = TargetKey { group, address: target.address, port: target.port };
+        if self.find(&key, file)?.is_some() {
+            return Err(ChangeError::AlreadyRegistered { target: key });
+        }
+        if let Some(listener) = file.listeners.iter().find(|listener| listener.address == target.address) {
+            return Err(ChangeError::IsListener { address: target.address, listener: listener.name.clone() });
+        }
+        self.check_room(file, 1)?;
+        match file.target(&key) {
+            None => {
+                self.targets.insert(key, Overridden::Registered(target));
+            }
+            // It was deregistered at run time: that is undone, and what the file says of it holds again.
+            Some(in_file) if target.zone.is_some() && target.zone != in_file.zone => {
+                return Err(ChangeError::OtherZone { target: key, zone: in_file.zone.clone() });
+            }
+            Some(in_file) => self.override_weight(key, target.weight, in_file.weight),
+        }
+        Ok(())
+    }
+
+    fn deregister(&mut self, key: TargetKey, file: &Configuration) -> Result<(), ChangeError> {
+        self.find(&key, file)?.ok_or_else(|| unknown(&key))?;
+        if file.target(&key).is_some() {
+            self.targets.insert(key, Overridden::Deregistered);
+        } else {
+            self.targets.remove(&key);
+        }
+        Ok(())
+    }
+
+    fn set_weight(&mut self, key: TargetKey, weight: Weight, file: &Configuration) -> Result<(), ChangeError> {
+        let target = self.find(&key, file)?.ok_or_else(|| unknown(&key))?;
+        match file.target(&key) {
+            Some(in_file) => self.override_weight(key, weight, in_file.weight),
+            None => {
+                let registered = Target { weight, ..target.clone() };
+                self.targets.insert(key, Overridden::Registered(registered));
+            }
+        }
+        Ok(())
+    }
+
+    fn override_weight(&mut self, key: TargetKey, weight: Weight, in_file: Weight) {
+        if weight == in_file {
+            self.targets.remove(&key);
+        } else {
+            self.targets.insert(key, Overridden::Weight(weight));
+        }
+    }
+
+    /// The target as far as its being there and its zone go; its weight may be overridden.
+    fn find<'a>(&'a self, key: &TargetKey, file: &'a Configuration) -> Result<Option<&'a Target>, ChangeError> {
+        if file.group(&key.group).is_none() {
+            let known = file.groups.iter().map(|group| group.name.clone()).collect();
+            return Err(ChangeError::UnknownGroup { group: key.group.clone(), known });
+        }
+        let change = self.targets.get(key).filter(|change| moot(key, change, file).is_none());
+        Ok(match change {
+            Some(Overridden::Registered(target)) => Some(target),
+            Some(Overridden::Deregistered) => None,
+            Some(Overridden::Weight(_)) | None => file.target(key),
+        })
+    }
+
+    /// Whether the tables hold the file's targets with all changes, and `more` besides.
+    pub fn check_room(&self, file: &Configuration, more: usize) -> Result<(), ChangeError> {
+        let capacity = file.agent.capacity.targets;
+        let needed = self.apply(file).iter().map(|group| group.targets.len()).sum::<usize>() + more;
+        if u32::try_from(needed).is_ok_and(|needed| needed <= capacity) {
+            Ok(())
+        } else {
+            Err(ChangeError::Full { what: "targets", capacity })
+        }
+    }
+
+    /// Drops what `file` made moot, and says what that was.
+    pub fn settle(&mut self, file: &Configuration) -> Vec<Settled> {
+        let moot = |key: &TargetKey, change: &mut Overridden| moot(key, change, file).is_some();
+        self.targets
+            .extract_if(.., moot)
+            .filter_map(|(target, was)| {
+                let because = self::moot(&target, &was, file)?;
+                Some(Settled { target, was, because })
+            })
+            .collect()
+    }
+}
+
+impl FromIterator<(TargetKey, Overridden)> for Overlay {
+    fn from_iter<I: IntoIterator<Item = (TargetKey, Overridden)>>(changes: I) -> Self {
+        Self { targets: changes.into_iter().collect() }
+    }
+}
+
+fn unknown(key: &TargetKey) -> ChangeError {
+    ChangeError::UnknownTarget { group: key.group.clone(), address: key.address, port: key.port }
+}
+
+/// Why `change` has no effect over `file`, if it has none.
+fn moot(key: &TargetKey, change: &Overridden, file: &Configuration) -> Option<Moot> {
+    if file.group(&key.group).is_none() {
+        return Some(Moot::GroupGone);
+    }
+    match (change, file.target(key)) {
+        (Overridden::Registered(_), Some(_)) => Some(Moot::InFile),
+        (Overridden::Registered(_), None) => {
+            file.listeners.iter().any(|listener| listener.address == key.address).then_some(Moot::IsListener)
+        }
+        (Overridden::Deregistered | Overridden::Weight(_), None) => Some(Moot::NotInFile),
+        (Overridden::Weight(weight), Some(target)) => (*weight == target.weight).then_some(Moot::SameWeight),
+        (Overridden::Deregistered, Some(_)) => None,
+    }
+}
+
+impl Settled {
+    /// The change that had been made.
+    pub fn change(&self) -> Change {
+        match &self.was {
+            Overridden::Registered(target) => {
+                Change::Register { group: self.target.group.clone(), target: target.clone() }
+            }
+            Overridden::Deregistered => Change::Deregister { target: self.target.clone() },
+            Overridden::Weight(weight) => Change::SetWeight { target: self.target.clone(), weight: *weight },
+        }
+    }
+}
+
+impl fmt::Display for Moot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::GroupGone => "the configuration no longer has the group",
+            Self::InFile => "the configuration has the target now",
+            Self::NotInFile => "the configuration no longer has the target",
+            Self::SameWeight => "the configuration says the same now",
+            Self::IsListener => "a listener has that address now",
+        })
+    }
+}
+
+impl fmt::Display for Settled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.was {
+            Overridden::Registered(_) => write!(f, "the registration of {} at run time", self.target),
+            Overridden::Deregistered => write!(f, "the deregistration of {} at run time", self.target),
+            Overridden::Weight(weight) => write!(f, "the weight {} of {} set at run time", weight.get(), self.target),
+        }?;
+        write!(f, " ended: {}", self.because)
+    }
+}

@@ -1,0 +1,7 @@
+//! The kernel programs, built by `build.rs` and carried within this crate: whoever loads them needs no file beside it.
+
+/// Object file with the edge's XDP program, `nlb_edge`, and its maps.
+pub static EDGE: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nlb-edge"));
+
+/// Object file with the target host's XDP program, `nlb_target`, and its maps.
+pub static TARGET: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nlb-target"));

@@ -1,0 +1,152 @@
+//! The embedded store: what must survive a restart of the agent, in one file `nlb.redb` of its state directory.
+//!
+//! Every save is one durable transaction: after it the file holds all of it, before it none. Values are JSON, so that
+//! a field can come without a new version. What a table means is known here; what to keep is the callers' matter. Each
+//! kind of state has a table of its own and a pair of methods.
+
+mod error;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use redb::backends::FileBackend;
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+pub use error::StoreError;
+
+use crate::model::{Overlay, Overridden, TargetKey};
+use schema::{OVERLAY, SETTINGS};
+
+/// Name of the file within the state directory.
+pub const FILE_NAME: &str = "nlb.redb";
+
+/// Bytes of the file that are kept in memory: it is read once, at the start.
+const CACHE_SIZE: usize = 1 << 20;
+
+const SEED: &str = "seed";
+
+/// An open store. Only one may be open for a directory at a time.
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+    file: PathBuf,
+}
+
+/// A row of the table [`OVERLAY`].
+#[derive(Serialize, Deserialize)]
+struct OverlayRow {
+    target: TargetKey,
+    change: Overridden,
+}
+
+/// The database in `file`, locked. It is checked whole: redb would trust a damaged one, and panic later.
+fn database(file: File) -> Result<Database, DatabaseError> {
+    let backend = FileBackend::new(file)?;
+    Database::builder().set_cache_size(CACHE_SIZE).set_check_integrity_on_open(true).create_with_backend(backend)
+}
+
+impl Store {
+    /// Opens the store of the state directory `dir`, or makes both: the directory for its owner and group, the file
+    /// for its owner alone. An older file is brought to this version.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let directory = |source| StoreError::Directory { dir: dir.to_owned(), source };
+        DirBuilder::new().recursive(true).mode(0o750).create(dir).map_err(directory)?;
+
+        let path = dir.join(FILE_NAME);
+        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let opened = open.map_err(|source| StoreError::Io { file: path.clone(), source })?;
+        let database = database(opened).map_err(|error| StoreError::at(&path, error))?;
+        let store = Self { database, file: path };
+        schema::migrate(&store.database, &store.file)?;
+        Ok(store)
+    }
+
+    /// The file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The cluster's seed, `None` before it was set.
+    pub fn seed(&self) -> Result<Option<u64>, StoreError> {
+        let read = || {
+            let transaction = self.database.begin_read()?;
+            let table = transaction.open_table(SETTINGS)?;
+            Ok(table.get(SEED)?.map(|json| json.value().to_owned()))
+        };
+        read()
+            .map_err(|error: redb::Error| self.failed(error))?
+            .map(|json| self.decode(SETTINGS, SEED, &json))
+            .transpose()
+    }
+
+    /// Keeps the cluster's seed.
+    pub fn set_seed(&self, seed: u64) -> Result<(), StoreError> {
+        let json = seed.to_string();
+        let write = || {
+            let transaction = self.database.begin_write()?;
+            transaction.open_table(SETTINGS)?.insert(SEED, json.as_str())?;
+            Ok(transaction.commit()?)
+        };
+        write().map_err(|error: redb::Error| self.failed(error))
+    }
+
+    /// The changes made at run time.
+    pub fn overlay(&self) -> Result<Overlay, StoreError> {
+        let read = || {
+            let transaction = self.database.begin_read()?;
+            let table = transaction.open_table(OVERLAY)?;
+            let rows =
+                table.iter()?.map(|row| row.map(|(key, json)| (key.value().to_owned(), json.value().to_owned())));
+            Ok(rows.collect::<Result<Vec<_>, _>>()?)
+        };
+        let rows = read().map_err(|error: redb::Error| self.failed(error))?;
+        rows.iter()
+            .map(|(key, json)| self.decode(OVERLAY, key, json).map(|row: OverlayRow| (row.target, row.change)))
+            .collect()
+    }
+
+    /// Keeps `overlay` in place of what was kept before.
+    pub fn save_overlay(&self, overlay: &Overlay) -> Result<(), StoreError> {
+        let row = |(target, change): (&TargetKey, &Overridden)| {
+            let row = OverlayRow { target: target.clone(), change: change.clone() };
+            let json = serde_json::to_string(&row).expect("names, addresses and numbers are JSON");
+            (target.to_string(), json)
+        };
+        let write = || {
+            let transaction = self.database.begin_write()?;
+            let mut table = transaction.open_table(OVERLAY)?;
+            table.retain(|_, _| false)?;
+            for (key, json) in overlay.iter().map(row) {
+                table.insert(key.as_str(), json.as_str())?;
+            }
+            drop(table);
+            Ok(transaction.commit()?)
+        };
+        write().map_err(|error: redb::Error| self.failed(error))
+    }
+
+    fn decode<T: DeserializeOwned>(
+        &self,
+        table: TableDefinition<'_, &str, &str>,
+        key: &str,
+        json: &str,
+    ) -> Result<T, StoreError> {
+        let table = redb::TableHandle::name(&table).to_owned();
+        serde_json::from_str(json).map_err(|source| StoreError::Value {
+            file: self.file.clone(),
+            table,
+            key: key.to_owned(),
+            source,
+        })
+    }
+
+    fn failed(&self, error: redb::Error) -> StoreError {
+        StoreError::at(&self.file, error)
+    }
+}

@@ -1,0 +1,171 @@
+//! The configuration files of the agents: the one place of the laboratory that knows how they are spelt.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Lab;
+
+/// How packets travel to a group's targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forwarding {
+    /// In IPv4 or IPv6.
+    IpIp,
+}
+
+/// A group's health check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HealthCheck {
+    /// A connection to the port.
+    Tcp(u16),
+    /// `GET /` at the port.
+    Http(u16),
+    /// `GET /` at the port by TLS.
+    Https(u16),
+}
+
+/// A listener with a group of its own: all targets of the laboratory.
+#[derive(Debug, Clone)]
+pub struct ListenerConfig {
+    /// The name of both.
+    pub name: String,
+    /// The VIP.
+    pub address: IpAddr,
+    /// `tcp` or `udp`.
+    pub protocol: &'static str,
+    /// The port, here and at the targets.
+    pub port: u16,
+    /// The group's health check.
+    pub health: HealthCheck,
+    /// Reach the targets by their IPv6 addresses?
+    pub targets_v6: bool,
+    /// `flow` or `source_ip`.
+    pub affinity: &'static str,
+    /// How many of the laboratory's targets belong to the group, from the first on.
+    pub targets: usize,
+}
+
+/// An agent's configuration.
+#[derive(Debug, Clone)]
+pub struct AgentConfig {
+    /// The edge's interfaces.
+    pub interfaces: Vec<String>,
+    /// Where it pins.
+    pub pin_path: PathBuf,
+    /// Where it keeps what must outlive it.
+    pub state_dir: PathBuf,
+    /// Its control socket.
+    pub socket: PathBuf,
+    /// The edge's own addresses, as outer sources.
+    pub sources: Vec<IpAddr>,
+    /// How packets travel.
+    pub forwarding: Forwarding,
+    /// The time between two health checks of one target.
+    pub health_interval: Duration,
+    /// The listeners.
+    pub listeners: Vec<ListenerConfig>,
+    targets: Vec<(String, IpAddr, IpAddr)>,
+}
+
+impl AgentConfig {
+    /// One for this laboratory's edge, with no listeners yet.
+    #[must_use]
+    pub fn new(lab: &Lab) -> Self {
+        let dir = lab.edge().dir();
+        Self {
+            interfaces: lab.edge_interfaces(),
+            pin_path: lab.pins(),
+            state_dir: dir.join("state"),
+            socket: dir.join("nlb.sock"),
+            sources: vec![lab.edge_source_v4().into(), lab.edge_source_v6().into()],
+            forwarding: Forwarding::IpIp,
+            health_interval: Duration::from_millis(500),
+            listeners: Vec::new(),
+            targets: lab.targets().map(|host| (host.name().to_owned(), host.v4().into(), host.v6().into())).collect(),
+        }
+    }
+
+    /// Adds a listener.
+    #[must_use]
+    pub fn listener(mut self, listener: ListenerConfig) -> Self {
+        self.listeners.push(listener);
+        self
+    }
+
+    /// How long it takes the agent to notice a target that is dead or back: two checks in a row and a half, and the
+    /// time that a check may wait.
+    #[must_use]
+    pub fn health_time(&self) -> Duration {
+        self.health_interval * 4
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let interval = self.health_interval.as_millis();
+        let interfaces: Vec<_> = self.interfaces.iter().map(|name| format!("{name:?}")).collect();
+        let mut text = format!(
+            "[agent]\ninterfaces = [{}]\npin_path = {:?}\nstate_dir = {:?}\nsocket = {:?}\n",
+            interfaces.join(", "),
+            self.pin_path,
+            self.state_dir,
+            self.socket
+        );
+        for listener in &self.listeners {
+            let ListenerConfig { name, address, protocol, port, affinity, .. } = listener;
+            let forwarding = match self.forwarding {
+                Forwarding::IpIp => "ipip",
+            };
+            let (kind, check_port) = match listener.health {
+                HealthCheck::Tcp(port) => ("tcp", port),
+                HealthCheck::Http(port) => ("http", port),
+                HealthCheck::Https(port) => ("https", port),
+            };
+            let block = format!(
+                "\n[[listeners]]\nname = {name:?}\naddress = \"{address}\"\nprotocol = {protocol:?}\nport = {port}\n\
+                 target_group = {name:?}\n\n[[target_groups]]\nname = {name:?}\nforwarding = {forwarding:?}\n\
+                 affinity = {affinity:?}\n\n[target_groups.health_check]\nprotocol = {kind:?}\nport = {check_port}\n\
+                 interval = \"{interval}ms\"\ntimeout = \"{interval}ms\"\n"
+            );
+            text.push_str(&block);
+            for (target, v4, v6) in self.targets.iter().take(listener.targets) {
+                let address = if listener.targets_v6 { v6 } else { v4 };
+                let block =
+                    format!("\n[[target_groups.targets]]\nname = {target:?}\naddress = \"{address}\"\nport = {port}\n");
+                text.push_str(&block);
+            }
+        }
+        text
+    }
+}
+
+/// A target agent's configuration.
+#[derive(Debug, Clone)]
+pub struct TargetAgentConfig {
+    /// The interfaces that tunnel packets come in on.
+    pub interfaces: Vec<String>,
+    /// Where it pins.
+    pub pin_path: PathBuf,
+    /// The edges whose tunnel packets are opened.
+    pub edges: Vec<IpAddr>,
+    /// The addresses that this host serves.
+    pub vips: Vec<IpAddr>,
+}
+
+impl TargetAgentConfig {
+    /// The file.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let list = |items: &[String]| items.iter().map(|item| format!("{item:?}")).collect::<Vec<_>>().join(", ");
+        let mut text = String::from("[target_agent]\n");
+        for (key, items) in [
+            ("interfaces", self.interfaces.clone()),
+            ("edges", self.edges.iter().map(ToString::to_string).collect()),
+            ("vips", self.vips.iter().map(ToString::to_string).collect()),
+        ] {
+            text.push_str(&format!("{key} = [{}]\n", list(&items)));
+        }
+        text.push_str(&format!("pin_path = {:?}\n", self.pin_path));
+        text
+    }
+}

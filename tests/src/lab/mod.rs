@@ -1,0 +1,142 @@
+//! The laboratory: hosts as network namespaces, cables as veth pairs, real servers and clients in them.
+//!
+//! ```text
+//!   client ──1500── router ──1600── edge        one-armed: the edge forwards by its gateway (XDP_TX)
+//!                     │              ┆
+//!                  bridge ┄┄┄1600┄┄┄┄┘          two-armed: a second leg on the targets' segment (redirect)
+//!                  │  │  │ 1600
+//!                  t1 t2 t3
+//! ```
+//! The router sends what is for a VIP to the edge. Targets answer the client through the router, past the edge (direct
+//! server return). Every host has an IPv4 and an IPv6 address.
+//!
+//! Nothing here knows how the balancer works: it starts the `nlb` program as a user would. The invariant: what a
+//! laboratory makes (namespaces, processes, files, pins) carries its id and is gone when it is dropped; what a killed
+//! run left behind is removed by the next one ([`sweep`]).
+
+mod agent;
+mod browser;
+mod certificate;
+mod config;
+mod dns;
+mod host;
+mod iperf;
+mod lease;
+mod load;
+mod netns;
+mod nginx;
+mod process;
+mod service;
+mod topology;
+mod udp_echo;
+mod wait;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+pub use agent::{Agent, TargetAgent, nlb_binary};
+pub use browser::{Tally, Transfer, ensure_same, literal};
+pub use certificate::Certificate;
+pub use config::{AgentConfig, Forwarding, HealthCheck, ListenerConfig, TargetAgentConfig};
+pub use dns::Dns;
+pub use host::{Finished, Host};
+pub use iperf::{IperfReport, IperfServer};
+pub use lease::{abandon, sweep};
+pub use load::{Load, Outcome};
+pub use nginx::{Nginx, NginxOptions};
+pub use process::Process;
+pub use service::{Service, web_and_dns};
+pub use topology::{Arms, Options, VIP_V4, VIP_V6};
+pub use udp_echo::UdpEcho;
+pub use wait::{Timeout, wait_until};
+
+use lease::Lease;
+
+/// A running laboratory. Dropping it removes everything.
+#[derive(Debug)]
+pub struct Lab {
+    // Before the lease: the lease's end removes what is left of them.
+    hosts: BTreeMap<String, Host>,
+    options: Options,
+    lease: Lease,
+}
+
+impl Lab {
+    /// Removes what dead runs left behind, then builds the hosts and the cables between them.
+    ///
+    /// # Errors
+    /// When not run as root, or when the kernel or a tool (`ip`, `ethtool`) refuses a step; the error names the step.
+    pub fn new(options: Options) -> Result<Self> {
+        sweep().context("cannot remove what an earlier laboratory left")?;
+        let lease = Lease::take()?;
+        let hosts = topology::build(&lease, &options).context("cannot build the laboratory")?;
+        Ok(Self { hosts, options, lease })
+    }
+
+    /// The id that everything of this laboratory carries in its name.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.lease.id()
+    }
+
+    /// A folder of this laboratory, for configuration, sockets and logs.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.lease.dir()
+    }
+
+    /// The host of that name: `client`, `router`, `edge`, `t1`, `t2`, …
+    ///
+    /// # Panics
+    /// When there is none: a mistake in the test.
+    #[must_use]
+    pub fn host(&self, name: &str) -> &Host {
+        self.hosts.get(name).unwrap_or_else(|| panic!("the laboratory has no host {name}"))
+    }
+
+    /// The client.
+    #[must_use]
+    pub fn client(&self) -> &Host {
+        self.host("client")
+    }
+
+    /// The edge.
+    #[must_use]
+    pub fn edge(&self) -> &Host {
+        self.host("edge")
+    }
+
+    /// The target hosts, in order.
+    pub fn targets(&self) -> impl Iterator<Item = &Host> {
+        (1..=self.options.targets).map(|number| self.host(&format!("t{number}")))
+    }
+
+    /// Every host, by name.
+    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
+        self.hosts.values()
+    }
+
+    /// The interfaces of the edge that clients' packets come in on and targets' packets leave by.
+    #[must_use]
+    pub fn edge_interfaces(&self) -> Vec<String> {
+        match self.options.arms {
+            Arms::One => vec!["eth0".to_owned()],
+            Arms::Two => vec!["eth0".to_owned(), "eth1".to_owned()],
+        }
+    }
+
+    /// The address that a target sees as the source of the edge's IPv4 tunnel packets: that of the leg they leave by.
+    #[must_use]
+    pub fn edge_source_v4(&self) -> Ipv4Addr {
+        topology::edge_source_v4(self.options.arms)
+    }
+
+    /// The same for IPv6.
+    #[must_use]
+    pub fn edge_source_v6(&self) -> Ipv6Addr {
+        topology::edge_source_v6(self.options.arms)
+    }
+}

@@ -1,0 +1,96 @@
+//! The main job, all of it: servers and target agents on every target, the agent on the edge, everything in service.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::{
+    Agent, AgentConfig, Dns, HealthCheck, Lab, ListenerConfig, Nginx, NginxOptions, Options, TargetAgent, VIP_V4,
+    VIP_V6, wait_until,
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A laboratory whose VIPs answer.
+#[derive(Debug)]
+pub struct Service {
+    // Dropped in this order: the programs, then what they run in.
+    /// The agent, unless a test took it away.
+    pub agent: Option<Agent>,
+    /// The target agents, in the targets' order.
+    pub target_agents: Vec<TargetAgent>,
+    /// nginx by target; a test takes one away to stop it.
+    pub nginx: BTreeMap<String, Nginx>,
+    /// The DNS servers, in the targets' order.
+    pub dns: Vec<Dns>,
+    /// The agent's configuration.
+    pub config: AgentConfig,
+    /// The laboratory.
+    pub lab: Lab,
+}
+
+impl Service {
+    /// Starts everything with the listeners that `listeners` gives, and waits until every target answers at every VIP
+    /// that has a listener at port 80.
+    ///
+    /// # Errors
+    /// When a part does not start; the error has what it said.
+    pub fn start(options: Options, nginx: NginxOptions, listeners: Vec<ListenerConfig>) -> Result<Self> {
+        let lab = Lab::new(options)?;
+        let servers: Result<_> = lab.targets().map(|host| Ok((host.name().to_owned(), host.nginx(nginx)?))).collect();
+        let dns = lab.targets().map(super::Host::dns).collect::<Result<_>>()?;
+        let target_agents = lab.start_target_agents(&[VIP_V4.into(), VIP_V6.into()])?;
+        let config = listeners.into_iter().fold(AgentConfig::new(&lab), AgentConfig::listener);
+        let agent = Some(lab.start_agent(&config)?);
+        let service = Self { agent, target_agents, nginx: servers?, dns, config, lab };
+        for listener in service.config.listeners.iter().filter(|listener| listener.port == 80) {
+            service.lab.wait_for_targets(listener.address, listener.targets)?;
+        }
+        Ok(service)
+    }
+}
+
+impl Lab {
+    /// Waits until that many targets answer HTTP at a VIP, and no request fails.
+    ///
+    /// # Errors
+    /// When that takes longer than half a minute; the error has what was seen last.
+    pub fn wait_for_targets(&self, vip: IpAddr, targets: usize) -> Result<()> {
+        let mut last = None;
+        let settled = wait_until(&format!("{targets} targets answer at {vip}"), PATIENCE, || {
+            let tally = self.client().requests(vip, 40, 10);
+            let fine = tally.as_ref().is_ok_and(|tally| tally.failed.is_empty() && tally.answered.len() == targets);
+            last = Some(tally);
+            fine.then_some(())
+        });
+        settled.with_context(|| match last {
+            Some(Ok(tally)) => format!("last: {:?}, failed: {:?}", tally.answered, tally.failed.first()),
+            Some(Err(error)) => format!("{error:#}"),
+            None => String::new(),
+        })
+    }
+}
+
+/// The listeners of the main job: web and DNS at both VIPs, on three targets of the VIP's family.
+#[must_use]
+pub fn web_and_dns() -> Vec<ListenerConfig> {
+    let families: [(&str, IpAddr); 2] = [("v4", VIP_V4.into()), ("v6", VIP_V6.into())];
+    let services = [("web", "tcp", 80, HealthCheck::Http(80)), ("dns", "udp", 53, HealthCheck::Tcp(53))];
+    families
+        .into_iter()
+        .flat_map(|(family, address)| {
+            services.map(|(name, protocol, port, health)| ListenerConfig {
+                name: format!("{name}-{family}"),
+                address,
+                protocol,
+                port,
+                health,
+                targets_v6: address.is_ipv6(),
+                affinity: "flow",
+                targets: 3,
+            })
+        })
+        .collect()
+}

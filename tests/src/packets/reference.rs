@@ -1,0 +1,76 @@
+//! What the edge should send: the outer header, built by the packet library.
+
+use etherparse::{EtherType, IpDscp, IpEcn, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header};
+use nlb_common::tables::Target;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::described::{Tag, link};
+
+/// A tunnel to a target, for one flow.
+#[derive(Clone, Copy, Debug)]
+pub struct Tunnel<'a> {
+    /// Its entry in the target table.
+    pub target: &'a Target,
+    /// The flow's hash.
+    pub hash: u64,
+    /// The interface that the packet came in by.
+    pub ingress: u32,
+}
+
+impl Tunnel<'_> {
+    /// The frame that carries `ip`, when the packet came in with `tags` and `padding` behind it.
+    pub fn frame(&self, tags: &[Tag], ip: &[u8], padding: &[u8]) -> Vec<u8> {
+        let tags = if self.target.interface == self.ingress { tags } else { &[] };
+        let (ether_type, outer) = self.outer(ip);
+        let link = link(self.target.next_hop_mac, self.target.source_mac, tags, ether_type);
+        [&link[..], &outer, ip, padding].concat()
+    }
+
+    /// The outer header and what announces it.
+    fn outer(&self, ip: &[u8]) -> (EtherType, Vec<u8>) {
+        let (protocol, traffic_class) = match ip[0] >> 4 {
+            4 => (IpNumber::IPV4, ip[1]),
+            6 => (IpNumber::IPV6, ip[0] << 4 | ip[1] >> 4),
+            version => panic!("no such IP version: {version}"),
+        };
+        // The slot took the hash's low bits; whoever spreads flows once more begins with the high ones.
+        let spread = self.hash >> 32 | self.hash << 32;
+        match (IpAddr::from(self.target.source), IpAddr::from(self.target.destination)) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                let source = Ipv4Addr::from_bits(varied(
+                    source.to_bits().into(),
+                    self.target.source_bits.into(),
+                    u128::from(spread & 0xffff_ffff),
+                ) as u32);
+                let length = u16::try_from(ip.len()).expect("test packets are short");
+                let mut header = Ipv4Header::new(length, 64, protocol, source.octets(), destination.octets())
+                    .expect("test packets are short");
+                header.dont_fragment = true;
+                header.dscp = IpDscp::try_new(traffic_class >> 2).expect("six bits");
+                header.ecn = IpEcn::try_new(traffic_class & 3).expect("two bits");
+                header.header_checksum = header.calc_header_checksum();
+                (EtherType::IPV4, header.to_bytes().to_vec())
+            }
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                let source = varied(source.to_bits(), self.target.source_bits.into(), spread.into());
+                let header = Ipv6Header {
+                    traffic_class,
+                    flow_label: Ipv6FlowLabel::try_new((spread & 0xf_ffff) as u32).expect("twenty bits"),
+                    payload_length: u16::try_from(ip.len()).expect("test packets are short"),
+                    next_header: protocol,
+                    hop_limit: 64,
+                    source: Ipv6Addr::from_bits(source).octets(),
+                    destination: destination.octets(),
+                };
+                (EtherType::IPV6, header.to_bytes().to_vec())
+            }
+            mixed => panic!("{mixed:?} mixes the families"),
+        }
+    }
+}
+
+/// `address` with its low `bits` taken from `spread`.
+fn varied(address: u128, bits: u32, spread: u128) -> u128 {
+    let host = (1_u128 << bits) - 1;
+    address - (address & host) + (spread & host)
+}

@@ -1,0 +1,223 @@
+//! Runs the kernel programs on single packets with `BPF_PROG_TEST_RUN`, on the real kernel and without an interface.
+//!
+//! Each [`Edge`] and [`TargetHost`] loads its own copy of the program with its own unpinned maps, so that tests run side by
+//! side. The kernel lets packets seem to have come in by the loopback interface: [`INGRESS`].
+
+use std::net::IpAddr;
+use std::ops::AddAssign;
+
+use anyhow::{Context as _, Result};
+use aya::maps::{Array, HashMap, LpmTrie, MapData, PerCpuArray, lpm_trie};
+use aya::programs::{TestRun as _, TestRunOptions, Xdp};
+use aya::{Ebpf, EbpfLoader, Pod};
+use nlb_common::address::Address;
+use nlb_common::counters::{Counters, DecapOutcome};
+use nlb_common::drop_reason::DropReason;
+use nlb_common::hash::{Flow, HashKeys};
+use nlb_common::layout;
+use nlb_common::slot::Slot;
+use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+use nlb_userspace::programs;
+
+/// The interface that packets of a test run come in by: `lo`.
+pub const INGRESS: u32 = 1;
+
+/// The shortest frame that the kernel's test run takes.
+pub const SHORTEST: usize = 14;
+
+/// What a program made of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// What is to happen to it.
+    pub action: Action,
+    /// The packet as the program left it.
+    pub packet: Vec<u8>,
+    /// Nanoseconds that the kernel says one run took.
+    pub duration: u32,
+}
+
+/// An XDP action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// The program failed.
+    Aborted,
+    /// Thrown away.
+    Drop,
+    /// To the stack.
+    Pass,
+    /// Out of the interface it came in by.
+    Tx,
+    /// Out of another interface.
+    Redirect,
+}
+
+impl Action {
+    fn from_number(number: u32) -> Result<Self> {
+        [Self::Aborted, Self::Drop, Self::Pass, Self::Tx, Self::Redirect]
+            .get(number as usize)
+            .copied()
+            .with_context(|| format!("{number} is no XDP action"))
+    }
+}
+
+/// The edge's program.
+pub struct Edge {
+    ebpf: Ebpf,
+    /// The keys that it was loaded with.
+    pub keys: HashKeys,
+}
+
+impl Edge {
+    /// Loads the program with the keys of `seed`.
+    pub fn load(seed: u64) -> Result<Self> {
+        Self::load_with(seed, false)
+    }
+
+    /// Loads the program, by wish with the per-packet trace.
+    pub fn load_with(seed: u64, trace: bool) -> Result<Self> {
+        let keys = HashKeys::from_seed(seed);
+        let mut ebpf = EbpfLoader::new()
+            .override_global(layout::edge::HASH_KEYS, &keys, true)
+            .override_global(layout::edge::TRACE, &u8::from(trace), true)
+            .load(programs::EDGE)
+            .context("cannot load the edge's maps")?;
+        load_program(&mut ebpf, layout::edge::PROGRAM)?;
+        Ok(Self { ebpf, keys })
+    }
+
+    /// The loaded object.
+    pub fn ebpf(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+
+    /// The program.
+    pub fn program(&self) -> Result<&Xdp> {
+        program(&self.ebpf, layout::edge::PROGRAM)
+    }
+
+    /// Runs the program on `packet`.
+    pub fn run(&self, packet: &[u8]) -> Result<Ran> {
+        run(self.program()?, packet)
+    }
+
+    /// Sets a listener.
+    pub fn set_listener(&mut self, key: ListenerKey, listener: Listener) -> Result<()> {
+        let map = self.ebpf.map_mut(layout::edge::LISTENERS).context("no such map")?;
+        Ok(HashMap::try_from(map)?.insert(key, listener, 0)?)
+    }
+
+    /// Sets a target group.
+    pub fn set_group(&mut self, index: u32, group: Group) -> Result<()> {
+        self.set(layout::edge::GROUPS, index, group)
+    }
+
+    /// Sets a slot.
+    pub fn set_slot(&mut self, index: u32, slot: Slot) -> Result<()> {
+        self.set(layout::edge::SLOTS, index, slot)
+    }
+
+    /// Sets a target.
+    pub fn set_target(&mut self, index: u32, target: Target) -> Result<()> {
+        self.set(layout::edge::TARGETS, index, target)
+    }
+
+    /// Sets the flow that is traced.
+    pub fn set_traced(&mut self, flow: Flow) -> Result<()> {
+        self.set(layout::edge::TRACED_FLOW, 0, flow)
+    }
+
+    fn set<T: Pod>(&mut self, map: &str, index: u32, value: T) -> Result<()> {
+        let map = self.ebpf.map_mut(map).with_context(|| format!("no map {map}"))?;
+        Ok(Array::<&mut MapData, T>::try_from(map)?.set(index, value, 0)?)
+    }
+
+    /// What a listener forwarded.
+    pub fn listener_counters(&self, index: u32) -> Result<Counters> {
+        sum(&self.ebpf, layout::edge::LISTENER_COUNTERS, index)
+    }
+
+    /// What a target was sent.
+    pub fn target_counters(&self, index: u32) -> Result<Counters> {
+        sum(&self.ebpf, layout::edge::TARGET_COUNTERS, index)
+    }
+
+    /// Packets dropped, for each reason that has any.
+    pub fn drops(&self) -> Result<Vec<(DropReason, u64)>> {
+        let counted = DropReason::ALL.iter().map(|reason| {
+            let packets = sum::<u64>(&self.ebpf, layout::edge::DROPS, *reason as u32)?;
+            Ok((*reason, packets))
+        });
+        counted.filter(|counted| !matches!(counted, Ok((_, 0)))).collect()
+    }
+}
+
+/// The target host's program.
+pub struct TargetHost {
+    ebpf: Ebpf,
+}
+
+impl TargetHost {
+    /// Loads the program of a host with these addresses, which takes tunnel packets of these networks of edges.
+    pub fn load(addresses: &[IpAddr], edges: &[(IpAddr, u32)]) -> Result<Self> {
+        let mut ebpf = EbpfLoader::new().load(programs::TARGET).context("cannot load the target host's maps")?;
+        load_program(&mut ebpf, layout::target::PROGRAM)?;
+        let map = ebpf.map_mut(layout::target::LOCAL_ADDRESSES).context("no such map")?;
+        let mut local = HashMap::<_, Address, u8>::try_from(map)?;
+        for address in addresses {
+            local.insert(Address::from(*address), 0, 0)?;
+        }
+        let map = ebpf.map_mut(layout::target::EDGES).context("no such map")?;
+        let mut trie = LpmTrie::<_, Address, u8>::try_from(map)?;
+        for (network, length) in edges {
+            let length = length + if network.is_ipv4() { 96 } else { 0 };
+            trie.insert(&lpm_trie::Key::new(length, Address::from(*network)), 0, 0)?;
+        }
+        Ok(Self { ebpf })
+    }
+
+    /// Runs the program on `packet`.
+    pub fn run(&self, packet: &[u8]) -> Result<Ran> {
+        run(program(&self.ebpf, layout::target::PROGRAM)?, packet)
+    }
+
+    /// Packets by outcome, for each outcome that has any.
+    pub fn outcomes(&self) -> Result<Vec<(DecapOutcome, u64)>> {
+        let counted = DecapOutcome::ALL.iter().map(|outcome| {
+            let packets = sum::<u64>(&self.ebpf, layout::target::OUTCOMES, *outcome as u32)?;
+            Ok((*outcome, packets))
+        });
+        counted.filter(|counted| !matches!(counted, Ok((_, 0)))).collect()
+    }
+}
+
+fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<()> {
+    let program = ebpf.program_mut(name).with_context(|| format!("no program {name}"))?;
+    let program: &mut Xdp = program.try_into()?;
+    program.load().with_context(|| format!("the kernel refuses {name}"))
+}
+
+fn program<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a Xdp> {
+    Ok(ebpf.program(name).with_context(|| format!("no program {name}"))?.try_into()?)
+}
+
+fn sum<T: Pod + Default + AddAssign>(ebpf: &Ebpf, map: &str, index: u32) -> Result<T> {
+    let map = ebpf.map(map).with_context(|| format!("no map {map}"))?;
+    let mut total = T::default();
+    for value in PerCpuArray::<_, T>::try_from(map)?.get(&index, 0)?.iter() {
+        total += *value;
+    }
+    Ok(total)
+}
+
+/// Runs a program on `packet`.
+pub fn run(program: &Xdp, packet: &[u8]) -> Result<Ran> {
+    let mut out = vec![0; packet.len() + 256];
+    let options = TestRunOptions { data_in: Some(packet), data_out: Some(&mut out), ..TestRunOptions::new() };
+    let result = program.test_run(options).with_context(|| format!("test run of {} bytes", packet.len()))?;
+    out.truncate(result.data_size_out as usize);
+    Ok(Ran {
+        action: Action::from_number(result.return_value)?,
+        packet: out,
+        duration: u32::try_from(result.duration.as_nanos())?,
+    })
+}

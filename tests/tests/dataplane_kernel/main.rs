@@ -1,0 +1,13 @@
+//! The promises of the kernel's packet path, held against the real kernel. Root is needed.
+
+mod bench;
+mod wire;
+
+mod capabilities;
+mod interfaces;
+mod lossless;
+mod pins;
+mod process;
+mod tables;
+mod takeover;
+mod trace;

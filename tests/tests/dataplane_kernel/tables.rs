@@ -1,0 +1,185 @@
+//! What is written is what is read, as in the twin in memory; counters begin at zero.
+
+use std::time::Instant;
+
+use aya::maps::{Map, MapData, PerCpuArray, PerCpuValues};
+use nlb_common::address::Address;
+use nlb_common::counters::Counters;
+use nlb_common::drop_reason::DropReason;
+use nlb_common::layout::edge;
+use nlb_common::slot::Slot;
+use nlb_common::tables::{Group, Listener, Target};
+use nlb_userspace::dataplane::{Dataplane, DataplaneError, Kernel, KernelError, KernelSettings, Memory, Tables, Write};
+use nlb_userspace::model::Capacity;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::bench::{CAPACITY, contents, key, on_the_bench};
+
+fn target() -> impl Strategy<Value = Target> {
+    (1..4_u64, any::<([u32; 4], u32, [u8; 6], [u8; 6])>(), any::<(u16, bool, u8)>()).prop_map(
+        |(tag, (source, interface, next_hop_mac, source_mac), (mtu, ready, source_bits))| Target {
+            tag,
+            destination: Address::v4(u32::try_from(tag).unwrap()),
+            source: Address(source),
+            interface,
+            next_hop_mac,
+            source_mac,
+            mtu,
+            flags: u8::from(ready) * Target::READY,
+            source_bits,
+        },
+    )
+}
+
+fn write() -> impl Strategy<Value = Write> {
+    let targets = 0..=CAPACITY.targets;
+    let groups = 0..CAPACITY.groups;
+    let slot = (0..CAPACITY.slots, any::<u64>().prop_map(Slot));
+    let group = (1..4_u64, 0..CAPACITY.slots - 64, 0..6_u32, 0..2_u8).prop_map(|(tag, first_slot, size, affinity)| {
+        Group { tag, first_slot, slot_mask: (1 << size) - 1, affinity, ..Group::default() }
+    });
+    let listener =
+        (0..CAPACITY.listeners, 0..CAPACITY.groups).prop_map(|(counters, group)| Listener { counters, group });
+    prop_oneof![
+        3 => (targets.clone(), target(), any::<bool>())
+            .prop_map(|(index, value, fresh)| Write::Target { index, value, fresh }),
+        3 => prop::collection::vec(slot, 0..64).prop_map(Write::Slots),
+        2 => (groups.clone(), group).prop_map(|(index, value)| Write::Group { index, value }),
+        2 => (0..8_u16, listener, any::<bool>())
+            .prop_map(|(port, value, fresh)| Write::Listener { key: key(port), value, fresh }),
+        1 => (0..8_u16).prop_map(|port| Write::RemoveListener(key(port))),
+        1 => groups.prop_map(Write::RemoveGroup),
+        1 => targets.prop_map(Write::RemoveTarget),
+    ]
+}
+
+#[test]
+fn any_writes_leave_the_kernel_as_its_twin_in_memory() {
+    on_the_bench(|bench| {
+        let mut kernel = Kernel::open(&bench.settings()).unwrap();
+        let mut memory = Memory::new(usize::try_from(CAPACITY.slots).unwrap());
+        // One history of many cases: each goes on where the last one ended.
+        let mut runner =
+            TestRunner::new(Config { cases: 128, max_shrink_iters: 0, failure_persistence: None, ..Config::default() });
+        let batches = prop::collection::vec(write(), 1..24);
+        let kernel = std::cell::RefCell::new(&mut kernel);
+        let memory = std::cell::RefCell::new(&mut memory);
+        runner
+            .run(&batches, |batch| {
+                let (mut kernel, mut memory) = (kernel.borrow_mut(), memory.borrow_mut());
+                kernel.apply(&batch).unwrap();
+                memory.apply(&batch).unwrap();
+                prop_assert_eq!(kernel.read().unwrap(), memory.read().unwrap());
+                Ok(())
+            })
+            .unwrap();
+    });
+}
+
+#[test]
+fn new_tables_are_empty() {
+    on_the_bench(|bench| {
+        assert_eq!(Kernel::open(&bench.settings()).unwrap().read().unwrap(), Tables::default());
+    });
+}
+
+#[test]
+fn the_last_index_of_each_table_holds_and_the_next_is_refused() {
+    on_the_bench(|bench| {
+        let mut kernel = Kernel::open(&bench.settings()).unwrap();
+        let target = |index| Write::Target { index, value: Target { tag: 1, ..Target::default() }, fresh: true };
+        let slots = |index| Write::Slots(vec![(index, Slot::closed(1, 0))]);
+        let group = |index| Write::Group { index, value: Group { tag: 1, ..Group::default() } };
+        let listener = |counters| Write::Listener { key: key(1), value: Listener { counters, group: 0 }, fresh: true };
+        let Capacity { listeners, groups, targets, slots: room } = CAPACITY;
+        let cases: [(&str, Write, Write); 4] = [
+            ("targets", target(targets), target(targets + 1)),
+            ("slots", slots(room - 1), slots(room)),
+            ("groups", group(groups - 1), group(groups)),
+            ("listeners", listener(listeners - 1), listener(listeners)),
+        ];
+        for (what, last, beyond) in cases {
+            kernel.apply(&[last]).unwrap_or_else(|error| panic!("{what}: {error}"));
+            let error = kernel.apply(&[beyond]).expect_err(what);
+            if what != "listeners" {
+                assert!(error.to_string().contains(&format!("agent.capacity.{what}")), "{error}");
+            }
+        }
+    });
+}
+
+#[test]
+fn more_listeners_than_the_table_holds_are_refused_with_the_table_named() {
+    on_the_bench(|bench| {
+        let mut kernel = Kernel::open(&bench.settings()).unwrap();
+        let listener = |port| Write::Listener { key: key(port), value: Listener::default(), fresh: false };
+        let most = u16::try_from(CAPACITY.listeners).unwrap();
+        kernel.apply(&(0..most).map(listener).collect::<Vec<_>>()).unwrap();
+        let error = kernel.apply(&[listener(most)]).unwrap_err();
+        assert!(matches!(error, DataplaneError::Kernel(KernelError::Table { table: edge::LISTENERS, .. })), "{error}");
+    });
+}
+
+#[test]
+fn an_entry_begins_to_count_at_zero_only_when_it_is_fresh() {
+    on_the_bench(|bench| {
+        let mut kernel = Kernel::open(&bench.settings()).unwrap();
+        kernel.apply(&contents()).unwrap();
+        let cpus = aya::util::nr_cpus().unwrap();
+        let counted = Counters { packets: 3, bytes: 300, new_flows: 1 };
+        let count = |table: &str, index| {
+            let map = Map::PerCpuArray(MapData::from_pin(kernel.set_path().join(table)).unwrap());
+            let mut map = PerCpuArray::<_, Counters>::try_from(map).unwrap();
+            map.set(index, PerCpuValues::try_from(vec![counted; cpus]).unwrap(), 0).unwrap();
+        };
+        count(edge::TARGET_COUNTERS, 1);
+        count(edge::LISTENER_COUNTERS, 5);
+        let mut all = Counters::default();
+        (0..cpus).for_each(|_| all += counted);
+
+        let writes = |fresh| {
+            let write = |write: Write| match write {
+                Write::Target { index, value, .. } => Write::Target { index, value, fresh },
+                Write::Listener { key, value, .. } => Write::Listener { key, value, fresh },
+                other => other,
+            };
+            contents().into_iter().map(write).collect::<Vec<_>>()
+        };
+        for (fresh, expected) in [(false, all), (true, Counters::default())] {
+            kernel.apply(&writes(fresh)).unwrap();
+            let reading = kernel.counters(&[5], &[1, 2]).unwrap();
+            assert_eq!(reading.targets, [(1, expected), (2, Counters::default())].into());
+            assert_eq!(reading.listeners, [(5, expected)].into());
+            assert_eq!(reading.drops, DropReason::ALL.iter().map(|&reason| (reason, 0)).collect::<Vec<_>>());
+        }
+    });
+}
+
+/// Prints what DESIGN calls for a number: `cargo test -p nlb-tests --test dataplane_kernel measured -- --nocapture`.
+#[test]
+fn measured_at_the_default_capacity() {
+    on_the_bench(|bench| {
+        let settings = KernelSettings { capacity: Capacity::default(), ..bench.settings() };
+        let timed = |what: &str, step: &mut dyn FnMut()| {
+            let begun = Instant::now();
+            step();
+            println!("{what}: {:?}", begun.elapsed());
+        };
+        let mut kernel = None;
+        timed("open, new tables", &mut || kernel = Some(Kernel::open(&settings).unwrap()));
+        let mut kernel = kernel.unwrap();
+        let slots = |current| Write::Slots((0..65_536).map(|slot| (slot, Slot::closed(current, 0))).collect());
+        for current in [1, 2] {
+            let write = slots(current);
+            timed("65,536 slots", &mut || kernel.apply(std::slice::from_ref(&write)).unwrap());
+        }
+        let group = Group { tag: 1, slot_mask: 65_535, ..Group::default() };
+        kernel.apply(&[Write::Group { index: 0, value: group }]).unwrap();
+        timed("read", &mut || assert_eq!(kernel.read().unwrap().rings[&0].len(), 65_536));
+        timed("a target removed", &mut || kernel.apply(&[Write::RemoveTarget(1)]).unwrap());
+        timed("activate", &mut || kernel.activate().unwrap());
+        drop(kernel);
+        timed("open, tables adopted", &mut || drop(Kernel::open(&settings).unwrap()));
+    });
+}
