@@ -88,11 +88,7 @@ fn seed(settings: &AgentSettings, store: &Store) -> Result<u64> {
 }
 
 /// Starts the health checks and netlink. Gives the events that they find.
-fn watch_world(
-    inlets: &Inlets,
-    settings: &AgentSettings,
-    checks: &HealthChecks,
-) -> Result<mpsc::Receiver<Event>> {
+fn watch_world(inlets: &Inlets, settings: &AgentSettings, checks: &HealthChecks) -> Result<mpsc::Receiver<Event>> {
     let (events, seen) = mpsc::channel(WAITING);
     let (ways, mut answers) = mpsc::channel(WAITING);
     netlink::spawn(inlets.addresses.clone(), settings.mode, ways)?;

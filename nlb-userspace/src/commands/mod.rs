@@ -3,7 +3,9 @@
 //! A command asks the agent, or the kernel of this host, and shows the answer: as text through `render`, or as JSON.
 //! It decides nothing about traffic. Each has a pure function from answer to text.
 
+mod agents;
 mod config;
+mod detach;
 mod doctor;
 mod explain;
 mod failure;
@@ -25,7 +27,7 @@ pub use failure::CommandError;
 use self::output::Output;
 use self::render::Style;
 use crate::api::client::Client;
-use crate::args::{Arguments, Command, Global};
+use crate::args::{Arguments, Command, Global, Question};
 
 /// The texts that commands show, for tests.
 pub mod text {
@@ -51,27 +53,34 @@ pub fn run(arguments: Arguments) -> ExitCode {
 }
 
 fn dispatch(global: Global, command: Command) -> Result<(), CommandError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CommandError::failed(error.to_string(), "raise the limit of open files (ulimit -n)"))?;
-    runtime.block_on(ask(global, command))
+    match command {
+        // The agents bring runtimes of their own.
+        Command::Agent(run) => agents::edge(&run),
+        Command::TargetAgent(run) => agents::target(&run),
+        Command::Detach(arguments) => detach::run(Output::new(&global), &arguments),
+        Command::Openapi => Output::new(&global).text(&crate::api::openapi::text()),
+        Command::Ask(question) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime =
+                runtime.map_err(|error| CommandError::failed(error.to_string(), "raise the limit of open files"))?;
+            runtime.block_on(ask(global, question))
+        }
+    }
 }
 
-async fn ask(global: Global, command: Command) -> Result<(), CommandError> {
+async fn ask(global: Global, question: Question) -> Result<(), CommandError> {
     let output = Output::new(&global);
     let client = Client::new(global.socket);
-    match command {
-        Command::Config(command) => config::run(&client, &output, command).await,
-        Command::Reload => reload::run(&client, &output).await,
-        Command::Status => status::run(&client, &output).await,
-        Command::Listener(command) => listener::run(&client, &output, command).await,
-        Command::TargetGroup(command) => target_group::run(&client, &output, command).await,
-        Command::Target(command) => target::run(&client, &output, command).await,
-        Command::Stats(arguments) => stats::run(&client, &output, arguments).await,
-        Command::Explain(flow) => explain::run(&client, &output, flow).await,
-        Command::Trace(pattern) => trace::run(&client, &output, pattern.into()).await,
-        Command::Doctor(arguments) => doctor::run(&client, &output, &arguments).await,
-        Command::Openapi => output.text(&crate::api::openapi::text()),
+    match question {
+        Question::Config(command) => config::run(&client, &output, command).await,
+        Question::Reload => reload::run(&client, &output).await,
+        Question::Status => status::run(&client, &output).await,
+        Question::Listener(command) => listener::run(&client, &output, command).await,
+        Question::TargetGroup(command) => target_group::run(&client, &output, command).await,
+        Question::Target(command) => target::run(&client, &output, command).await,
+        Question::Stats(arguments) => stats::run(&client, &output, arguments).await,
+        Question::Explain(flow) => explain::run(&client, &output, flow).await,
+        Question::Trace(pattern) => trace::run(&client, &output, pattern.into()).await,
+        Question::Doctor(arguments) => doctor::run(&client, &output, &arguments).await,
     }
 }

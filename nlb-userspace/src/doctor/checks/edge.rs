@@ -115,12 +115,16 @@ const fn mend(reason: DropReason) -> &'static str {
         DropReason::TruncatedLink
         | DropReason::TruncatedNetwork
         | DropReason::BadNetwork
-        | DropReason::TruncatedTransport => {
+        | DropReason::TruncatedTransport
+        | DropReason::BadTransport => {
             "somebody sends broken packets, or a device on the way breaks them: `nlb trace` shows from whom"
         }
         DropReason::ExtensionHeaders => "somebody sends IPv6 packets with endless headers: block them before the edge",
         DropReason::NoTarget => "register targets, or give one a weight above 0: see `nlb target list`",
         DropReason::NoNextHop => "see NEXT HOP of `nlb target list`",
+        DropReason::TooLong => {
+            "somebody sends packets near 64 KiB: is a virtual interface's GRO or LRO on? ethtool -K DEV gro off lro off"
+        }
         DropReason::NoHeadroom => {
             "the driver leaves no room before a packet: use `agent.mode = \"generic\"`, or another driver"
         }
