@@ -51,10 +51,7 @@ pub fn text(findings: &[Finding], style: Style) -> String {
         (0, warnings) => style.paint(Tone::Warn, &format!("traffic flows; {}", plural(warnings, "warning"))),
         (failures, _) => style.paint(
             Tone::Bad,
-            &format!(
-                "{} in traffic's way: the first in this list is the one to mend first",
-                plural(failures, "obstacle")
-            ),
+            &format!("{} in the way of traffic: mend the first FAIL first", plural(failures, "obstacle")),
         ),
     };
     format!("{text}\n{sum}\n")
