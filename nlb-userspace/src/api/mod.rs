@@ -11,5 +11,7 @@ pub mod server;
 
 mod failure;
 
+pub use server::{Server, ServerError};
+
 /// Where the socket is when nobody says otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/nlb/nlb.sock";

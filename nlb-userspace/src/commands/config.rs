@@ -6,11 +6,20 @@ use super::render::plural;
 use crate::api::client::Client;
 use crate::args::Config;
 use crate::config::{self, ConfigErrors};
+use crate::target_agent;
 
 /// Checks a file, or shows what is in force.
 pub(super) async fn run(client: &Client, output: &Output, command: Config) -> Result<(), CommandError> {
     match command {
-        Config::Check { file } => match config::load(&file) {
+        Config::Check { file, target: true } => match target_agent::load(&file) {
+            Ok(settings) => {
+                let counted = serde_json::json!({ "file": file, "problems": [], "vips": settings.vips });
+                let vips = plural(settings.vips.len(), "VIP");
+                output.show(&counted, |_, _| format!("{} is valid: {vips}\n", file.display()))
+            }
+            Err(errors) => Err(refused(&errors, *output)?),
+        },
+        Config::Check { file, target: false } => match config::load(&file) {
             Ok(configuration) => {
                 let targets = configuration.groups.iter().map(|group| group.targets.len()).sum();
                 let counted = serde_json::json!({

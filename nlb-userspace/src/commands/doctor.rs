@@ -1,5 +1,7 @@
 //! `nlb doctor`.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::CommandError;
@@ -17,7 +19,9 @@ struct Report {
 
 /// Looks at everything on the packet's way. Fails when traffic does not flow.
 pub(super) async fn run(client: &Client, output: &Output, arguments: &args::Doctor) -> Result<(), CommandError> {
-    let findings = judge(&gather(client, arguments.client_mtu).await);
+    let by_custom = Path::new(super::detach::TARGET);
+    let target = arguments.target_config.as_deref().or_else(|| by_custom.exists().then_some(by_custom));
+    let findings = judge(&gather(client, arguments.client_mtu, target).await);
     let verdict = findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Ok);
     output.show(&Report { verdict, findings }, |report, style| text(&report.findings, style))?;
     if verdict == Severity::Fail { Err(CommandError::Shown) } else { Ok(()) }
@@ -47,10 +51,7 @@ pub fn text(findings: &[Finding], style: Style) -> String {
         (0, warnings) => style.paint(Tone::Warn, &format!("traffic flows; {}", plural(warnings, "warning"))),
         (failures, _) => style.paint(
             Tone::Bad,
-            &format!(
-                "{} in traffic's way: the first in this list is the one to mend first",
-                plural(failures, "obstacle")
-            ),
+            &format!("{} in the way of traffic: mend the first FAIL first", plural(failures, "obstacle")),
         ),
     };
     format!("{text}\n{sum}\n")

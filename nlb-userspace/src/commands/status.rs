@@ -100,7 +100,7 @@ fn traffic(first: &Stats, second: &Stats, style: Style) -> Vec<(&'static str, St
         let now =
             if grown.packets > 0 { format!(", now {}/s", rate(per_second(grown.packets))) } else { String::new() };
         let tone = if grown.packets > 0 { Tone::Bad } else { Tone::Warn };
-        let text = format!("{} {} ({} in all{now})", drop.reason, drop.text, count(drop.packets));
+        let text = format!("{}: {} ({} in all{now})", drop.reason, drop.text, count(drop.packets));
         lines.push((if index == 0 { "drops" } else { "" }, style.paint(tone, &text)));
     }
     lines

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use nlb_common::counters::DecapOutcome;
 
 use crate::api::dto::{GroupView, ListenerView, Stats, Status};
+use crate::target_agent;
 
 /// Everything that is judged.
 #[derive(Clone, Debug)]
@@ -16,8 +17,8 @@ pub struct Facts {
     pub client_mtu: u32,
     /// The edge, as its agent tells it.
     pub edge: Result<Box<EdgeFacts>, NoAgent>,
-    /// The target host's program, when its pins are here.
-    pub target: Option<TargetHostFacts>,
+    /// This host as a target host, when it is one; or why that can't be seen.
+    pub target: Option<Result<TargetHostFacts, String>>,
 }
 
 /// This host.
@@ -79,8 +80,8 @@ pub struct TargetHostFacts {
     pub edges: Vec<String>,
     /// VIPs that should be local, and whether they are.
     pub vips: Vec<(IpAddr, bool)>,
-    /// Settings of this host that silence a target: what, and what would mend it.
-    pub silencing: Vec<(String, String)>,
+    /// What the target agent finds wrong with this host's settings.
+    pub findings: Vec<target_agent::Finding>,
     /// What became of packets, read twice.
     pub outcomes: Vec<(DecapOutcome, u64, u64)>,
 }

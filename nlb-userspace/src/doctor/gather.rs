@@ -7,10 +7,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
+use nlb_common::counters::DecapOutcome;
 
-use super::facts::{EdgeFacts, Facts, HostFacts, InterfaceFacts, NoAgent};
+use super::facts::{EdgeFacts, Facts, HostFacts, InterfaceFacts, NoAgent, TargetHostFacts};
 use crate::api::client::{Client, ClientError};
 use crate::api::dto::Stats;
+use crate::target_agent;
 
 /// Between the two readings of counters.
 const READING: Duration = Duration::from_secs(1);
@@ -21,10 +23,45 @@ const BPFFS: &str = "/sys/fs/bpf";
 /// Capabilities that the agent needs, with their bits (`linux/capability.h`).
 const CAPABILITIES: [(&str, u64); 3] = [("CAP_NET_ADMIN", 1 << 12), ("CAP_PERFMON", 1 << 38), ("CAP_BPF", 1 << 39)];
 
-/// Reads all facts. Takes a second, in which counters may grow.
-pub async fn gather(client: &Client, client_mtu: u32) -> Facts {
-    let edge = edge(client).await.map(Box::new).map_err(|error| no_agent(&error));
-    Facts { host: host(), client_mtu, edge, target: None }
+/// Reads all facts; `target_config` is the file of this host's target agent, if it is a target host. Takes a second, in
+/// which counters may grow.
+pub async fn gather(client: &Client, client_mtu: u32, target_config: Option<&Path>) -> Facts {
+    let target = async {
+        match target_config {
+            Some(file) => Some(target_host(file).await),
+            None => None,
+        }
+    };
+    let (edge, target) = tokio::join!(edge(client), target);
+    Facts { host: host(), client_mtu, edge: edge.map(Box::new).map_err(|error| no_agent(&error)), target }
+}
+
+async fn target_host(config: &Path) -> Result<TargetHostFacts, String> {
+    let before = target_status(config).await?;
+    tokio::time::sleep(READING).await;
+    let after = target_status(config).await?;
+    let count = |status: &target_agent::Status, name| {
+        status.outcomes.iter().find(|outcome| outcome.outcome == name).map_or(0, |outcome| outcome.packets)
+    };
+    let outcomes = DecapOutcome::ALL
+        .iter()
+        .map(|&outcome| (outcome, count(&before, outcome.name()), count(&after, outcome.name())));
+    Ok(TargetHostFacts {
+        attached: after.attachments.iter().map(|attached| attached.interface.clone()).collect(),
+        edges: after.edges.iter().map(ToString::to_string).collect(),
+        vips: after.vips.iter().map(|vip| (vip.address, vip.on_loopback)).collect(),
+        outcomes: outcomes.collect(),
+        findings: after.findings,
+    })
+}
+
+/// The status has a runtime of its own, which can't run within this one.
+async fn target_status(config: &Path) -> Result<target_agent::Status, String> {
+    let config = config.to_owned();
+    match tokio::task::spawn_blocking(move || target_agent::status(&config)).await {
+        Ok(status) => status.map_err(|error| format!("{error:#}")),
+        Err(ended) => Err(ended.to_string()),
+    }
 }
 
 async fn edge(client: &Client) -> Result<EdgeFacts, ClientError> {

@@ -2,7 +2,7 @@
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
-use nlb_userspace::args::{Arguments, Command, InvalidTarget, Target, TargetArgument};
+use nlb_userspace::args::{Arguments, Command, InvalidTarget, Question, Target, TargetArgument};
 
 fn parse(line: &str) -> Result<Arguments, clap::Error> {
     Arguments::try_parse_from(line.split_whitespace())
@@ -11,7 +11,11 @@ fn parse(line: &str) -> Result<Arguments, clap::Error> {
 #[test]
 fn every_documented_command_is_understood() {
     for line in [
+        "nlb agent --config /etc/nlb/nlb.toml",
+        "nlb agent --config /etc/nlb/nlb.toml --log-format json",
+        "nlb target-agent --config /etc/nlb/nlb-target.toml",
         "nlb config check /etc/nlb/nlb.toml",
+        "nlb config check --target /etc/nlb/nlb-target.toml",
         "nlb config show",
         "nlb reload",
         "nlb status",
@@ -34,6 +38,9 @@ fn every_documented_command_is_understood() {
         "nlb explain 198.51.100.7 40000 192.0.2.10 80 tcp",
         "nlb explain 2001:db8::7 40000 2001:db8::10 53 UDP",
         "nlb trace --source 198.51.100.7 --protocol 17",
+        "nlb detach",
+        "nlb detach --target --config /etc/nlb/nlb-target.toml",
+        "nlb detach --pin-path /sys/fs/bpf/nlb",
         "nlb openapi",
     ] {
         if let Err(error) = parse(line) {
@@ -47,6 +54,8 @@ fn a_misused_command_is_refused_for_the_right_reason() {
     for (line, kind, named) in [
         ("nlb", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, "Usage"),
         ("nlb stauts", ErrorKind::InvalidSubcommand, "status"),
+        ("nlb agent", ErrorKind::MissingRequiredArgument, "--config"),
+        ("nlb detach --target --pin-path /x", ErrorKind::ArgumentConflict, "--pin-path"),
         ("nlb status --jsn", ErrorKind::UnknownArgument, "--json"),
         ("nlb listener show", ErrorKind::MissingRequiredArgument, "NAME"),
         ("nlb listener show -web", ErrorKind::UnknownArgument, "-w"),
@@ -90,7 +99,7 @@ fn targets_are_addresses_with_or_without_a_port() {
 fn flags_reach_the_typed_arguments() {
     let arguments = parse("nlb target register web 10.0.0.1:80 --zone a --weight 7 --json").unwrap();
     assert!(arguments.global.json);
-    let Command::Target(Target::Register { group, target, zone, weight }) = arguments.command else {
+    let Command::Ask(Question::Target(Target::Register { group, target, zone, weight })) = arguments.command else {
         panic!("{arguments:?}");
     };
     assert_eq!((group.as_str(), target.port, weight.unwrap().get()), ("web", Some(80), 7));

@@ -9,6 +9,8 @@ use nlb_userspace::doctor::{
     EdgeFacts, Facts, Finding, HostFacts, InterfaceFacts, NoAgent, Severity, TargetHostFacts, judge,
 };
 
+use nlb_userspace::target_agent;
+
 use crate::sample;
 
 const UP: InterfaceFacts = InterfaceFacts { up: true, carrier: true, mtu: 1600 };
@@ -51,7 +53,7 @@ fn target_host() -> TargetHostFacts {
         attached: vec!["eth0".to_owned()],
         edges: vec!["10.0.0.254".to_owned()],
         vips: vec![("192.0.2.10".parse().unwrap(), true)],
-        silencing: vec![],
+        findings: vec![],
         outcomes: vec![(DecapOutcome::Decapsulated, 5, 6), (DecapOutcome::UnknownEdge, 0, 0)],
     }
 }
@@ -199,7 +201,7 @@ const OBSTACLES: &[(&str, Harm, Severity, &str, &str)] = &[
     ),
     (
         "drops that grow",
-        |facts| harmed(facts).counters.as_mut().unwrap().1.drops[7].packets += 3,
+        |facts| harmed(facts).counters.as_mut().unwrap().1.drops.last_mut().unwrap().packets += 3,
         Severity::Fail,
         "drops",
         "generic",
@@ -213,7 +215,7 @@ const OBSTACLES: &[(&str, Harm, Severity, &str, &str)] = &[
     ),
     (
         "a target host without program",
-        |facts| facts.target = Some(TargetHostFacts { attached: vec![], ..target_host() }),
+        |facts| facts.target = Some(Ok(TargetHostFacts { attached: vec![], ..target_host() })),
         Severity::Fail,
         "decapsulation",
         "nlb target-agent",
@@ -222,7 +224,7 @@ const OBSTACLES: &[(&str, Harm, Severity, &str, &str)] = &[
         "a target host without the VIP",
         |facts| {
             facts.target =
-                Some(TargetHostFacts { vips: vec![("192.0.2.10".parse().unwrap(), false)], ..target_host() });
+                Some(Ok(TargetHostFacts { vips: vec![("192.0.2.10".parse().unwrap(), false)], ..target_host() }));
         },
         Severity::Fail,
         "VIP",
@@ -231,17 +233,36 @@ const OBSTACLES: &[(&str, Harm, Severity, &str, &str)] = &[
     (
         "tunnel packets of an unknown edge",
         |facts| {
-            facts.target = Some(TargetHostFacts { outcomes: vec![(DecapOutcome::UnknownEdge, 1, 9)], ..target_host() });
+            facts.target =
+                Some(Ok(TargetHostFacts { outcomes: vec![(DecapOutcome::UnknownEdge, 1, 9)], ..target_host() }));
         },
         Severity::Fail,
         "tunnel",
         "`edges`",
     ),
     (
+        "a target host that can't be looked at",
+        |facts| facts.target = Some(Err("no permission".to_owned())),
+        Severity::Fail,
+        "target host",
+        "root",
+    ),
+    (
+        "a group at its first checks",
+        |facts| harmed(facts).groups[0].summary.routing = Routing::Waiting,
+        Severity::Warn,
+        "group",
+        "http GET /healthy",
+    ),
+    (
         "a setting that silences the target",
         |facts| {
-            let silencing = vec![("rp_filter is strict".to_owned(), "sysctl".to_owned())];
-            facts.target = Some(TargetHostFacts { silencing, ..target_host() });
+            let found = target_agent::Finding {
+                severity: target_agent::Severity::Silencing,
+                what: "rp_filter is strict".to_owned(),
+                mend: "sysctl".to_owned(),
+            };
+            facts.target = Some(Ok(TargetHostFacts { findings: vec![found], ..target_host() }));
         },
         Severity::Fail,
         "settings",
@@ -267,6 +288,6 @@ fn every_obstacle_is_found_with_its_mend() {
 fn a_target_host_needs_no_edges_agent() {
     let mut facts = sound();
     facts.edge = Err(NoAgent { what: "no answer".to_owned(), mend: "systemctl".to_owned() });
-    facts.target = Some(target_host());
+    facts.target = Some(Ok(target_host()));
     assert_eq!(worst(&judge(&facts)), Severity::Ok);
 }

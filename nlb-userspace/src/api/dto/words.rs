@@ -14,8 +14,17 @@ macro_rules! words {
     ($(#[$doc:meta])* $name:ident of $source:path { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
         pub enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $text)] $variant,)*
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        // ToSchema does not see a `rename` that a macro passes on, so both spellings exist and are held together here.
+        #[cfg(test)]
+        impl $name {
+            fn spellings() -> Vec<(&'static str, serde_json::Value)> {
+                vec![$(($text, serde_json::json!(Self::$variant)),)*]
+            }
         }
 
         impl From<$source> for $name {
@@ -113,6 +122,26 @@ impl From<Protocol> for model::Protocol {
         match protocol {
             Protocol::Tcp => Self::Tcp,
             Protocol::Udp => Self::Udp,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_shown_as_it_stands_in_json() {
+        let all = [
+            Protocol::spellings(),
+            XdpMode::spellings(),
+            Affinity::spellings(),
+            Health::spellings(),
+            Routing::spellings(),
+            Origin::spellings(),
+        ];
+        for (shown, json) in all.into_iter().flatten() {
+            assert_eq!(json, shown);
         }
     }
 }

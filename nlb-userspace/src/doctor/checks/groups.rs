@@ -40,8 +40,14 @@ fn ring(group: &GroupView) -> Vec<Finding> {
     let ring = if summary.routing == Routing::Empty {
         Finding::fail(
             "group",
-            format!("`{name}` has no target with a weight above 0: its packets are dropped"),
-            format!("nlb target register {name} ADDRESS:PORT, or nlb target set-weight"),
+            format!("`{name}` has no target with a weight above 0 and a next hop: its packets are dropped"),
+            format!("see `nlb target list {name}`; nlb target register {name} ADDRESS:PORT, or nlb target set-weight"),
+        )
+    } else if summary.routing == Routing::Waiting {
+        Finding::warn(
+            "group",
+            format!("`{name}` has no target yet that passed its first checks: its packets are dropped until then"),
+            format!("wait for them; the check is: {}", group.health_check),
         )
     } else if filled < group.ring_slots || filled == 0 {
         Finding::fail(
@@ -63,12 +69,7 @@ fn ring(group: &GroupView) -> Vec<Finding> {
             format!("`{name}`: no target of this edge's zone is healthy, packets go to other zones"),
             format!("see REASON of `nlb target list {name}`"),
         )),
-        Routing::Waiting => Some(Finding::warn(
-            "group",
-            format!("`{name}` gets no traffic yet: its targets are at their first checks"),
-            format!("wait a moment; `nlb target list {name}` shows how the checks go"),
-        )),
-        Routing::Healthy | Routing::Empty => None,
+        Routing::Healthy | Routing::Waiting | Routing::Empty => None,
     };
     std::iter::once(ring).chain(routing).collect()
 }

@@ -23,8 +23,10 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
         (Err(_), Some(_)) => {}
         (Err(absent), None) => findings.push(Finding::fail("agent", absent.what.clone(), absent.mend.clone())),
     }
-    if let Some(target) = &facts.target {
-        findings.extend(target_host::judge(target));
+    match &facts.target {
+        Some(Ok(target)) => findings.extend(target_host::judge(target)),
+        Some(Err(why)) => findings.push(target_host::unseen(why)),
+        None => {}
     }
     findings
 }

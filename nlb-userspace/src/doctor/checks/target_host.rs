@@ -2,7 +2,8 @@
 
 use nlb_common::counters::DecapOutcome;
 
-use super::super::{Finding, TargetHostFacts};
+use super::super::{Finding, Severity, TargetHostFacts};
+use crate::target_agent;
 
 /// What an edge can't see.
 pub(super) fn elsewhere() -> Finding {
@@ -11,6 +12,11 @@ pub(super) fn elsewhere() -> Finding {
         "whether targets take packets out of their tunnel and have the VIPs can't be seen from here",
         "on each target host: sudo nlb doctor",
     )
+}
+
+/// This is a target host, and can't be looked at.
+pub(super) fn unseen(why: &str) -> Finding {
+    Finding::fail("target host", why, "run this as root; nlb config check --target FILE")
 }
 
 /// From the tunnel to the stack.
@@ -30,7 +36,13 @@ pub(super) fn judge(target: &TargetHostFacts) -> Vec<Finding> {
     if target.vips.is_empty() {
         findings.push(Finding::fail("VIP", "none is configured", "name them in the target agent's file"));
     }
-    findings.extend(target.silencing.iter().map(|(what, mend)| Finding::fail("settings", what.clone(), mend.clone())));
+    findings.extend(target.findings.iter().map(|found| {
+        let severity = match found.severity {
+            target_agent::Severity::Harmful | target_agent::Severity::Silencing => Severity::Fail,
+            target_agent::Severity::Doubtful => Severity::Warn,
+        };
+        Finding::new(severity, "settings", found.what.clone(), found.mend.clone())
+    }));
     findings.extend(target.outcomes.iter().map(|&(outcome, before, after)| self::outcome(outcome, before, after)));
     findings
 }
@@ -90,10 +102,10 @@ fn outcome(outcome: DecapOutcome, before: u64, after: u64) -> Finding {
         ),
         (DecapOutcome::Congestion, _, 1..) => Finding::warn(
             "tunnel",
-            format!("{grown} packets in the last second dropped: routers between edge and target marked congestion"),
-            "the way between edge and target is congested: look for full queues there",
+            format!("{grown} tunnel packets in the last second dropped for congestion on the way (RFC 6040)"),
+            "a router between edge and target is overloaded",
         ),
-        (DecapOutcome::Congestion, ..) => Finding::ok("tunnel", "no congestion between edge and target"),
+        (DecapOutcome::Congestion, ..) => Finding::ok("tunnel", "no congestion on the way in the last second"),
         (DecapOutcome::Malformed, ..) => Finding::ok("tunnel", "none malformed in the last second"),
     }
 }
