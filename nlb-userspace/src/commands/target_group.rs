@@ -76,7 +76,6 @@ pub(super) fn routing(routing: Routing, style: Style) -> Cell {
         Routing::OtherZones => (Tone::Warn, "OTHER ZONES"),
         Routing::Waiting => (Tone::Warn, "first checks"),
         Routing::FailOpen => (Tone::Bad, "FAIL OPEN"),
-        Routing::Waiting => (Tone::Warn, "FIRST CHECKS"),
         Routing::Empty => (Tone::Bad, "NO TARGET"),
     };
     Cell::toned(tone, style.marked(tone, text))
