@@ -173,6 +173,7 @@ impl Lab {
         let config = |host: &Host| TargetAgentConfig {
             interfaces: vec!["eth0".to_owned()],
             pin_path: Path::new(BPFFS).join(format!("{}-{}", self.id(), host.name())),
+            state_dir: host.dir().join("state"),
             edges: vec![self.edge_source_v4().into(), self.edge_source_v6().into()],
             vips: vips.to_vec(),
         };

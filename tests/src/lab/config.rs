@@ -146,6 +146,8 @@ pub struct TargetAgentConfig {
     pub interfaces: Vec<String>,
     /// Where it pins.
     pub pin_path: PathBuf,
+    /// Where it notes which kernel settings it changed.
+    pub state_dir: PathBuf,
     /// The edges whose tunnel packets are opened.
     pub edges: Vec<IpAddr>,
     /// The addresses that this host serves.
@@ -165,7 +167,7 @@ impl TargetAgentConfig {
         ] {
             text.push_str(&format!("{key} = [{}]\n", list(&items)));
         }
-        text.push_str(&format!("pin_path = {:?}\n", self.pin_path));
+        text.push_str(&format!("pin_path = {:?}\nstate_dir = {:?}\n", self.pin_path, self.state_dir));
         text
     }
 }
