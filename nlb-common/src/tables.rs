@@ -46,7 +46,7 @@ pub struct Group {
     pub first_slot: u32,
     /// Number of slots less one; their number is a power of two.
     pub slot_mask: u32,
-    /// An [`Affinity`](crate::hash::Affinity).
+    /// An [`Affinity`].
     pub affinity: u8,
     /// Always zero.
     pub padding: [u8; 7],

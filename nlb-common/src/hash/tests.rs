@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use super::*;
 
 const SLOTS: usize = 4_096;
-const FLOWS: u32 = 40 * SLOTS as u32;
+const FLOWS: u32 = 163_840;
 
 fn flow(source: IpAddr, destination: IpAddr, source_port: u16) -> Flow {
     Flow {

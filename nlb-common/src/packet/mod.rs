@@ -41,6 +41,9 @@ pub enum Stop {
 }
 
 /// Why a packet belongs to the host's stack.
+///
+/// The number is what a trace calls it.
+#[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NotOurs {
     /// A frame to a multicast or broadcast MAC address.
@@ -59,6 +62,34 @@ pub enum NotOurs {
     Mapped,
     /// No listener has this address, protocol and port.
     NoListener,
+}
+
+impl NotOurs {
+    /// Every reason, in the order of their numbers.
+    pub const ALL: &'static [Self] = &[
+        Self::Group,
+        Self::EtherType,
+        Self::Fragment,
+        Self::Protocol,
+        Self::Underway,
+        Self::NoPayload,
+        Self::Mapped,
+        Self::NoListener,
+    ];
+
+    /// What it is, in a few words.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Group => "a frame to a multicast or broadcast address",
+            Self::EtherType => "neither IPv4 nor IPv6, or more than two VLAN tags",
+            Self::Fragment => "a fragment",
+            Self::Protocol => "a protocol that is not balanced",
+            Self::Underway => "an IPv6 packet with further nodes to visit",
+            Self::NoPayload => "an IPv6 packet without payload, or a jumbogram",
+            Self::Mapped => "an IPv6 packet to an IPv4-mapped address",
+            Self::NoListener => "no listener has this address, protocol and port",
+        }
+    }
 }
 
 /// A packet that a listener may claim.

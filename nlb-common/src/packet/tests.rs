@@ -159,6 +159,16 @@ fn a_door_ends_where_its_bytes_end() {
 }
 
 #[test]
+fn reasons_are_numbered_in_the_order_of_their_lists() {
+    for (number, reason) in NotOurs::ALL.iter().enumerate() {
+        assert_eq!(*reason as usize, number);
+    }
+    for (number, reason) in DropReason::ALL.iter().enumerate() {
+        assert_eq!(*reason as usize, number);
+    }
+}
+
+#[test]
 fn a_broken_segment_has_a_reason_of_its_own() {
     assert_eq!(Segment::Opens.opens(), Ok(true));
     assert_eq!(Segment::Continues.opens(), Ok(false));
