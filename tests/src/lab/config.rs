@@ -130,8 +130,7 @@ impl AgentConfig {
             text.push_str(&block);
             for (target, v4, v6) in self.targets.iter().take(listener.targets) {
                 let address = if listener.targets_v6 { v6 } else { v4 };
-                let block =
-                    format!("\n[[target_group.target]] # {target}\naddress = \"{address}\"\nport = {port}\n");
+                let block = format!("\n[[target_group.target]] # {target}\naddress = \"{address}\"\nport = {port}\n");
                 text.push_str(&block);
             }
         }

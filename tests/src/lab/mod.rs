@@ -26,6 +26,7 @@ mod load;
 mod netns;
 mod nginx;
 mod process;
+mod receiver;
 mod service;
 mod topology;
 mod udp_echo;
@@ -54,12 +55,15 @@ pub use udp_echo::UdpEcho;
 pub use wait::{Timeout, wait_until};
 
 use lease::Lease;
+use receiver::Receiver;
 
 /// A running laboratory. Dropping it removes everything.
 #[derive(Debug)]
 pub struct Lab {
     // Before the lease: the lease's end removes what is left of them.
     hosts: BTreeMap<String, Host>,
+    #[expect(dead_code, reason = "held for what it keeps attached")]
+    receiver: Receiver,
     options: Options,
     lease: Lease,
 }
@@ -72,8 +76,8 @@ impl Lab {
     pub fn new(options: Options) -> Result<Self> {
         sweep().context("cannot remove what an earlier laboratory left")?;
         let lease = Lease::take()?;
-        let hosts = topology::build(&lease, &options).context("cannot build the laboratory")?;
-        Ok(Self { hosts, options, lease })
+        let (hosts, receiver) = topology::build(&lease, &options).context("cannot build the laboratory")?;
+        Ok(Self { hosts, receiver, options, lease })
     }
 
     /// The id that everything of this laboratory carries in its name.

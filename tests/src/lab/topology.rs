@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::host::Host;
 use super::lease::Lease;
+use super::receiver::Receiver;
 
 /// An IPv4 address that the router sends to the edge. All of `192.0.2.0/24` is.
 pub const VIP_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
@@ -79,7 +80,8 @@ fn edge_net(arms: Arms) -> Net {
     }
 }
 
-pub(super) fn build(lease: &Lease, options: &Options) -> Result<BTreeMap<String, Host>> {
+/// The hosts by name, and what must stay on the router's end of the edge's cable.
+pub(super) fn build(lease: &Lease, options: &Options) -> Result<(BTreeMap<String, Host>, Receiver)> {
     let create = |name: &str, net: Net, number| {
         let host = Host::create(lease.id(), lease.dir(), name, net.v4(number), net.v6(number))?;
         settings(&host)?;
@@ -124,10 +126,11 @@ pub(super) fn build(lease: &Lease, options: &Options) -> Result<BTreeMap<String,
     for target in hosts.values() {
         default_route(target, Net::Targets)?;
     }
+    let receiver = Receiver::attach(&router, "edge")?;
     for host in [router, client, edge] {
         hosts.insert(host.name().to_owned(), host);
     }
-    Ok(hosts)
+    Ok((hosts, receiver))
 }
 
 fn target_number(number: u8) -> Result<u8> {
