@@ -39,6 +39,10 @@ impl DecapOutcome {
     /// Every outcome, in the order of their numbers.
     pub const ALL: &'static [Self] = &[Self::Decapsulated, Self::UnknownEdge, Self::Malformed, Self::Congestion];
 
+    /// How many there are.
+    #[expect(clippy::cast_possible_truncation, reason = "a handful")]
+    pub const COUNT: u32 = Self::ALL.len() as u32;
+
     /// The value of the `outcome` label in metrics.
     pub const fn name(self) -> &'static str {
         match self {

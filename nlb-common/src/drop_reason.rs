@@ -14,6 +14,10 @@ macro_rules! reasons {
             /// Every reason, in the order of their numbers.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
+            /// How many there are.
+            #[expect(clippy::cast_possible_truncation, reason = "a handful")]
+            pub const COUNT: u32 = Self::ALL.len() as u32;
+
             /// The value of the `reason` label in metrics.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }

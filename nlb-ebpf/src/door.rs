@@ -41,13 +41,13 @@ impl<'a> PacketDoor<'a> {
     /// Puts `bytes` of room before the packet.
     #[inline(always)]
     pub fn grow(self, bytes: usize) -> Result<Self, Refused> {
-        self.move_start(-(bytes as i32))
+        i32::try_from(bytes).map_err(|_| Refused).and_then(|bytes| self.move_start(-bytes))
     }
 
     /// Takes `bytes` from the packet's start.
     #[inline(always)]
     pub fn shrink(self, bytes: usize) -> Result<Self, Refused> {
-        self.move_start(bytes as i32)
+        i32::try_from(bytes).map_err(|_| Refused).and_then(|bytes| self.move_start(bytes))
     }
 
     #[inline(always)]

@@ -124,7 +124,7 @@ fn the_slot_is_the_hashes_and_its_current_target_is_chosen() {
                 let mut packet = Described::new(vip.parse().unwrap(), port(1), Segment::Data);
                 packet.source.1 = source_port;
                 let hash = world.edge.keys.hash(&packet.flow(), affinity);
-                let index = 1 + (hash & u64::from(SLOTS - 1)) as u32 % 4;
+                let index = 1 + u32::try_from(hash % u64::from(SLOTS)).unwrap() % 4;
                 let ran = world.edge.run(&packet.frame()).unwrap();
                 assert_eq!(ran.action, way_out(index));
                 assert_eq!(ran.packet, world.tunnel_of(hash, index).frame(&[], &packet.ip(), &[]));

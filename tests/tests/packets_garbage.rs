@@ -20,17 +20,17 @@ impl Garbage {
     }
 
     fn below(&mut self, limit: usize) -> usize {
-        self.next() as usize % limit
+        usize::try_from(self.next()).unwrap() % limit
     }
 
     fn bytes(&mut self, length: usize) -> Vec<u8> {
-        (0..length).map(|_| self.next() as u8).collect()
+        (0..length).map(|_| self.next().to_le_bytes()[0]).collect()
     }
 
     /// Values that sit on the edges of what fields may be, more often than chance would.
     fn byte(&mut self) -> u8 {
         const EDGES: [u8; 16] = [0, 1, 4, 5, 6, 8, 17, 20, 40, 43, 44, 60, 0x45, 0x60, 0x81, 0xff];
-        if self.below(2) == 0 { EDGES[self.below(EDGES.len())] } else { self.next() as u8 }
+        if self.below(2) == 0 { EDGES[self.below(EDGES.len())] } else { self.next().to_le_bytes()[0] }
     }
 }
 

@@ -115,3 +115,18 @@ const fn varied_v6(source: Address, bits: u8, hash: u64) -> Address {
     let fourth = fourth & !(host as u32).to_be() | (varied as u32).to_be();
     Address([first, second, third, fourth])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_too_long_for_its_outer_length_field_gets_no_header() {
+        let carried = |length| Carried { protocol: 4, length, traffic_class: 0 };
+        let target = Target::default();
+        assert!(<Ipv4 as Outer>::new(carried(65_515), &target, 0).is_some());
+        assert!(<Ipv4 as Outer>::new(carried(65_516), &target, 0).is_none());
+        assert!(<Ipv6 as Outer>::new(carried(65_535), &target, 0).is_some());
+        assert!(<Ipv6 as Outer>::new(carried(65_536), &target, 0).is_none());
+    }
+}

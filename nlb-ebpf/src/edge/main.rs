@@ -10,6 +10,7 @@
 //! Invariants: there are six table accesses (listener, group, slot, target, two counters) on a packet's way and no more; a
 //! packet is changed only once nothing can stop it but the room for its outer header.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![cfg_attr(target_arch = "bpf", expect(clippy::needless_pass_by_value, reason = "an XDP program is called that way"))]
 
 // The stages' files stand beside this one; on other architectures they don't exist.
 #[cfg(target_arch = "bpf")]

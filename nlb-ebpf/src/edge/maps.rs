@@ -35,7 +35,7 @@ pub(super) static TARGET_COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max
 
 /// Packets dropped, by reason.
 #[map]
-pub(super) static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(DropReason::ALL.len() as u32, 0);
+pub(super) static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(DropReason::COUNT, 0);
 
 /// The flow that is traced; fields that are zero match any.
 #[map]

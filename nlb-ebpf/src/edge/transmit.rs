@@ -20,6 +20,7 @@ pub(super) fn way_out(ctx: &XdpContext, target: &Target) -> WayOut {
 
 /// Sends the frame: the action to return.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "an XDP action")]
 pub(super) fn send(way_out: WayOut) -> u32 {
     match way_out {
         WayOut::Same => xdp_action::XDP_TX,

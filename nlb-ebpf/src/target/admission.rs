@@ -16,10 +16,10 @@ pub(super) fn admit(outer: &Network) -> Result<(), Verdict> {
     if outer.protocol != protocol::IPV4 && outer.protocol != protocol::IPV6 {
         return Err(Verdict::NotOurs);
     }
-    if LOCAL_ADDRESSES.get_ptr(&outer.destination).is_none() {
+    if LOCAL_ADDRESSES.get_ptr(outer.destination).is_none() {
         return Err(Verdict::NotOurs);
     }
-    match EDGES.get(&Key::new(128, outer.source)) {
+    match EDGES.get(Key::new(128, outer.source)) {
         Some(_) => Ok(()),
         None => Err(Verdict::Counted(DecapOutcome::UnknownEdge)),
     }

@@ -6,6 +6,7 @@
 //! Invariant: what isn't an edge's tunnel packet for this host passes as it came. That includes broken packets: the stack drops
 //! them by itself. Only what an edge sent is ever changed or dropped here.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![cfg_attr(target_arch = "bpf", expect(clippy::needless_pass_by_value, reason = "an XDP program is called that way"))]
 
 // The stages' files stand beside this one; on other architectures they don't exist.
 #[cfg(target_arch = "bpf")]

@@ -15,4 +15,4 @@ pub(super) static LOCAL_ADDRESSES: HashMap<Address, u8> = HashMap::with_max_entr
 
 /// Tunnel packets to this host, by what was done with them.
 #[map]
-pub(super) static OUTCOMES: PerCpuArray<u64> = PerCpuArray::with_max_entries(DecapOutcome::ALL.len() as u32, 0);
+pub(super) static OUTCOMES: PerCpuArray<u64> = PerCpuArray::with_max_entries(DecapOutcome::COUNT, 0);

@@ -17,13 +17,14 @@ use tracing::{info, warn};
 
 use super::handle::Handle;
 use super::owner::{Inlets, Owner, settle};
+use crate::api::server;
 use crate::clock::Clock;
 use crate::control::{Event, State};
 use crate::dataplane::{Dataplane as _, Kernel, KernelSettings};
 use crate::metrics::HealthChecks;
 use crate::model::AgentSettings;
 use crate::store::Store;
-use crate::{api, config, health, metrics, netlink};
+use crate::{config, health, metrics, netlink};
 
 /// Events and commands that wait for the owner.
 const WAITING: usize = 16_384;
@@ -42,7 +43,7 @@ async fn agent(path: &Path) -> Result<()> {
     let configuration = config::load(path)?;
     let settings = configuration.agent.clone();
     // The socket first: where another agent answers, this one must not touch the kernel.
-    let api = api::Server::bind(&settings.socket).await?;
+    let api = server::Server::bind(&settings.socket).await?;
     let metrics = match settings.metrics {
         Some(address) => Some(metrics::server::Server::bind(address).await?),
         None => None,
@@ -110,7 +111,7 @@ fn watch_world(inlets: &Inlets, settings: &AgentSettings, checks: &HealthChecks)
 }
 
 /// Serves until the process ends. Without its endpoints an agent still balances: they are no reason to stop it.
-async fn serve(api: api::Server, metrics: Option<metrics::server::Server>, handle: Handle, checks: HealthChecks) {
+async fn serve(api: server::Server, metrics: Option<metrics::server::Server>, handle: Handle, checks: HealthChecks) {
     let scrapes = async {
         match metrics {
             Some(server) => server.serve(handle.clone(), checks, stopped()).await,

@@ -76,7 +76,7 @@ impl State {
             next_hops: BTreeMap::new(),
             listener_indexes: Indexes::new(0, capacity.listeners),
             group_indexes: Indexes::new(0, capacity.groups),
-            target_indexes: Indexes::new(FIRST_TARGET, capacity.targets),
+            target_indexes: Indexes::new(FIRST_TARGET, capacity.targets + FIRST_TARGET),
             regions: Regions::new(capacity.slots),
             adopted: BTreeMap::new(),
             in_service: Vec::new(),

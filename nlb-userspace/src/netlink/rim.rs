@@ -14,6 +14,7 @@ use netlink_packet_route::neighbour::{
 };
 use netlink_packet_route::route::{RouteAttribute, RouteMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::sys::socket::{setsockopt, sockopt};
 use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use rtnetlink::{Handle, MulticastGroup};
 
@@ -22,7 +23,7 @@ use super::resolve::{Links, NeighbourKey, Route};
 use super::table::Neighbour;
 
 /// What the kernel has to say can come faster than it is read: the larger the buffer, the rarer the loss.
-const RECEIVE_BUFFER: libc::c_int = 8 << 20;
+const RECEIVE_BUFFER: usize = 8 << 20;
 
 /// A request whose answer was lost must not stop everything.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -84,7 +85,10 @@ impl Sockets {
     pub(super) fn open() -> Result<Self, NetlinkError> {
         let (mut listening, _, messages) = rtnetlink::new_multicast_connection(GROUPS).map_err(NetlinkError::Open)?;
         let socket = rtnetlink::sys::AsyncSocket::socket_mut(listening.socket_mut());
-        socket.set_rx_buf_sz(RECEIVE_BUFFER).map_err(NetlinkError::Open)?;
+        // Forced, with CAP_NET_ADMIN, beyond `net.core.rmem_max`; without it as far as that goes.
+        if setsockopt(&*socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+            setsockopt(&*socket, sockopt::RcvBuf, &RECEIVE_BUFFER).map_err(|error| NetlinkError::Open(error.into()))?;
+        }
         let (asking, handle, _) = rtnetlink::new_connection().map_err(NetlinkError::Open)?;
         tokio::spawn(listening);
         tokio::spawn(asking);

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{error, info, warn};
 
-use super::findings::{Finding, Observed, Severity, findings, fixes, tunnel_ends};
+use super::findings::{Finding, Fix, Observed, Severity, findings, fixes, tunnel_ends};
 use super::network::{Network, NetworkError};
 use super::settings::{TargetSettings, load};
 use super::sysctl::{self, SysctlError};
@@ -147,7 +147,7 @@ impl Agent {
             sysctl::apply(&self.settings, &fixes)?;
         }
         let unfixed = self.settings.fix_sysctls.then(Vec::new).unwrap_or(fixes);
-        let harmful: Vec<Finding> = unfixed.iter().filter(|fix| fix.harmful).map(|fix| fix.finding()).collect();
+        let harmful: Vec<Finding> = unfixed.iter().filter(|fix| fix.harmful).map(Fix::finding).collect();
         if !harmful.is_empty() {
             return Err(TargetAgentError::Harmful { findings: harmful });
         }

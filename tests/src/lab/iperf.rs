@@ -53,14 +53,15 @@ impl Host {
     /// listener in between needs one target or affinity by source address.
     ///
     /// # Errors
-    /// When the transfer does not end whole; the error has iperf3's.
+    /// When the transfer does not end whole within a minute; the error has iperf3's.
     pub fn iperf(&self, server: IpAddr, megabytes: u32, reverse: bool) -> Result<IperfReport> {
         let (server, size) = (server.to_string(), format!("{megabytes}M"));
-        let mut arguments = vec!["--client", &server, "--bytes", &size, "--json", "--connect-timeout", "3000"];
+        let mut arguments =
+            vec!["60", "iperf3", "--client", &server, "--bytes", &size, "--json", "--connect-timeout", "3000"];
         if reverse {
             arguments.push("--reverse");
         }
-        let done = self.run("iperf3", arguments)?;
+        let done = self.run("timeout", arguments)?;
         let report: Value = serde_json::from_str(&done.stdout).with_context(|| format!("iperf3 said: {done:?}"))?;
         if let Some(error) = report["error"].as_str() {
             bail!("iperf3: {error}");

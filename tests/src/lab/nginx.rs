@@ -1,7 +1,7 @@
 //! nginx on a host: pages that name the target, a file to download, a place to upload to; HTTP and HTTPS.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use super::host::Host;
 use super::process::Process;
 
 const READY: Duration = Duration::from_secs(10);
+const BLOCK: usize = 1 << 16;
 
 /// What this nginx serves besides its page.
 #[derive(Debug, Clone, Copy, Default)]
@@ -93,21 +94,27 @@ impl Host {
     }
 }
 
-/// The same noise on every target, so that a download tells nothing about who served it but whether it is whole.
+/// The same noise on every target, so that a download tells nothing about who served it but whether it is whole: one
+/// block over and over, each time under its number.
 fn write_noise(path: &Path, bytes: u64) -> Result<()> {
-    let mut file = BufWriter::new(File::create(path).with_context(|| format!("cannot make {}", path.display()))?);
-    let (mut left, mut state) = (bytes, 0x9e37_79b9_7f4a_7c15_u64);
-    while left > 0 {
+    let mut file = File::create(path).with_context(|| format!("cannot make {}", path.display()))?;
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut block: Vec<u8> = Vec::with_capacity(BLOCK);
+    while block.len() < BLOCK {
         // xorshift64
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        let piece = state.to_le_bytes();
-        let take = left.min(8);
-        file.write_all(&piece[..usize::try_from(take)?])?;
-        left -= take;
+        block.extend(state.to_le_bytes());
     }
-    file.flush().with_context(|| format!("cannot write {}", path.display()))
+    let (mut left, mut number) = (usize::try_from(bytes)?, 0_u64);
+    while left > 0 {
+        block[..8].copy_from_slice(&number.to_le_bytes());
+        let take = left.min(BLOCK);
+        file.write_all(&block[..take]).with_context(|| format!("cannot write {}", path.display()))?;
+        (left, number) = (left - take, number + 1);
+    }
+    Ok(())
 }
 
 fn configuration(name: &str, dir: &Path, certificate: &Certificate, options: NginxOptions) -> String {

@@ -3,6 +3,7 @@
 //! Nothing here uses the wire code of `nlb-common`. Only the choice of a slot is taken from there (`HashKeys::hash`), and what
 //! tables hold.
 
+pub mod corpus;
 pub mod described;
 pub mod reference;
 pub mod shim;

@@ -34,14 +34,12 @@ impl Tunnel<'_> {
             version => panic!("no such IP version: {version}"),
         };
         // The slot took the hash's low bits; whoever spreads flows once more begins with the high ones.
-        let spread = self.hash >> 32 | self.hash << 32;
+        let spread = self.hash.rotate_left(32);
         match (IpAddr::from(self.target.source), IpAddr::from(self.target.destination)) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                let source = Ipv4Addr::from_bits(varied(
-                    source.to_bits().into(),
-                    self.target.source_bits.into(),
-                    u128::from(spread & 0xffff_ffff),
-                ) as u32);
+                let source =
+                    varied(source.to_bits().into(), self.target.source_bits.into(), u128::from(spread & 0xffff_ffff));
+                let source = Ipv4Addr::from_bits(u32::try_from(source).expect("an IPv4 address"));
                 let length = u16::try_from(ip.len()).expect("test packets are short");
                 let mut header = Ipv4Header::new(length, 64, protocol, source.octets(), destination.octets())
                     .expect("test packets are short");

@@ -10,6 +10,8 @@ use aya::programs::Xdp;
 
 /// Length of the packets that the shim moves.
 pub const PACKET: usize = 64;
+/// The 64-bit words of one.
+const WORDS: i16 = 8;
 
 const LICENSE: &[u8] = b"GPL\0";
 
@@ -67,19 +69,18 @@ impl Shim {
 }
 
 fn instructions(used: i16, array: i32) -> Vec<Instruction> {
-    let moved = (PACKET / 8) as i16;
     let mut program = vec![
         Instruction(0xbf, registers(6, 1), 0, 0),                // r6 = context
         Instruction(0xb7, registers(2, 0), 0, -i32::from(used)), // r2 = -used
         Instruction(0x85, 0, 0, XDP_ADJUST_HEAD),                // r0 = adjust_head(r1, r2)
-        Instruction(0x55, registers(0, 0), 10 + 2 * moved, 0),   // if r0 != 0: out
+        Instruction(0x55, registers(0, 0), 10 + 2 * WORDS, 0),   // if r0 != 0: out
         Instruction(0x61, registers(2, 6), 0, 0),                // r2 = data
         Instruction(0x61, registers(3, 6), 4, 0),                // r3 = data_end
         Instruction(0xbf, registers(4, 2), 0, 0),                // r4 = r2
-        Instruction(0x07, registers(4, 0), 0, i32::from(used) + PACKET as i32), // r4 += used + PACKET
-        Instruction(0x2d, registers(4, 3), 2 * moved + 5, 0),    // if r4 > r3: out
+        Instruction(0x07, registers(4, 0), 0, i32::from(used) + 8 * i32::from(WORDS)), // r4 += used + PACKET
+        Instruction(0x2d, registers(4, 3), 2 * WORDS + 5, 0),    // if r4 > r3: out
     ];
-    for word in 0..moved {
+    for word in 0..WORDS {
         program.push(Instruction(0x79, registers(5, 2), used + 8 * word, 0)); // r5 = [r2 + used + 8 word]
         program.push(Instruction(0x7b, registers(2, 5), 8 * word, 0)); // [r2 + 8 word] = r5
     }

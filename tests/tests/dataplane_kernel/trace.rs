@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use etherparse::PacketBuilder;
 use nlb_common::hash::Flow;
-use nlb_userspace::dataplane::{Dataplane as _, Kernel};
+use nlb_common::layout::edge;
+use nlb_userspace::dataplane::{Dataplane as _, DataplaneError, Kernel, KernelError, TraceLines};
 
 use crate::bench::{PEER, on_the_bench};
 use crate::wire::Wire;
@@ -20,7 +21,7 @@ fn send() {
     Wire::on(PEER).send(&frame);
 }
 
-fn line(lines: &mut nlb_userspace::dataplane::TraceLines) -> Option<String> {
+fn line(lines: &mut TraceLines) -> Option<String> {
     let end = Instant::now() + Duration::from_secs(5);
     while Instant::now() < end {
         if let Ok(line) = lines.try_recv() {
@@ -85,5 +86,17 @@ fn a_trace_goes_on_when_interfaces_change() {
         kernel.activate().unwrap();
         send();
         assert!(line(&mut lines).is_some());
+    });
+}
+
+#[test]
+fn a_trace_is_refused_when_it_would_run_over_other_tables() {
+    on_the_bench(|bench| {
+        let mut kernel = bench.active(&bench.settings());
+        let plain = bench.program();
+        std::fs::remove_file(kernel.set_path().join(edge::GROUPS)).unwrap();
+        let error = kernel.trace(Some(Flow::default())).unwrap_err();
+        assert!(matches!(error, DataplaneError::Kernel(KernelError::PinsGone { .. })), "{error}");
+        assert_eq!(bench.program(), plain);
     });
 }

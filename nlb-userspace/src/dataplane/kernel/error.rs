@@ -69,6 +69,12 @@ pub enum KernelError {
         /// The pin path.
         path: PathBuf,
     },
+    /// Someone removed pins under a running agent.
+    #[error("pins below {path} were removed while the agent runs; it goes on, but restart it before anything else")]
+    PinsGone {
+        /// Directory of the tables in use.
+        path: PathBuf,
+    },
     /// The verifier refused the program.
     #[error("the kernel refuses the program `{program}` ({source}); the verifier's last words:\n{log}")]
     Rejected {

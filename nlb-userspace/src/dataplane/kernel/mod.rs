@@ -135,10 +135,19 @@ impl Kernel {
     }
 
     fn begin_trace(&mut self, flow: &Flow) -> Result<TraceLines, KernelError> {
+        let set = self.set_path();
+        if !self.blueprint.is_complete(&set) {
+            // Loading would make new tables, and the traced program would know no listener.
+            return Err(KernelError::PinsGone { path: set });
+        }
         self.tables.set_traced_flow(flow)?;
         let keys = HashKeys::from_seed(self.settings.seed);
-        let (trace, lines) = Trace::begin(self.blueprint.load_edge(&self.set_path(), &keys, true)?)?;
-        self.links.swap(trace.program.as_fd())?;
+        let (trace, lines) = Trace::begin(self.blueprint.load_edge(&set, &keys, true)?)?;
+        if let Err(error) = self.links.swap(trace.program.as_fd()) {
+            self.links.swap(self.program.as_fd())?;
+            self.trace = None;
+            return Err(error);
+        }
         self.trace = Some(trace);
         Ok(lines)
     }
