@@ -53,10 +53,23 @@ pub enum ColorChoice {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the agent of an edge
+    /// Run the edge's agent
     Agent(Run),
-    /// Run the agent of a target host, or show or take back what it set up there
-    TargetAgent(TargetAgent),
+    /// Run the target host's agent: takes packets out of their tunnel and puts the VIPs on lo
+    TargetAgent(Run),
+    /// A question to the agent, or to this host
+    #[command(flatten)]
+    Ask(Question),
+    /// Take programs, links and maps out of the kernel: traffic is no longer balanced
+    Detach(Detach),
+    /// Print the OpenAPI document of the control API
+    #[command(hide = true)]
+    Openapi,
+}
+
+/// Commands that ask the agent, or this host, and show the answer.
+#[derive(Debug, Subcommand)]
+pub enum Question {
     /// Check or show the configuration
     #[command(subcommand)]
     Config(Config),
@@ -81,11 +94,6 @@ pub enum Command {
     Explain(Explain),
     /// Show what the program does with each packet of a flow
     Trace(Trace),
-    /// Take programs, links and tables off this host; the agent must not run
-    Detach(Detach),
-    /// Print the OpenAPI document of the control API
-    #[command(hide = true)]
-    Openapi,
 }
 
 /// How an agent is run.
@@ -97,20 +105,6 @@ pub struct Run {
     /// How log lines look
     #[arg(long, value_enum, env = "NLB_LOG_FORMAT", default_value_t = LogFormat::Human, value_name = "FORMAT")]
     pub log_format: LogFormat,
-}
-
-/// `nlb target-agent`.
-#[derive(Clone, Debug, Args)]
-pub struct TargetAgent {
-    /// How it is run.
-    #[command(flatten)]
-    pub run: Run,
-    /// Show what is set up on this host, instead of running
-    #[arg(long)]
-    pub status: bool,
-    /// Take back everything that was set up on this host, instead of running; the agent must not run
-    #[arg(long, conflicts_with = "status")]
-    pub detach: bool,
 }
 
 /// `nlb config`.
@@ -280,8 +274,14 @@ impl From<Trace> for TracePattern {
 /// `nlb detach`.
 #[derive(Clone, Debug, Args)]
 pub struct Detach {
-    /// Where the agent pinned them, its `agent.pin_path`
-    #[arg(long, value_name = "PATH")]
+    /// Take away what the target host's agent set up, its VIPs too
+    #[arg(long)]
+    pub target: bool,
+    /// The agent's configuration file [default: /etc/nlb/nlb.toml, with --target /etc/nlb/nlb-target.toml]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the edge's agent pinned, when its file is no longer there
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["target", "config"])]
     pub pin_path: Option<PathBuf>,
 }
 

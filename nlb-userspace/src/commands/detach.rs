@@ -1,30 +1,81 @@
-//! `nlb detach`: takes the packet path off this host, when no agent runs.
+//! `nlb detach`: takes out of the kernel what an agent left there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use super::CommandError;
 use super::output::Output;
+use super::render::Style;
 use crate::args::Detach;
-use crate::dataplane::{self, Detached};
+use crate::config::ConfigErrors;
 use crate::model::AgentSettings;
-use crate::netlink;
+use crate::{config, dataplane, netlink, target_agent};
 
-/// Removes programs, links and maps.
-pub(super) async fn run(output: Output, arguments: &Detach) -> Result<(), CommandError> {
-    let default = AgentSettings::default().pin_path;
-    let path = arguments.pin_path.as_ref().unwrap_or(&default);
-    let detached = dataplane::detach(path).map_err(|error| CommandError::from_chain(&error.into()))?;
-    netlink::release().await.map_err(|error| CommandError::from_chain(&error.into()))?;
-    let Detached { interfaces, pins } = &detached;
-    let shown = serde_json::json!({ "interfaces": interfaces, "pins": pins });
-    output.show(&shown, |_, _| text(&detached, path))
+/// Where an edge's configuration is by custom.
+const EDGE: &str = "/etc/nlb/nlb.toml";
+
+/// Where a target host's configuration is by custom.
+pub(super) const TARGET: &str = "/etc/nlb/nlb-target.toml";
+
+#[derive(Debug, Default, Serialize)]
+struct Removed {
+    interfaces: Vec<String>,
+    pins: Vec<PathBuf>,
+    addresses: Vec<String>,
+    sysctls: Vec<String>,
 }
 
-fn text(detached: &Detached, path: &Path) -> String {
-    if detached.is_nothing() {
-        return format!("nothing is attached or pinned below {}\n", path.display());
+/// Removes programs, links and maps; on a target host VIPs and kernel settings too.
+pub(super) fn run(output: Output, arguments: &Detach) -> Result<(), CommandError> {
+    let failed = |what: String| {
+        CommandError::failed(what, "stop the agent first (systemctl stop nlb-agent or nlb-target-agent); run as root")
+    };
+    let removed = if arguments.target {
+        let file = arguments.config.as_deref().unwrap_or(Path::new(TARGET));
+        let removed = target_agent::detach(file).map_err(|error| failed(format!("{error:#}")))?;
+        let target_agent::Removed { interfaces, pins, addresses, sysctls } = removed;
+        Removed { interfaces, pins, addresses, sysctls }
+    } else {
+        let removed = dataplane::detach(&pin_path(arguments)?).map_err(|error| failed(error.to_string()))?;
+        release_neighbours().map_err(|error| failed(format!("{error:#}")))?;
+        Removed { interfaces: removed.interfaces, pins: removed.pins, ..Removed::default() }
+    };
+    output.show(&removed, text)
+}
+
+/// Tells the kernel that no packet path needs the neighbours' addresses kept fresh any more.
+fn release_neighbours() -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(netlink::release())?;
+    Ok(())
+}
+
+/// Where the edge's agent pins: as the arguments, the file, or custom have it.
+fn pin_path(arguments: &Detach) -> Result<PathBuf, CommandError> {
+    if let Some(path) = &arguments.pin_path {
+        return Ok(path.clone());
     }
-    let interfaces = detached.interfaces.iter().map(|name| format!("detached from {name}\n"));
-    let pins = detached.pins.iter().map(|pin| format!("removed {}\n", pin.display()));
-    interfaces.chain(pins).collect()
+    let file = arguments.config.as_deref().unwrap_or(Path::new(EDGE));
+    match config::load(file) {
+        Ok(configuration) => Ok(configuration.agent.pin_path),
+        Err(ConfigErrors::NotFound { .. }) if arguments.config.is_none() => Ok(AgentSettings::default().pin_path),
+        Err(errors) => Err(CommandError::failed(
+            errors.to_string(),
+            "mend the file, or say where the agent pinned: nlb detach --pin-path PATH",
+        )),
+    }
+}
+
+fn text(removed: &Removed, _: Style) -> String {
+    let pins: Vec<_> = removed.pins.iter().map(|pin| pin.display().to_string()).collect();
+    let lines: String = [
+        ("program taken off", &removed.interfaces),
+        ("removed", &pins),
+        ("address", &removed.addresses),
+        ("put back", &removed.sysctls),
+    ]
+    .into_iter()
+    .flat_map(|(what, things)| things.iter().map(move |thing| format!("{what} {thing}\n")))
+    .collect();
+    if lines.is_empty() { "nothing was there\n".to_owned() } else { lines }
 }

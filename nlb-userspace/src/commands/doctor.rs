@@ -11,9 +11,6 @@ use crate::api::client::Client;
 use crate::args;
 use crate::doctor::{Finding, Severity, gather, judge};
 
-/// Where the target agent's configuration is by custom: a host that has it is a target host.
-const TARGET_CONFIG: &str = "/etc/nlb/nlb-target.toml";
-
 #[derive(Debug, Serialize)]
 struct Report {
     verdict: Severity,
@@ -22,7 +19,7 @@ struct Report {
 
 /// Looks at everything on the packet's way. Fails when traffic does not flow.
 pub(super) async fn run(client: &Client, output: &Output, arguments: &args::Doctor) -> Result<(), CommandError> {
-    let by_custom = Path::new(TARGET_CONFIG);
+    let by_custom = Path::new(super::detach::TARGET);
     let target = arguments.target_config.as_deref().or_else(|| by_custom.exists().then_some(by_custom));
     let findings = judge(&gather(client, arguments.client_mtu, target).await);
     let verdict = findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Ok);

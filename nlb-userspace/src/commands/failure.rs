@@ -41,11 +41,6 @@ impl CommandError {
         Self::Failed { what: what.into(), mend: mend.into() }
     }
 
-    /// A chain of causes, each of which says what would mend it.
-    pub(super) fn from_chain(error: &anyhow::Error) -> Self {
-        Self::failed(format!("{error:#}"), "")
-    }
-
     fn detail(&self) -> ErrorDetail {
         let mend = match self {
             Self::Agent(error) => error.mend(),

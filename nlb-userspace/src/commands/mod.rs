@@ -3,7 +3,7 @@
 //! A command asks the agent, or the kernel of this host, and shows the answer: as text through `render`, or as JSON.
 //! It decides nothing about traffic. Each has a pure function from answer to text.
 
-mod agent;
+mod agents;
 mod config;
 mod detach;
 mod doctor;
@@ -15,7 +15,6 @@ mod reload;
 mod stats;
 mod status;
 mod target;
-mod target_agent;
 mod target_group;
 mod trace;
 
@@ -28,7 +27,7 @@ pub use failure::CommandError;
 use self::output::Output;
 use self::render::Style;
 use crate::api::client::Client;
-use crate::args::{Arguments, Command, Global};
+use crate::args::{Arguments, Command, Global, Question};
 
 /// The texts that commands show, for tests.
 pub mod text {
@@ -54,31 +53,34 @@ pub fn run(arguments: Arguments) -> ExitCode {
 }
 
 fn dispatch(global: Global, command: Command) -> Result<(), CommandError> {
-    let output = &Output::new(&global);
-    let client = &Client::new(global.socket);
     match command {
-        Command::Agent(arguments) => agent::run(&arguments),
-        Command::TargetAgent(arguments) => target_agent::run(*output, &arguments),
-        Command::Config(command) => wait(config::run(client, output, command)),
-        Command::Reload => wait(reload::run(client, output)),
-        Command::Status => wait(status::run(client, output)),
-        Command::Listener(command) => wait(listener::run(client, output, command)),
-        Command::TargetGroup(command) => wait(target_group::run(client, output, command)),
-        Command::Target(command) => wait(target::run(client, output, command)),
-        Command::Stats(arguments) => wait(stats::run(client, output, arguments)),
-        Command::Explain(flow) => wait(explain::run(client, output, flow)),
-        Command::Trace(pattern) => wait(trace::run(client, output, pattern.into())),
-        Command::Doctor(arguments) => wait(doctor::run(client, output, &arguments)),
-        Command::Detach(arguments) => wait(detach::run(*output, &arguments)),
-        Command::Openapi => output.text(&crate::api::openapi::text()),
+        // The agents bring runtimes of their own.
+        Command::Agent(run) => agents::edge(&run),
+        Command::TargetAgent(run) => agents::target(&run),
+        Command::Detach(arguments) => detach::run(Output::new(&global), &arguments),
+        Command::Openapi => Output::new(&global).text(&crate::api::openapi::text()),
+        Command::Ask(question) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime =
+                runtime.map_err(|error| CommandError::failed(error.to_string(), "raise the limit of open files"))?;
+            runtime.block_on(ask(global, question))
+        }
     }
 }
 
-/// Runs what a command asks, on a runtime of its own.
-fn wait(asked: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CommandError::failed(error.to_string(), "raise the limit of open files (ulimit -n)"))?
-        .block_on(asked)
+async fn ask(global: Global, question: Question) -> Result<(), CommandError> {
+    let output = Output::new(&global);
+    let client = Client::new(global.socket);
+    match question {
+        Question::Config(command) => config::run(&client, &output, command).await,
+        Question::Reload => reload::run(&client, &output).await,
+        Question::Status => status::run(&client, &output).await,
+        Question::Listener(command) => listener::run(&client, &output, command).await,
+        Question::TargetGroup(command) => target_group::run(&client, &output, command).await,
+        Question::Target(command) => target::run(&client, &output, command).await,
+        Question::Stats(arguments) => stats::run(&client, &output, arguments).await,
+        Question::Explain(flow) => explain::run(&client, &output, flow).await,
+        Question::Trace(pattern) => trace::run(&client, &output, pattern.into()).await,
+        Question::Doctor(arguments) => doctor::run(&client, &output, &arguments).await,
+    }
 }

@@ -74,8 +74,8 @@ pub(super) fn routing(routing: Routing, style: Style) -> Cell {
     let (tone, text) = match routing {
         Routing::Healthy => (Tone::Good, "healthy"),
         Routing::OtherZones => (Tone::Warn, "OTHER ZONES"),
+        Routing::Waiting => (Tone::Warn, "first checks"),
         Routing::FailOpen => (Tone::Bad, "FAIL OPEN"),
-        Routing::Waiting => (Tone::Warn, "FIRST CHECKS"),
         Routing::Empty => (Tone::Bad, "NO TARGET"),
     };
     Cell::toned(tone, style.marked(tone, text))

@@ -2,7 +2,7 @@
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
-use nlb_userspace::args::{Arguments, Command, InvalidTarget, Target, TargetArgument};
+use nlb_userspace::args::{Arguments, Command, InvalidTarget, Question, Target, TargetArgument};
 
 fn parse(line: &str) -> Result<Arguments, clap::Error> {
     Arguments::try_parse_from(line.split_whitespace())
@@ -39,8 +39,7 @@ fn every_documented_command_is_understood() {
         "nlb explain 2001:db8::7 40000 2001:db8::10 53 UDP",
         "nlb trace --source 198.51.100.7 --protocol 17",
         "nlb detach",
-        "nlb target-agent --config /etc/nlb/nlb-target.toml --status",
-        "nlb target-agent --config /etc/nlb/nlb-target.toml --detach",
+        "nlb detach --target --config /etc/nlb/nlb-target.toml",
         "nlb detach --pin-path /sys/fs/bpf/nlb",
         "nlb openapi",
     ] {
@@ -56,7 +55,7 @@ fn a_misused_command_is_refused_for_the_right_reason() {
         ("nlb", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, "Usage"),
         ("nlb stauts", ErrorKind::InvalidSubcommand, "status"),
         ("nlb agent", ErrorKind::MissingRequiredArgument, "--config"),
-        ("nlb target-agent --config x --status --detach", ErrorKind::ArgumentConflict, "--status"),
+        ("nlb detach --target --pin-path /x", ErrorKind::ArgumentConflict, "--pin-path"),
         ("nlb status --jsn", ErrorKind::UnknownArgument, "--json"),
         ("nlb listener show", ErrorKind::MissingRequiredArgument, "NAME"),
         ("nlb listener show -web", ErrorKind::UnknownArgument, "-w"),
@@ -100,7 +99,7 @@ fn targets_are_addresses_with_or_without_a_port() {
 fn flags_reach_the_typed_arguments() {
     let arguments = parse("nlb target register web 10.0.0.1:80 --zone a --weight 7 --json").unwrap();
     assert!(arguments.global.json);
-    let Command::Target(Target::Register { group, target, zone, weight }) = arguments.command else {
+    let Command::Ask(Question::Target(Target::Register { group, target, zone, weight })) = arguments.command else {
         panic!("{arguments:?}");
     };
     assert_eq!((group.as_str(), target.port, weight.unwrap().get()), ("web", Some(80), 7));

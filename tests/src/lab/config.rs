@@ -122,16 +122,16 @@ impl AgentConfig {
                 HealthCheck::Https(port) => ("https", port),
             };
             let block = format!(
-                "\n[[listeners]]\nname = {name:?}\naddress = \"{address}\"\nprotocol = {protocol:?}\nport = {port}\n\
-                 target_group = {name:?}\n\n[[target_groups]]\nname = {name:?}\nforwarding = {forwarding:?}\n\
-                 affinity = {affinity:?}\n\n[target_groups.health_check]\nprotocol = {kind:?}\nport = {check_port}\n\
+                "\n[[listener]]\nname = {name:?}\naddress = \"{address}\"\nprotocol = {protocol:?}\nport = {port}\n\
+                 target_group = {name:?}\n\n[[target_group]]\nname = {name:?}\nforwarding = {forwarding:?}\n\
+                 affinity = {affinity:?}\n\n[target_group.health_check]\nkind = {kind:?}\nport = {check_port}\n\
                  interval = \"{interval}ms\"\ntimeout = \"{interval}ms\"\n"
             );
             text.push_str(&block);
             for (target, v4, v6) in self.targets.iter().take(listener.targets) {
                 let address = if listener.targets_v6 { v6 } else { v4 };
                 let block =
-                    format!("\n[[target_groups.targets]]\nname = {target:?}\naddress = \"{address}\"\nport = {port}\n");
+                    format!("\n[[target_group.target]] # {target}\naddress = \"{address}\"\nport = {port}\n");
                 text.push_str(&block);
             }
         }

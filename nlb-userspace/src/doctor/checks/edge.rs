@@ -123,7 +123,7 @@ const fn mend(reason: DropReason) -> &'static str {
         DropReason::NoTarget => "register targets, or give one a weight above 0: see `nlb target list`",
         DropReason::NoNextHop => "see NEXT HOP of `nlb target list`",
         DropReason::TooLong => {
-            "somebody sends packets of nearly 64 KiB: switch off GRO and LRO on the interface (ethtool -K)"
+            "somebody sends packets near 64 KiB: is a virtual interface's GRO or LRO on? ethtool -K DEV gro off lro off"
         }
         DropReason::NoHeadroom => {
             "the driver leaves no room before a packet: use `agent.mode = \"generic\"`, or another driver"

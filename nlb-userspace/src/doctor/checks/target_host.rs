@@ -102,10 +102,10 @@ fn outcome(outcome: DecapOutcome, before: u64, after: u64) -> Finding {
         ),
         (DecapOutcome::Congestion, _, 1..) => Finding::warn(
             "tunnel",
-            format!("{grown} packets in the last second dropped: routers between edge and target marked congestion"),
-            "the way between edge and target is congested: look for full queues there",
+            format!("{grown} tunnel packets in the last second dropped for congestion on the way (RFC 6040)"),
+            "a router between edge and target is overloaded",
         ),
-        (DecapOutcome::Congestion, ..) => Finding::ok("tunnel", "no congestion between edge and target"),
+        (DecapOutcome::Congestion, ..) => Finding::ok("tunnel", "no congestion on the way in the last second"),
         (DecapOutcome::Malformed, ..) => Finding::ok("tunnel", "none malformed in the last second"),
     }
 }
