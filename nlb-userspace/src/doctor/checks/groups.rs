@@ -89,7 +89,7 @@ fn target(target: &TargetView, client_mtu: u32) -> Vec<Finding> {
             "ask it as the check does, from this host: curl, nc; is its service up, does its firewall let this edge in?",
         ),
     };
-    vec![health, way(target, &name, client_mtu)]
+    vec![way(target, &name, client_mtu), health]
 }
 
 fn way(target: &TargetView, name: &str, client_mtu: u32) -> Finding {

@@ -9,7 +9,7 @@ use super::{Facts, Finding};
 
 /// Everything there is to say about `facts`.
 pub fn judge(facts: &Facts) -> Vec<Finding> {
-    let mut findings = host::judge(&facts.host);
+    let mut findings = host::judge(&facts.host, facts.edge.is_ok());
     match (&facts.edge, &facts.target) {
         (Ok(edge), _) => {
             findings.extend(edge::judge(edge, &facts.host));
