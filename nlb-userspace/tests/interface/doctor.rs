@@ -158,6 +158,15 @@ const OBSTACLES: &[(&str, Harm, Severity, &str, &str)] = &[
         "tables",
         "journalctl",
     ),
+    (
+        "a VIP on the edge itself",
+        |facts| {
+            facts.host.addresses.insert("192.0.2.10".parse().unwrap());
+        },
+        Severity::Note,
+        "listener",
+        "ip address del",
+    ),
     ("no listener", |facts| harmed(facts).listeners.clear(), Severity::Fail, "listener", "[[listener]]"),
     (
         "no target",

@@ -13,7 +13,7 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
     match (&facts.edge, &facts.target) {
         (Ok(edge), _) => {
             findings.extend(edge::judge(edge, &facts.host));
-            findings.extend(groups::judge(edge, facts.client_mtu));
+            findings.extend(groups::judge(edge, &facts.host, facts.client_mtu));
             findings.extend(edge::counters(edge));
             if facts.target.is_none() {
                 findings.push(target_host::elsewhere());
