@@ -9,8 +9,10 @@ use super::encode::counters;
 use crate::control::snapshot::Snapshot;
 use crate::dataplane::CounterReading;
 
+type Kind = (&'static str, &'static str, fn(&Counters) -> u64);
+
 /// What is counted of listeners and targets: name after `nlb_listener_` or `nlb_target_`, help, value.
-const KINDS: [(&str, &str, fn(&Counters) -> u64); 3] = [
+const KINDS: [Kind; 3] = [
     ("packets", "Packets forwarded.", |counters| counters.packets),
     ("bytes", "Bytes forwarded, without the outer header.", |counters| counters.bytes),
     ("new_flows", "Flows begun (TCP).", |counters| counters.new_flows),

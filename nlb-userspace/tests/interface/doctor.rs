@@ -83,10 +83,10 @@ fn findings_are_in_the_order_of_the_packets_way() {
         "program",
         "listener",
         "group",
-        "health",
         "next hop",
         "health",
         "next hop",
+        "health",
         "drops",
         "target host",
     ];
@@ -103,7 +103,17 @@ fn harmed(facts: &mut Facts) -> &mut EdgeFacts {
 const OBSTACLES: &[(&str, Harm, Severity, &str, &str)] = &[
     ("an old kernel", |facts| facts.host.kernel = "5.15.0".to_owned(), Severity::Fail, "kernel", "newer"),
     ("no BTF", |facts| facts.host.btf = false, Severity::Warn, "kernel", "CONFIG_DEBUG_INFO_BTF"),
-    ("no bpffs", |facts| facts.host.bpffs = false, Severity::Warn, "bpffs", "mount -t bpf"),
+    ("a bpffs that can't be seen", |facts| facts.host.bpffs = false, Severity::Note, "bpffs", "nsenter"),
+    (
+        "no bpffs and no agent",
+        |facts| {
+            facts.host.bpffs = false;
+            facts.edge = Err(NoAgent { what: "no answer".to_owned(), mend: "systemctl".to_owned() });
+        },
+        Severity::Warn,
+        "bpffs",
+        "mount -t bpf",
+    ),
     (
         "no agent",
         |facts| facts.edge = Err(NoAgent { what: "no answer".to_owned(), mend: "systemctl".to_owned() }),
@@ -147,6 +157,15 @@ const OBSTACLES: &[(&str, Harm, Severity, &str, &str)] = &[
         Severity::Fail,
         "tables",
         "journalctl",
+    ),
+    (
+        "a VIP on the edge itself",
+        |facts| {
+            facts.host.addresses.insert("192.0.2.10".parse().unwrap());
+        },
+        Severity::Note,
+        "listener",
+        "ip address del",
     ),
     ("no listener", |facts| harmed(facts).listeners.clear(), Severity::Fail, "listener", "[[listener]]"),
     (

@@ -1,6 +1,8 @@
 //! Listeners, rings, health, and the way to each target.
 
-use super::super::{EdgeFacts, Finding};
+use std::collections::BTreeSet;
+
+use super::super::{EdgeFacts, Finding, HostFacts};
 use crate::api::dto::{GroupView, Health, Routing, TargetView};
 
 /// Bytes of an outer IPv4 header.
@@ -10,7 +12,7 @@ const OUTER_V4: u32 = 20;
 const OUTER_V6: u32 = 40;
 
 /// From the listener to the target's host.
-pub(super) fn judge(edge: &EdgeFacts, client_mtu: u32) -> Vec<Finding> {
+pub(super) fn judge(edge: &EdgeFacts, host: &HostFacts, client_mtu: u32) -> Vec<Finding> {
     let mut findings = Vec::new();
     if edge.listeners.is_empty() {
         findings.push(Finding::fail(
@@ -26,6 +28,14 @@ pub(super) fn judge(edge: &EdgeFacts, client_mtu: u32) -> Vec<Finding> {
             format!("`{}` takes {} {socket} to group `{}`", listener.name, listener.protocol, listener.target_group),
         ));
     }
+    let vips: BTreeSet<_> = edge.listeners.iter().map(|listener| listener.address).collect();
+    findings.extend(vips.intersection(&host.addresses).map(|vip| {
+        Finding::note(
+            "listener",
+            format!("{vip} is an address of this host too: its own stack answers what no listener takes"),
+            "right when this edge answers ARP or ping for the VIP; else take it away: ip address del",
+        )
+    }));
     for group in &edge.groups {
         findings.extend(ring(group));
         findings.extend(group.targets.iter().flat_map(|target| self::target(target, client_mtu)));
@@ -89,7 +99,7 @@ fn target(target: &TargetView, client_mtu: u32) -> Vec<Finding> {
             "ask it as the check does, from this host: curl, nc; is its service up, does its firewall let this edge in?",
         ),
     };
-    vec![health, way(target, &name, client_mtu)]
+    vec![way(target, &name, client_mtu), health]
 }
 
 fn way(target: &TargetView, name: &str, client_mtu: u32) -> Finding {

@@ -6,7 +6,7 @@ use super::super::{Finding, HostFacts};
 const OLDEST: (u32, u32) = (6, 1);
 
 /// What the host must offer.
-pub(super) fn judge(host: &HostFacts) -> Vec<Finding> {
+pub(super) fn judge(host: &HostFacts, agent_answers: bool) -> Vec<Finding> {
     let kernel = match version(&host.kernel) {
         Some(version) if version >= OLDEST => Finding::ok("kernel", format!("Linux {}", host.kernel)),
         Some(_) => Finding::fail(
@@ -29,14 +29,18 @@ pub(super) fn judge(host: &HostFacts) -> Vec<Finding> {
             "mount /sys, or boot a kernel with CONFIG_DEBUG_INFO_BTF=y",
         )
     };
-    let bpffs = if host.bpffs {
-        Finding::ok("bpffs", "mounted at /sys/fs/bpf")
-    } else {
-        Finding::warn(
+    let bpffs = match (host.bpffs, agent_answers) {
+        (true, _) => Finding::ok("bpffs", "mounted at /sys/fs/bpf"),
+        (false, true) => Finding::note(
             "bpffs",
-            "no BPF file system at /sys/fs/bpf (or it is another mount namespace's)",
+            "none at /sys/fs/bpf that can be seen from here; the agent runs, so it has one",
+            "run this in the agent's mount namespace to see it: nsenter --mount --target PID",
+        ),
+        (false, false) => Finding::warn(
+            "bpffs",
+            "no BPF file system at /sys/fs/bpf",
             "the agent mounts one at its start; by hand: mount -t bpf bpf /sys/fs/bpf",
-        )
+        ),
     };
     vec![kernel, btf, bpffs]
 }

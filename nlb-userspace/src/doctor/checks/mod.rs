@@ -9,11 +9,11 @@ use super::{Facts, Finding};
 
 /// Everything there is to say about `facts`.
 pub fn judge(facts: &Facts) -> Vec<Finding> {
-    let mut findings = host::judge(&facts.host);
+    let mut findings = host::judge(&facts.host, facts.edge.is_ok());
     match (&facts.edge, &facts.target) {
         (Ok(edge), _) => {
             findings.extend(edge::judge(edge, &facts.host));
-            findings.extend(groups::judge(edge, facts.client_mtu));
+            findings.extend(groups::judge(edge, &facts.host, facts.client_mtu));
             findings.extend(edge::counters(edge));
             if facts.target.is_none() {
                 findings.push(target_host::elsewhere());
