@@ -179,8 +179,9 @@ impl Cable {
         for (host, end, gro) in [(near, near_end, false), (far, far_end, self.xdp_sends)] {
             // A veth leaves checksums and segmentation to whoever receives; a cable has whole packets on it.
             let gro = if gro { "on" } else { "off" };
-            host.check("ethtool", ["-K", end, "tx", "off", "tso", "off", "gso", "off", "gro", gro])?;
+            // Up first: only on a running interface does GRO let the other end know that it may redirect into it.
             host.ip(&format!("link set {end} up"))?;
+            host.check("ethtool", ["-K", end, "tx", "off", "tso", "off", "gso", "off", "gro", gro])?;
         }
         Ok(())
     }
