@@ -293,7 +293,7 @@ impl<D: Dataplane> Owner<D> {
     }
 }
 
-/// The receiving ends of [`Outlets`].
+/// The receiving ends of what the owner publishes.
 #[derive(Clone, Debug)]
 pub struct Inlets {
     /// For API, metrics and command line.

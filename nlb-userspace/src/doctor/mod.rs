@@ -1,6 +1,6 @@
 //! What keeps traffic from flowing: findings in the order of the packet's way, each with what would mend it.
 //!
-//! [`gather`] reads this host and asks the agent; [`checks`] judges what was read and touches nothing, so that every
+//! [`gather()`] reads this host and asks the agent; `checks` judges what was read and touches nothing, so that every
 //! judgement can be tested on made-up [`Facts`].
 
 mod checks;

@@ -13,7 +13,6 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -47,8 +46,8 @@ struct OverlayRow {
 
 /// The database in `file`, locked. It is checked whole: redb would trust a damaged one, and panic later.
 fn database(file: File) -> Result<Database, DatabaseError> {
-    let backend = FileBackend::new(file)?;
-    Database::builder().set_cache_size(CACHE_SIZE).set_check_integrity_on_open(true).create_with_backend(backend)
+    let storage = redb::backends::FileBackend::new(file)?;
+    Database::builder().set_cache_size(CACHE_SIZE).set_check_integrity_on_open(true).create_with_backend(storage)
 }
 
 impl Store {

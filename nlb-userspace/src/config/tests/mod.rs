@@ -1,3 +1,6 @@
+//! What the configuration file promises: which mistakes are told and where, which files are read, and that text and
+//! settings are each other's image.
+
 mod errors;
 mod files;
 mod reference;
