@@ -4,7 +4,7 @@
 //! never reads another's. Whoever changes a key, a value, a map's type or the meaning of a field raises the version.
 
 /// Version of everything in this crate that stands in a map.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 
 /// The edge's program and its maps.
 pub mod edge {
@@ -24,6 +24,15 @@ pub mod edge {
     pub const TARGET_COUNTERS: &str = "TARGET_COUNTERS";
     /// Per-CPU array of `u64` packets, by [`DropReason`](crate::drop_reason::DropReason).
     pub const DROPS: &str = "DROPS";
+    /// LRU hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): TCP flows of which only SYNs were seen. Small,
+    /// so that a flood of SYNs pushes out nothing but other half-open flows.
+    pub const HALF_OPEN: &str = "HALF_OPEN";
+    /// Hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): TCP flows that are open. Takes memory as it grows.
+    pub const ESTABLISHED: &str = "ESTABLISHED";
+    /// LRU hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): flows of UDP.
+    pub const DATAGRAMS: &str = "DATAGRAMS";
+    /// Per-CPU array of `u64`, by [`FlowEvent`](crate::flow::FlowEvent).
+    pub const FLOW_EVENTS: &str = "FLOW_EVENTS";
     /// Array of one [`Flow`](crate::hash::Flow): the flow that is traced while [`TRACE`] is set.
     pub const TRACED_FLOW: &str = "TRACED_FLOW";
     /// Array of one `u64`: the seed that the running program's keys were made from, for the next agent.
@@ -35,8 +44,21 @@ pub mod edge {
     pub const TRACE: &str = "TRACE";
 
     /// Maps that are pinned and that the next agent adopts.
-    pub const PINNED: &[&str] =
-        &[LISTENERS, GROUPS, SLOTS, TARGETS, LISTENER_COUNTERS, TARGET_COUNTERS, DROPS, TRACED_FLOW, SEED];
+    pub const PINNED: &[&str] = &[
+        LISTENERS,
+        GROUPS,
+        SLOTS,
+        TARGETS,
+        LISTENER_COUNTERS,
+        TARGET_COUNTERS,
+        DROPS,
+        HALF_OPEN,
+        ESTABLISHED,
+        DATAGRAMS,
+        FLOW_EVENTS,
+        TRACED_FLOW,
+        SEED,
+    ];
 }
 
 /// The target host's program and its maps.

@@ -9,6 +9,7 @@ pub mod address;
 pub mod checksum;
 pub mod counters;
 pub mod drop_reason;
+pub mod flow;
 pub mod hash;
 pub mod layout;
 pub mod packet;

@@ -13,6 +13,7 @@ macro_rules! pod {
 pod!(
     crate::address::Address,
     crate::counters::Counters,
+    crate::flow::Pin,
     crate::hash::Flow,
     crate::hash::HashKeys,
     crate::slot::Slot,

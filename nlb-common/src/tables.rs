@@ -48,8 +48,10 @@ pub struct Group {
     pub slot_mask: u32,
     /// An [`Affinity`].
     pub affinity: u8,
+    /// A [`Tracking`](crate::flow::Tracking).
+    pub tracking: u8,
     /// Always zero.
-    pub padding: [u8; 7],
+    pub padding: [u8; 6],
 }
 
 impl Group {
@@ -94,6 +96,12 @@ pub struct Target {
 impl Target {
     /// Next hop, source and interface are known: packets may be sent.
     pub const READY: u8 = 1;
+    /// It serves the flows it has and gets no new ones: a SYN of a flow pinned to it is a new connection.
+    pub const DRAINING: u8 = 2;
+    /// It no longer serves any flow: what is pinned to it is selected anew.
+    pub const DEAD: u8 = 4;
+    /// Its flows are over: the next packet of each is answered with a TCP reset.
+    pub const RESET: u8 = 8;
 
     /// Whether packets may be sent to this target.
     #[inline(always)]

@@ -109,8 +109,14 @@ fn the_slot_is_the_hashes_and_its_current_target_is_chosen() {
     const SLOTS: u32 = 64;
     for affinity in [Affinity::Flow, Affinity::SourceIp] {
         let mut world = World::new(5).unwrap();
-        let group =
-            Group { tag: 1, first_slot: 1_000, slot_mask: SLOTS - 1, affinity: affinity as u8, padding: [0; 7] };
+        let group = Group {
+            tag: 1,
+            first_slot: 1_000,
+            slot_mask: SLOTS - 1,
+            affinity: affinity as u8,
+            tracking: 0,
+            padding: [0; 6],
+        };
         world.edge.set_group(1, group).unwrap();
         // `previous` and the flags change nothing as long as there is no flow table.
         for slot in 0..SLOTS {

@@ -99,7 +99,10 @@ impl State {
         let slots = self.ring(group, tag, members, notices, now);
         tables.rings.insert(index, slots);
         let affinity = nlb_common::hash::Affinity::from(group.affinity) as u8;
-        tables.groups.insert(index, tables::Group { tag, first_slot, slot_mask: size - 1, affinity, padding: [0; 7] });
+        tables.groups.insert(
+            index,
+            tables::Group { tag, first_slot, slot_mask: size - 1, affinity, tracking: 0, padding: [0; 6] },
+        );
     }
 
     /// Who gets new flows of `group`, in the order of their identities.

@@ -102,6 +102,7 @@ fn group_words(group: &Group) -> [u64; GROUP_WORDS] {
     bytes.put(offset_of!(Group, first_slot), group.first_slot.to_ne_bytes());
     bytes.put(offset_of!(Group, slot_mask), group.slot_mask.to_ne_bytes());
     bytes.put(offset_of!(Group, affinity), [group.affinity]);
+    bytes.put(offset_of!(Group, tracking), [group.tracking]);
     bytes.words()
 }
 
@@ -112,6 +113,7 @@ fn group_of(words: &[u64; GROUP_WORDS]) -> Group {
         first_slot: u32::from_ne_bytes(bytes.get(offset_of!(Group, first_slot))),
         slot_mask: u32::from_ne_bytes(bytes.get(offset_of!(Group, slot_mask))),
         affinity: u8::from_ne_bytes(bytes.get(offset_of!(Group, affinity))),
+        tracking: u8::from_ne_bytes(bytes.get(offset_of!(Group, tracking))),
         padding: Default::default(),
     }
 }
