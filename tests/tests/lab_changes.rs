@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use nlb_tests::lab::{
-    HealthCheck, ListenerConfig, NginxOptions, Options, Outcome, Service, VIP_V4, VIP_V6, ensure_same, web_and_dns,
+    HealthCheck, ListenerConfig, NginxOptions, Options, Outcome, Service, VIP_V4, VIP_V6, ensure_same, wait_until,
+    web_and_dns,
 };
 
 const WEB: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(VIP_V4), 80);
@@ -121,6 +122,21 @@ fn a_bad_configuration_at_reload_changes_nothing() -> Result<()> {
         ensure!(check.stderr.contains(&file), "the complaint about {what} does not name the file: {}", check.stderr);
     }
     service.lab.wait_for_targets(VIP_V4.into(), 3)
+}
+
+#[test]
+fn no_request_fails_when_the_next_agent_has_tables_of_another_size() -> Result<()> {
+    let mut service = service()?;
+    let smaller = service.config.to_toml().replace("[agent]\n", "[agent]\ncapacity = { slots = 1048576 }\n");
+    let load = service.lab.client().load(WEB, 4)?;
+    service.agent.take().context("no agent")?.stop()?;
+    let agent = service.lab.start_agent_with(&smaller, &service.config.socket)?;
+    wait_until("the new tables have taken over", Duration::from_secs(60), || {
+        agent.log().contains("packets are balanced on").then_some(())
+    })?;
+    service.agent = Some(agent);
+    sleep(Duration::from_secs(1));
+    ensure_none_failed(&load.stop())
 }
 
 #[test]

@@ -108,6 +108,9 @@ pub enum ReloadError {
     /// The file is not a valid configuration, or can't be read.
     #[error(transparent)]
     Configuration(#[from] ConfigErrors),
+    /// With the changes made at run time it is more than the tables hold.
+    #[error(transparent)]
+    Full(#[from] ChangeError),
 }
 
 /// Why a trace can't begin.

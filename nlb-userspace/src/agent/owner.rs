@@ -167,9 +167,9 @@ impl<D: Dataplane> Owner<D> {
 
     fn reload(&mut self) -> Result<ReloadReport, ReloadError> {
         let now = self.clock.now();
-        let configuration = config::load(&self.file).inspect_err(|errors| {
-            warn!("the configuration in force stays: {errors}");
-            self.reload_failure = Some(ReloadFailure { at: now, reason: errors.to_string() });
+        let configuration = self.read_file().inspect_err(|error| {
+            warn!("the configuration in force stays: {error}");
+            self.reload_failure = Some(ReloadFailure { at: now, reason: error.to_string() });
             self.publish();
         })?;
         self.reload_failure = None;
@@ -183,6 +183,12 @@ impl<D: Dataplane> Owner<D> {
         self.reconcile();
         info!("configuration reloaded from {}: {}", self.file.display(), reload::summary(&report));
         Ok(report)
+    }
+
+    fn read_file(&self) -> Result<Configuration, ReloadError> {
+        let configuration = config::load(&self.file)?;
+        self.state.overlay().check_room(&configuration, 0)?;
+        Ok(configuration)
     }
 
     fn change(&mut self, change: Change) -> Result<ChangeReport, ChangeError> {

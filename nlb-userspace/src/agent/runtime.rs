@@ -24,7 +24,7 @@ use crate::dataplane::{Dataplane as _, Kernel, KernelSettings};
 use crate::metrics::HealthChecks;
 use crate::model::AgentSettings;
 use crate::store::Store;
-use crate::{config, health, metrics, netlink};
+use crate::{config, dataplane, health, metrics, netlink};
 
 /// Events and commands that wait for the owner.
 const WAITING: usize = 16_384;
@@ -73,12 +73,17 @@ async fn agent(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The cluster's seed: the configured one, or the one made at the first start.
+/// The cluster's seed: the configured one, or the one made at the first start. Should the store be lost, the seed of the
+/// program that runs is kept: with another, every flow would move.
 fn seed(settings: &AgentSettings, store: &Store) -> Result<u64> {
     if let Some(seed) = settings.seed {
         return Ok(seed);
     }
     if let Some(seed) = store.seed()? {
+        return Ok(seed);
+    }
+    if let Some(seed) = dataplane::seed_in_force(&settings.pin_path)? {
+        store.set_seed(seed)?;
         return Ok(seed);
     }
     // The standard library keys its hashers from the system's source of randomness.

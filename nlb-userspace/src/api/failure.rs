@@ -94,7 +94,11 @@ impl From<ChangeError> for Failure {
 }
 
 impl From<ReloadError> for Failure {
-    fn from(ReloadError::Configuration(errors): ReloadError) -> Self {
+    fn from(error: ReloadError) -> Self {
+        let errors = match error {
+            ReloadError::Configuration(errors) => errors,
+            ReloadError::Full(full) => return full.into(),
+        };
         let problems: Vec<_> = errors.problems().iter().map(Problem::from).collect();
         let what = match problems.len() {
             0 => std::error::Error::source(&errors)

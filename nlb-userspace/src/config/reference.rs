@@ -10,9 +10,9 @@ pub fn reference() -> &'static [Section] {
 }
 
 /// The reference as Markdown: one table for each section.
-pub fn markdown() -> String {
+pub fn markdown(sections: &[Section]) -> String {
     let mut out = String::new();
-    for section in SECTIONS.iter().filter(|section| !section.path.is_empty()) {
+    for section in sections.iter().filter(|section| !section.path.is_empty()) {
         out += &format!("### `{}`\n\n{}\n\n", section.header(), section.about);
         out += "| key | type and range | default | meaning |\n| --- | --- | --- | --- |\n";
         for key in section.keys {

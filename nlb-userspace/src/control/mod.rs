@@ -20,3 +20,6 @@ pub use notice::Notice;
 pub use plan::plan;
 pub use state::State;
 pub use view::Outside;
+
+#[cfg(test)]
+mod tests;

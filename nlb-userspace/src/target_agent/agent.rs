@@ -87,7 +87,7 @@ pub async fn serve(
                     }
                 }
                 Some(Command::Stop) | None => {
-                    info!("the target agent ends; what it set up stays in force (`--detach` takes it back)");
+                    info!("the target agent ends; what it set up stays in force (`nlb detach --target` takes it back)");
                     return Ok(());
                 }
             },

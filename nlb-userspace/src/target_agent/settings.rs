@@ -95,7 +95,7 @@ const SECTIONS: &[Section] = &[
                 "`true` or `false`",
                 Is("true"),
                 "false",
-                "set `rp_filter`, `arp_ignore` and `arp_announce` of the interfaces right, and back with `--detach`; when \
+                "set `rp_filter`, `arp_ignore` and `arp_announce` of the interfaces right, and back by `nlb detach --target`; when \
                  `false`, what is wrong is only named, and a host that would answer ARP for a VIP is not started",
             ),
             key(
@@ -110,7 +110,7 @@ const SECTIONS: &[Section] = &[
                 "absolute path",
                 Is(r#""/run/nlb-target""#),
                 r#""/run/nlb-target""#,
-                "where the kernel settings that were changed are remembered, for `--detach`",
+                "where the kernel settings that were changed are remembered, for `nlb detach --target`",
             ),
         ],
     },

@@ -50,6 +50,10 @@ pub struct ListenerConfig {
 pub struct AgentConfig {
     /// The edge's interfaces.
     pub interfaces: Vec<String>,
+    /// `native` or `generic`.
+    pub mode: &'static str,
+    /// Port of its Prometheus endpoint on loopback, if it has one.
+    pub metrics: Option<u16>,
     /// Where it pins.
     pub pin_path: PathBuf,
     /// Where it keeps what must outlive it.
@@ -74,6 +78,8 @@ impl AgentConfig {
         let dir = lab.edge().dir();
         Self {
             interfaces: lab.edge_interfaces(),
+            mode: "native",
+            metrics: None,
             pin_path: lab.pins(),
             state_dir: dir.join("state"),
             socket: dir.join("nlb.sock"),
@@ -105,12 +111,16 @@ impl AgentConfig {
         let interval = self.health_interval.as_millis();
         let interfaces: Vec<_> = self.interfaces.iter().map(|name| format!("{name:?}")).collect();
         let mut text = format!(
-            "[agent]\ninterfaces = [{}]\npin_path = {:?}\nstate_dir = {:?}\nsocket = {:?}\n",
+            "[agent]\ninterfaces = [{}]\nmode = {:?}\npin_path = {:?}\nstate_dir = {:?}\nsocket = {:?}\n",
             interfaces.join(", "),
+            self.mode,
             self.pin_path,
             self.state_dir,
             self.socket
         );
+        if let Some(port) = self.metrics {
+            text.push_str(&format!("metrics = \"127.0.0.1:{port}\"\n"));
+        }
         for listener in &self.listeners {
             let ListenerConfig { name, address, protocol, port, affinity, .. } = listener;
             let forwarding = match self.forwarding {

@@ -38,11 +38,23 @@ impl Service {
     /// # Errors
     /// When a part does not start; the error has what it said.
     pub fn start(options: Options, nginx: NginxOptions, listeners: Vec<ListenerConfig>) -> Result<Self> {
+        Self::start_as(options, nginx, |config| listeners.into_iter().fold(config, AgentConfig::listener))
+    }
+
+    /// The same with the configuration that `configure` makes of one without listeners.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_as(
+        options: Options,
+        nginx: NginxOptions,
+        configure: impl FnOnce(AgentConfig) -> AgentConfig,
+    ) -> Result<Self> {
         let lab = Lab::new(options)?;
         let servers: Result<_> = lab.targets().map(|host| Ok((host.name().to_owned(), host.nginx(nginx)?))).collect();
         let dns = lab.targets().map(super::Host::dns).collect::<Result<_>>()?;
         let target_agents = lab.start_target_agents(&[VIP_V4.into(), VIP_V6.into()])?;
-        let config = listeners.into_iter().fold(AgentConfig::new(&lab), AgentConfig::listener);
+        let config = configure(AgentConfig::new(&lab));
         let agent = Some(lab.start_agent(&config)?);
         let service = Self { agent, target_agents, nginx: servers?, dns, config, lab };
         for listener in service.config.listeners.iter().filter(|listener| listener.port == 80) {

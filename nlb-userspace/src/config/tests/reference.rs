@@ -122,7 +122,7 @@ fn keys_that_are_not_listed_are_refused() {
 
 #[test]
 fn tables_of_the_documentation_stay_tables() {
-    for line in markdown().lines().filter(|line| line.starts_with('|')) {
+    for line in markdown(reference()).lines().filter(|line| line.starts_with('|')) {
         assert_eq!(line.matches('|').count(), 5, "{line}");
     }
 }
@@ -158,5 +158,15 @@ fn the_packaged_example_is_right_and_shows_every_key() {
                 .collect();
         }
         assert!(tables.iter().any(|table| table.contains_key(key.name)), "{} {}", section.header(), key.name);
+    }
+}
+
+#[test]
+fn the_readme_lists_every_key() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = std::fs::read_to_string(path).unwrap();
+    for sections in [reference(), crate::target_agent::reference()] {
+        let tables = markdown(sections);
+        assert!(readme.contains(tables.trim_end()), "README.md should hold these tables:\n\n{tables}");
     }
 }
