@@ -54,6 +54,10 @@ impl FlowEvent {
     /// Every event, in the order of their numbers.
     pub const ALL: &'static [Self] = &[Self::Lookup, Self::Pinned, Self::Full, Self::Reselected, Self::Reset];
 
+    /// How many there are.
+    #[expect(clippy::cast_possible_truncation, reason = "a handful")]
+    pub const COUNT: u32 = Self::ALL.len() as u32;
+
     /// The value of the `event` label in metrics.
     pub const fn name(self) -> &'static str {
         match self {

@@ -125,7 +125,7 @@ pub struct TargetConfig {
 }
 
 impl From<Capacity> for CapacityConfig {
-    fn from(Capacity { listeners, groups, targets, slots }: Capacity) -> Self {
+    fn from(Capacity { listeners, groups, targets, slots, .. }: Capacity) -> Self {
         Self { listeners, groups, targets, slots }
     }
 }

@@ -110,5 +110,6 @@ fn capacity(table: &Table<'_>) -> Result<Capacity, Reported> {
         groups: groups?.unwrap_or(defaults.groups),
         targets: targets?.unwrap_or(defaults.targets),
         slots: slots?.unwrap_or(defaults.slots),
+        ..defaults
     })
 }

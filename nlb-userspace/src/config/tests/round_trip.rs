@@ -53,7 +53,7 @@ prop_compose! {
             metrics: metrics.map(|(address, port)| SocketAddr::new(address, port)),
             pin_path,
             state_dir,
-            capacity: Capacity { listeners, groups, targets, slots },
+            capacity: Capacity { listeners, groups, targets, slots, ..Capacity::default() },
         }
     }
 }
