@@ -68,6 +68,12 @@ impl Slot {
         Self(self.0 & !INDEX | current as u64 & INDEX)
     }
 
+    /// The same slot, with another target before the transition.
+    #[inline(always)]
+    pub const fn with_previous(self, previous: TargetIndex) -> Self {
+        Self(self.0 & !(INDEX << PREVIOUS) | (previous as u64 & INDEX) << PREVIOUS)
+    }
+
     /// The same slot, its transition over; what is pinned stays pinned.
     #[inline(always)]
     pub const fn close(self) -> Self {
@@ -150,6 +156,8 @@ mod tests {
         assert_eq!((closed.current(), closed.previous()), (9, 7));
         assert!(!closed.is_open() && closed.is_pinned() && !closed.is_steady());
         assert!(closed.with_pins(false).is_steady());
+        assert_eq!(closed.with_previous(0).previous(), 0);
+        assert_eq!(closed.with_previous(0).with_previous(7), closed);
     }
 
     #[test]

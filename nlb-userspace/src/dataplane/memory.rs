@@ -92,6 +92,7 @@ impl Dataplane for Memory {
             listeners: listeners.iter().map(|&index| (index, Default::default())).collect(),
             targets: targets.iter().map(|&index| (index, Default::default())).collect(),
             drops: DropReason::ALL.iter().map(|&reason| (reason, 0)).collect(),
+            ..CounterReading::default()
         })
     }
 

@@ -88,6 +88,8 @@ pub struct CounterReading {
     pub targets: BTreeMap<TargetIndex, Counters>,
     /// Packets, in the order of [`DropReason::ALL`].
     pub drops: Vec<(DropReason, u64)>,
+    /// What the flow tables are used for, as [`Dataplane::flow_events`] tells it; whoever reads both puts it here.
+    pub flow_events: Vec<(FlowEvent, u64)>,
 }
 
 /// Where the program is attached.
