@@ -10,6 +10,8 @@ use nlb_common::hash::Flow;
 use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Listener, ListenerKey, Target};
 
+use super::flows::Scratch;
+
 /// Which traffic is accepted, and whose it is.
 #[map]
 pub(super) static LISTENERS: HashMap<ListenerKey, Listener> = HashMap::with_max_entries(1024, 0);
@@ -53,6 +55,10 @@ pub(super) static DATAGRAMS: LruHashMap<Flow, Pin> = LruHashMap::with_max_entrie
 /// What the flow tables are used for, by [`FlowEvent`].
 #[map]
 pub(super) static FLOW_EVENTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(FlowEvent::COUNT, 0);
+
+/// Working memory of [`flows`](super::flows).
+#[map]
+pub(super) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 
 /// The flow that is traced; fields that are zero match any.
 #[map]

@@ -21,5 +21,8 @@ pub struct PinPlace {
     pub flow: Flow,
 }
 
+/// Pins and where they stand.
+pub type Pins = Vec<(PinPlace, Pin)>;
+
 /// Part of a sweep: pins, and the place to go on after, `None` when the sweep is over.
-pub type PinBatch = (Vec<(PinPlace, Pin)>, Option<PinPlace>);
+pub type PinBatch = (Pins, Option<PinPlace>);

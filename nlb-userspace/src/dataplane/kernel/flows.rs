@@ -21,7 +21,7 @@ use nlb_common::layout::edge;
 
 use super::KernelError;
 use super::sys::{self, Batch};
-use crate::dataplane::flows::{FlowTable, PinBatch, PinPlace};
+use crate::dataplane::flows::{FlowTable, PinBatch, PinPlace, Pins};
 
 /// The flow tables of one set, open.
 pub(super) struct KernelFlows {
@@ -94,12 +94,7 @@ impl KernelFlows {
         }
     }
 
-    fn batch(
-        &self,
-        table: FlowTable,
-        bucket: Option<u32>,
-        limit: usize,
-    ) -> Result<(Vec<(PinPlace, Pin)>, Option<u32>), KernelError> {
+    fn batch(&self, table: FlowTable, bucket: Option<u32>, limit: usize) -> Result<(Pins, Option<u32>), KernelError> {
         let mut room = limit;
         loop {
             let mut flows = vec![NO_PIN.0; room];
