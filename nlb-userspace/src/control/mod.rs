@@ -16,6 +16,8 @@ mod select;
 pub mod snapshot;
 mod state;
 mod sweeping;
+#[cfg(test)]
+mod tests;
 mod transition;
 mod view;
 

@@ -1,0 +1,8 @@
+//! What the state promises about targets that come, go and fail, with a clock that the tests move and tables in memory.
+
+mod bench;
+mod continuity;
+mod drains;
+mod failing;
+mod pins;
+mod transitions;
