@@ -48,6 +48,8 @@ reasons! {
     NoTarget = "no_target", "the target group has no target";
     /// The target's next hop is not known.
     NoNextHop = "no_next_hop", "the target's next hop is not known";
+    /// The flow's target is drained and its flows are over; what can't be answered with a TCP reset is dropped.
+    TargetDrained = "target_drained", "the flow's target is drained, and there is no reset to answer with";
     /// With its outer header the packet would be longer than an IP packet can be.
     TooLong = "too_long", "with its outer header the packet would be longer than an IP packet can be";
     /// The driver leaves no room for the outer header.

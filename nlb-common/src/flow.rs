@@ -25,13 +25,37 @@ pub struct Pin {
     pub slot: u32,
     /// When its last packet was seen: seconds of the monotonic clock.
     pub seen: u32,
-    /// [`FIN`](Self::FIN) and what comes later.
+    /// Bit 0: [`FIN`](Self::FIN). Bits 8 to 31: the low bits of the target's tag.
     pub flags: u32,
 }
 
 impl Pin {
-    /// The client has sent a FIN: the flow ends soon.
+    /// The client has sent a FIN or a RST: the flow ends soon. Not that it has ended: a RST may be forged, and only the
+    /// target knows whether its sequence number is right.
     pub const FIN: u32 = 1;
+
+    const OWNER: u32 = 8;
+
+    /// A pin to the target of that index and [`tag`](crate::tables::Target::tag).
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the owner is the low bits")]
+    pub const fn new(target: TargetIndex, tag: u64, slot: u32, seen: u32) -> Self {
+        Self { target, slot, seen, flags: (tag as u32) << Self::OWNER }
+    }
+
+    /// Whether it was made for the target with that tag. An index that was given to another target since must not bring
+    /// the flow to a stranger.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the owner is the low bits")]
+    pub const fn is_of(&self, tag: u64) -> bool {
+        self.flags >> Self::OWNER == (tag as u32) << Self::OWNER >> Self::OWNER
+    }
+
+    /// Whether the flow ends soon.
+    #[inline(always)]
+    pub const fn is_ending(&self) -> bool {
+        self.flags & Self::FIN != 0
+    }
 }
 
 /// What the flow tables are used for, counted per CPU. The number is the index of the counter.
@@ -42,7 +66,7 @@ pub enum FlowEvent {
     Lookup = 0,
     /// A flow was pinned.
     Pinned = 1,
-    /// A flow was not pinned, because its table was full.
+    /// A flow was not pinned, because its table was full or the kernel had no memory at hand.
     Full = 2,
     /// A pinned flow was selected anew, because its target is dead.
     Reselected = 3,
@@ -53,6 +77,10 @@ pub enum FlowEvent {
 impl FlowEvent {
     /// Every event, in the order of their numbers.
     pub const ALL: &'static [Self] = &[Self::Lookup, Self::Pinned, Self::Full, Self::Reselected, Self::Reset];
+
+    /// How many there are.
+    #[expect(clippy::cast_possible_truncation, reason = "a handful")]
+    pub const COUNT: u32 = Self::ALL.len() as u32;
 
     /// The value of the `event` label in metrics.
     pub const fn name(self) -> &'static str {

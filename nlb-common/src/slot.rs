@@ -26,6 +26,7 @@ const OPEN: u64 = 1 << 62;
 const PINNED: u64 = 1 << 63;
 
 /// The largest index that a slot can name.
+#[expect(clippy::cast_possible_truncation, reason = "24 bits")]
 pub const LARGEST_TARGET: TargetIndex = INDEX as TargetIndex;
 
 /// A moment as a slot holds it: seconds of the monotonic clock, modulo 2^14 (four and a half hours). The longest
@@ -35,7 +36,6 @@ pub struct Tick(u16);
 
 impl Tick {
     /// The tick of a moment of the monotonic clock.
-    #[expect(clippy::cast_possible_truncation, reason = "masked to 14 bits")]
     pub const fn at(monotonic_seconds: u64) -> Self {
         Self((monotonic_seconds & TICK) as u16)
     }
@@ -66,6 +66,12 @@ impl Slot {
     #[inline(always)]
     pub const fn with_current(self, current: TargetIndex) -> Self {
         Self(self.0 & !INDEX | current as u64 & INDEX)
+    }
+
+    /// The same slot, with another target before the transition.
+    #[inline(always)]
+    pub const fn with_previous(self, previous: TargetIndex) -> Self {
+        Self(self.0 & !(INDEX << PREVIOUS) | (previous as u64 & INDEX) << PREVIOUS)
     }
 
     /// The same slot, its transition over; what is pinned stays pinned.
@@ -150,6 +156,8 @@ mod tests {
         assert_eq!((closed.current(), closed.previous()), (9, 7));
         assert!(!closed.is_open() && closed.is_pinned() && !closed.is_steady());
         assert!(closed.with_pins(false).is_steady());
+        assert_eq!(closed.with_previous(0).previous(), 0);
+        assert_eq!(closed.with_previous(0).with_previous(7), closed);
     }
 
     #[test]

@@ -2,7 +2,11 @@
 
 use core::hint::assert_unchecked;
 
-use aya_ebpf::{EbpfContext as _, helpers::bpf_xdp_adjust_head, programs::XdpContext};
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
+    programs::XdpContext,
+};
 use nlb_common::packet::Door;
 use nlb_common::wire::Header;
 
@@ -10,15 +14,15 @@ use crate::opaque::opaque;
 
 /// A packet between `data` and `data_end` of an XDP context.
 ///
-/// It owns the bytes for as long as it lives: [`grow`](Self::grow) and [`shrink`](Self::shrink), which move the packet's
-/// start, consume it and give a new one, so that no reference outlives the move. One program has one door.
+/// It owns the bytes for as long as it lives: [`grow`](Self::grow), [`shrink`](Self::shrink) and [`trim`](Self::trim),
+/// which move the packet's start or end, consume it and give a new one, so that no reference outlives the move. One program has one door.
 pub struct PacketDoor<'a> {
     ctx: &'a XdpContext,
     data: usize,
     data_end: usize,
 }
 
-/// The kernel did not move the packet's start.
+/// The kernel did not move the packet's start or end.
 pub struct Refused;
 
 impl<'a> PacketDoor<'a> {
@@ -48,6 +52,17 @@ impl<'a> PacketDoor<'a> {
     #[inline(always)]
     pub fn shrink(self, bytes: usize) -> Result<Self, Refused> {
         i32::try_from(bytes).map_err(|_| Refused).and_then(|bytes| self.move_start(bytes))
+    }
+
+    /// Takes `bytes` from the packet's end.
+    #[inline(always)]
+    pub fn trim(self, bytes: usize) -> Result<Self, Refused> {
+        let bytes = i32::try_from(bytes).map_err(|_| Refused)?;
+        // SAFETY: as in `move_start`.
+        match unsafe { bpf_xdp_adjust_tail(self.ctx.as_ptr().cast(), -bytes) } {
+            0 => Ok(Self::new(self.ctx)),
+            _ => Err(Refused),
+        }
     }
 
     #[inline(always)]

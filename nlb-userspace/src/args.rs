@@ -167,7 +167,21 @@ pub enum Target {
         #[arg(long, value_parser = weight)]
         weight: Option<Weight>,
     },
-    /// Take a target out of its group
+    /// Give a target no new flows; those it has stay for the group's deregistration delay
+    Drain {
+        /// Name of the target group
+        group: Name,
+        /// ADDRESS:PORT, or ADDRESS when only one target has it
+        target: TargetArgument,
+    },
+    /// End a drain: the target gets new flows again
+    Undrain {
+        /// Name of the target group
+        group: Name,
+        /// ADDRESS:PORT, or ADDRESS when only one target has it
+        target: TargetArgument,
+    },
+    /// Take a target out of its group, once the flows that it has are over or the deregistration delay is
     Deregister {
         /// Name of the target group
         group: Name,

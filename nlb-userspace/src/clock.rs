@@ -2,6 +2,9 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use nix::time::{ClockId, clock_gettime};
+
+use crate::control::Beginning;
 use crate::model::Timestamp;
 
 /// Makes [`Timestamp`]s that never run backwards.
@@ -27,6 +30,12 @@ impl Clock {
         self.base + self.started.elapsed()
     }
 
+    /// The present moment with that of the kernel's monotonic clock, which the packet path reads.
+    pub fn beginning(&self) -> Beginning {
+        let monotonic = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("every Linux has this clock").into();
+        Beginning { now: self.now(), monotonic }
+    }
+
     /// When `moment` is on the monotonic clock, for timers; what is past is the clock's own beginning at the earliest.
     pub fn instant(&self, moment: Timestamp) -> Instant {
         self.started + moment.since(self.base)
@@ -41,6 +50,8 @@ impl Default for Clock {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -53,6 +64,14 @@ mod tests {
             assert!(now >= last);
             last = now;
         }
+    }
+
+    #[test]
+    fn the_packet_paths_clock_counts_as_this_one_does() {
+        let clock = Clock::new();
+        let (first, second) = (clock.beginning(), clock.beginning());
+        assert!(first.monotonic > Duration::ZERO);
+        assert!(second.monotonic >= first.monotonic);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Each [`Edge`] and [`TargetHost`] loads its own copy of the program with its own unpinned maps, so that tests run side by
 //! side. The kernel lets packets seem to have come in by the loopback interface: [`INGRESS`].
 
+use std::collections::HashMap as Map;
 use std::net::IpAddr;
 use std::ops::AddAssign;
 
@@ -13,6 +14,7 @@ use aya::{Ebpf, EbpfLoader, Pod};
 use nlb_common::address::Address;
 use nlb_common::counters::{Counters, DecapOutcome};
 use nlb_common::drop_reason::DropReason;
+use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::layout;
 use nlb_common::slot::Slot;
@@ -75,10 +77,20 @@ impl Edge {
 
     /// Loads the program, by wish with the per-packet trace.
     pub fn load_with(seed: u64, trace: bool) -> Result<Self> {
+        Self::load_sized(seed, trace, &[])
+    }
+
+    /// Loads the program, with room for so many entries in the tables of those names.
+    pub fn load_sized(seed: u64, trace: bool, room: &[(&str, u32)]) -> Result<Self> {
         let keys = HashKeys::from_seed(seed);
-        let mut ebpf = EbpfLoader::new()
+        let trace = u8::from(trace);
+        let mut loader = EbpfLoader::new();
+        for (table, entries) in room {
+            loader.map_max_entries(table, *entries);
+        }
+        let mut ebpf = loader
             .override_global(layout::edge::HASH_KEYS, &keys, true)
-            .override_global(layout::edge::TRACE, &u8::from(trace), true)
+            .override_global(layout::edge::TRACE, &trace, true)
             .load(programs::EDGE)
             .context("cannot load the edge's maps")?;
         load_program(&mut ebpf, layout::edge::PROGRAM)?;
@@ -124,6 +136,34 @@ impl Edge {
     /// Sets the flow that is traced.
     pub fn set_traced(&mut self, flow: Flow) -> Result<()> {
         self.set(layout::edge::TRACED_FLOW, 0, flow)
+    }
+
+    /// Pins a flow in the flow table of that name.
+    pub fn set_pin(&mut self, table: &str, flow: Flow, pin: Pin) -> Result<()> {
+        Ok(self.flow_table(table)?.insert(flow, pin, 0)?)
+    }
+
+    /// Takes a pin out of the flow table of that name.
+    pub fn remove_pin(&mut self, table: &str, flow: &Flow) -> Result<()> {
+        Ok(self.flow_table(table)?.remove(flow)?)
+    }
+
+    fn flow_table(&mut self, table: &str) -> Result<HashMap<&mut MapData, Flow, Pin>> {
+        Ok(HashMap::try_from(self.ebpf.map_mut(table).with_context(|| format!("no map {table}"))?)?)
+    }
+
+    /// What is in the flow table of that name.
+    pub fn pins(&self, table: &str) -> Result<Map<Flow, Pin>> {
+        let map = self.ebpf.map(table).with_context(|| format!("no map {table}"))?;
+        Ok(HashMap::<_, Flow, Pin>::try_from(map)?.iter().collect::<Result<_, _>>()?)
+    }
+
+    /// What the flow tables were used for, for each use that there was.
+    pub fn flow_events(&self) -> Result<Vec<(FlowEvent, u64)>> {
+        let counted = FlowEvent::ALL
+            .iter()
+            .map(|event| Ok((*event, sum::<u64>(&self.ebpf, layout::edge::FLOW_EVENTS, *event as u32)?)));
+        counted.filter(|counted| !matches!(counted, Ok((_, 0)))).collect()
     }
 
     fn set<T: Pod>(&mut self, map: &str, index: u32, value: T) -> Result<()> {

@@ -35,8 +35,16 @@ pub struct Tcp {
 impl Tcp {
     /// Length of the fixed part.
     pub const LENGTH: usize = size_of::<Self>();
-    const SYN: u8 = 0x02;
-    const ACK: u8 = 0x10;
+    /// No more data comes from the sender.
+    pub const FIN: u8 = 0x01;
+    /// Opens a connection.
+    pub const SYN: u8 = 0x02;
+    /// The connection is over.
+    pub const RST: u8 = 0x04;
+    /// The acknowledgement number counts.
+    pub const ACK: u8 = 0x10;
+    /// The header length of a header without options.
+    pub const PLAIN: u8 = 5 << 4;
 
     /// Header length in bytes with options.
     #[inline(always)]

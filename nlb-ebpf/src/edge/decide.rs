@@ -1,12 +1,41 @@
 //! Which of a slot's targets is the flow's?
 //!
-//! The only place that decides. A steady slot has one answer, and no table is asked for it. A slot in transition will ask the
-//! flow table here, once there is one; until then nobody sets a slot's flags, and its `current` is the answer as well.
+//! The only place that decides. A steady slot has one answer, `current`, and no flow table is asked for it: that is the fast
+//! path. For any other the [`flows`] decide, in a function of their own, so that neither the fast path's registers nor the
+//! verifier's paths know of them.
 
-use nlb_common::slot::{Slot, TargetIndex};
+use aya_ebpf::programs::XdpContext;
+use nlb_common::packet::Packet;
+use nlb_common::slot::TargetIndex;
+use nlb_common::wire::protocol;
 
-/// The target of a flow of `slot`.
+use super::addressed::Offsets;
+use super::flows::{self, Asked};
+use super::functions::Functions;
+use super::slot::Found;
+
+/// What becomes of a packet.
+#[derive(Clone, Copy)]
+pub(super) enum Decision {
+    /// It goes to this target.
+    Target(TargetIndex),
+    /// Its connection is over: the client is to be told so.
+    Reset,
+    /// Its flow is over, and nobody can be told.
+    Over,
+}
+
+/// Decides about a packet whose flow belongs to the slot `found`. `opens`: it is a SYN without ACK.
 #[inline(always)]
-pub(super) fn target_of(slot: Slot) -> TargetIndex {
-    slot.current()
+pub(super) fn target_of<F: Functions>(ctx: &XdpContext, packet: &Packet, found: &Found, opens: bool) -> Decision {
+    if found.slot.is_steady() {
+        return Decision::Target(found.slot.current());
+    }
+    let tcp = packet.network.protocol == protocol::TCP;
+    let asked = Asked { index: found.index, tracking: found.group.tracking, opens, tcp };
+    match F::decide(ctx.ctx, Offsets::of(packet), found.slot.0, asked.packed()) {
+        flows::RESET => Decision::Reset,
+        flows::OVER => Decision::Over,
+        target => Decision::Target(target),
+    }
 }

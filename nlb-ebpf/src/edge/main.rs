@@ -4,11 +4,13 @@
 //! each here:
 //!
 //! ```text
-//! link → network → transport → listener → slot → target → encapsulation → transmit
+//! link → network → transport → listener → slot → decide → target → encapsulation → transmit
+//!                                                  │
+//!                 the slot is in transition, or was: flows, remember, reset
 //! ```
 //!
-//! Invariants: there are six table accesses (listener, group, slot, target, two counters) on a packet's way and no more; a
-//! packet is changed only once nothing can stop it but the room for its outer header.
+//! Invariants: there are six table accesses (listener, group, slot, target, two counters) on a packet's way and no more as
+//! long as its slot is steady; a packet is changed only once nothing can stop it but the room for its outer header.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", expect(clippy::needless_pass_by_value, reason = "an XDP program is called that way"))]
 
@@ -16,19 +18,28 @@
 #[cfg(target_arch = "bpf")]
 #[path = "."]
 mod program {
+    mod addressed;
     mod constants;
     mod decide;
     mod encapsulation;
+    mod flows;
+    mod functions;
     mod listener;
     mod maps;
+    mod remember;
+    mod reset;
     mod slot;
     mod target;
     mod trace;
     mod transmit;
 
+    use addressed::Offsets;
     use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+    use decide::Decision;
+    use functions::Functions;
+    use nlb_common::drop_reason::DropReason;
     use nlb_common::packet::link::{self, Link};
-    use nlb_common::packet::network::{Family, V4, V6};
+    use nlb_common::packet::network::{V4, V6};
     use nlb_common::packet::{NotOurs, Packet, Stop, transport};
     use nlb_common::wire::EtherType;
     use nlb_ebpf::count;
@@ -62,7 +73,11 @@ mod program {
     }
 
     #[inline(always)]
-    fn family<F: Family, const TRACE: bool>(ctx: &XdpContext, door: PacketDoor<'_>, link: Link) -> Result<u32, Stop> {
+    fn family<F: Functions, const TRACE: bool>(
+        ctx: &XdpContext,
+        door: PacketDoor<'_>,
+        link: Link,
+    ) -> Result<u32, Stop> {
         let network = F::read(&door, link.length)?;
         let transport = transport::read(&door, &network)?;
         let packet = Packet { link, network, transport };
@@ -73,7 +88,7 @@ mod program {
     }
 
     #[inline(always)]
-    fn balance<F: Family, const TRACE: bool>(
+    fn balance<F: Functions, const TRACE: bool>(
         ctx: &XdpContext,
         door: PacketDoor<'_>,
         packet: &Packet,
@@ -83,9 +98,14 @@ mod program {
         let listener = listener::find(&flow)?;
         trace.listener(ctx, listener);
         let opens = packet.transport.segment.opens().map_err(Stop::Drop)?;
-        let (slot, hash) = slot::find(&flow, listener)?;
-        let index = decide::target_of(slot);
-        trace.decision(ctx, slot, hash, index);
+        let found = slot::find(&flow, listener)?;
+        let index = match decide::target_of::<F>(ctx, packet, &found, opens) {
+            Decision::Target(index) => index,
+            Decision::Reset => return reset::<F, TRACE>(ctx, packet, trace),
+            Decision::Over => return Err(Stop::Drop(DropReason::TargetDrained)),
+        };
+        let hash = found.hash;
+        trace.decision(ctx, found.slot, hash, index);
         let target = target::find(index)?;
         trace.target(ctx, target);
         let way_out = transmit::way_out(ctx, target);
@@ -93,6 +113,21 @@ mod program {
         count::add(&maps::LISTENER_COUNTERS, listener.counters, packet.network.length, opens);
         count::add(&maps::TARGET_COUNTERS, index, packet.network.length, opens);
         Ok(transmit::send(way_out))
+    }
+
+    /// The packet's connection is over: its client gets a TCP reset in return.
+    #[inline(always)]
+    fn reset<F: Functions, const TRACE: bool>(
+        ctx: &XdpContext,
+        packet: &Packet,
+        trace: Trace<TRACE>,
+    ) -> Result<u32, Stop> {
+        trace.reset(ctx);
+        if F::reset(ctx.ctx, Offsets::of(packet), packet.network.payload_length) {
+            Ok(xdp_action::XDP_TX)
+        } else {
+            Err(Stop::Drop(DropReason::TargetDrained))
+        }
     }
 
     #[panic_handler]

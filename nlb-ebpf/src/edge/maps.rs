@@ -1,13 +1,16 @@
 //! Every map of the edge. Their names are in `nlb_common::layout::edge`; the loader sets how many entries each has.
 
-use aya_ebpf::bindings::BPF_F_MMAPABLE;
+use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
+use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
 use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+
+use super::flows::Scratch;
 
 /// Which traffic is accepted, and whose it is.
 #[map]
@@ -36,6 +39,26 @@ pub(super) static TARGET_COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max
 /// Packets dropped, by reason.
 #[map]
 pub(super) static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(DropReason::COUNT, 0);
+
+/// TCP flows of which only SYNs were seen. Small, and its oldest make room: a flood of SYNs pushes out nothing else.
+#[map]
+pub(super) static HALF_OPEN: LruHashMap<Flow, Pin> = LruHashMap::with_max_entries(1024, 0);
+
+/// TCP flows that are open. Takes memory for those that are there: most of the time there are none.
+#[map]
+pub(super) static ESTABLISHED: HashMap<Flow, Pin> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
+
+/// Flows of UDP; the oldest make room.
+#[map]
+pub(super) static DATAGRAMS: LruHashMap<Flow, Pin> = LruHashMap::with_max_entries(1024, 0);
+
+/// What the flow tables are used for, by [`FlowEvent`].
+#[map]
+pub(super) static FLOW_EVENTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(FlowEvent::COUNT, 0);
+
+/// Working memory of [`flows`](super::flows).
+#[map]
+pub(super) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 
 /// The flow that is traced; fields that are zero match any.
 #[map]

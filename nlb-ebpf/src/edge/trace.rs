@@ -42,6 +42,13 @@ impl<const ON: bool> Trace<ON> {
     }
 
     #[inline(always)]
+    pub(super) fn reset(self, ctx: &XdpContext) {
+        if ON && self.0 {
+            lines::reset(ctx);
+        }
+    }
+
+    #[inline(always)]
     pub(super) fn target(self, ctx: &XdpContext, target: &Target) {
         if ON && self.0 {
             lines::target(ctx, target);
@@ -97,6 +104,11 @@ mod lines {
             u8::from(slot.is_pinned()),
             index
         );
+    }
+
+    #[inline(never)]
+    pub(super) fn reset(ctx: &XdpContext) {
+        info!(ctx, "reset: the flow's target is drained");
     }
 
     #[inline(never)]

@@ -21,13 +21,16 @@ use crate::clock::Clock;
 use crate::config;
 use crate::control::snapshot::{ReloadFailure, RingChange, Snapshot};
 use crate::control::{Change, ChangeError, Event, Notice, Outside, State, plan};
-use crate::dataplane::{CounterReading, Dataplane, DataplaneError, Tables, TraceLines};
+use crate::dataplane::{CounterReading, Dataplane, DataplaneError, PinPlace, Tables, TraceLines};
 use crate::health::Checked;
-use crate::model::{Configuration, Overlay, Settled, TargetKey};
+use crate::model::{Configuration, Drains, Overlay, Settled, TargetKey};
 use crate::store::Store;
 
 /// Events taken in before the tables are rebuilt: a burst costs one rebuild, and none waits for long.
 const BATCH: usize = 4096;
+
+/// Pins that one turn of a sweep reads: a few milliseconds.
+const SWEPT: usize = 4096;
 
 /// Lines of a trace that wait for a slow reader.
 const TRACE_LINES: usize = 1024;
@@ -58,6 +61,8 @@ pub struct Owner<D> {
     store: Store,
     file: PathBuf,
     clock: Clock,
+    /// The drains as they are in the store.
+    kept: Drains,
     /// Why the tables are not what they should be.
     failure: Option<String>,
     reload_failure: Option<ReloadFailure>,
@@ -86,6 +91,7 @@ impl<D: Dataplane> Owner<D> {
         let outlets = Outlets { snapshots, checked, addresses };
         let inlets = Inlets { snapshots: snapshots_seen, checked: checked_seen, addresses: addresses_seen };
         let mut owner = Self {
+            kept: state.drains().clone(),
             state,
             dataplane,
             current,
@@ -106,6 +112,8 @@ impl<D: Dataplane> Owner<D> {
         } else {
             owner.activate()?;
         }
+        let (overlay, drains) = (owner.state.overlay().clone(), owner.state.drains().clone());
+        owner.keep(&overlay, &drains);
         owner.publish();
         Ok((owner, inlets))
     }
@@ -114,6 +122,7 @@ impl<D: Dataplane> Owner<D> {
     pub async fn run(mut self, mut events: mpsc::Receiver<Event>, mut commands: mpsc::Receiver<Command>) {
         let mut batch = Vec::new();
         loop {
+            let due = self.due();
             tokio::select! {
                 command = commands.recv() => match command {
                     None | Some(Command::Stop) => break,
@@ -128,6 +137,7 @@ impl<D: Dataplane> Owner<D> {
                 () = over(&mut self.trace), if self.trace.is_some() => self.end_trace(),
                 () = until(self.takeover), if self.takeover.is_some() => self.reconcile(),
                 () = tokio::time::sleep(RETRY), if self.failure.is_some() => self.reconcile(),
+                () = until(due), if self.failure.is_none() => self.work(),
             }
         }
         info!("the agent stops; the packet path goes on");
@@ -152,7 +162,7 @@ impl<D: Dataplane> Owner<D> {
         }
         match command {
             Command::Reload { reply } => answer(reply, self.reload()),
-            Command::Change { change, reply } => answer(reply, self.change(change)),
+            Command::Change { change, reply } => answer(reply, self.change(&change)),
             Command::Counters { reply } => answer(reply, self.counters()),
             Command::Trace { flow, reply } => answer(reply, self.begin_trace(flow)),
             Command::Stop => {}
@@ -162,7 +172,8 @@ impl<D: Dataplane> Owner<D> {
     fn counters(&mut self) -> Result<CounterReading, DataplaneError> {
         let listeners: Vec<u32> = self.current.listeners.values().map(|listener| listener.counters).collect();
         let targets: Vec<u32> = self.current.targets.keys().copied().collect();
-        self.dataplane.counters(&listeners, &targets)
+        let reading = self.dataplane.counters(&listeners, &targets)?;
+        Ok(CounterReading { flow_events: self.dataplane.flow_events()?, ..reading })
     }
 
     fn reload(&mut self) -> Result<ReloadReport, ReloadError> {
@@ -175,11 +186,13 @@ impl<D: Dataplane> Owner<D> {
         self.reload_failure = None;
         let mut overlay = self.state.overlay().clone();
         let mut report = reload::difference(self.state.configuration(), &configuration);
-        let settled = settle(&mut overlay, &configuration, &self.store);
+        let settled = overlay.settle(&configuration);
+        settled.iter().for_each(|change| info!("{change}"));
+        let drains = self.state.drains_under(&configuration, &overlay, now);
+        self.keep(&overlay, &drains);
         let dropped = |lost: Settled| DroppedChange { change: lost.change(), reason: lost.because.to_string() };
         report.dropped = settled.into_iter().map(dropped).collect();
-        self.state.handle(Event::Configured(Box::new(configuration)), now);
-        self.state.set_overlay(overlay, now);
+        self.state.configure(configuration, overlay, now);
         self.reconcile();
         info!("configuration reloaded from {}: {}", self.file.display(), reload::summary(&report));
         Ok(report)
@@ -191,14 +204,17 @@ impl<D: Dataplane> Owner<D> {
         Ok(configuration)
     }
 
-    fn change(&mut self, change: Change) -> Result<ChangeReport, ChangeError> {
+    fn change(&mut self, change: &Change) -> Result<ChangeReport, ChangeError> {
         let target = change.target();
         let told = change.to_string();
         let mut overlay = self.state.overlay().clone();
-        overlay.record(change, self.state.configuration())?;
-        self.store.save_overlay(&overlay).map_err(|error| ChangeError::NotKept { reason: error.to_string() })?;
+        overlay.record(change.clone(), self.state.configuration())?;
+        let now = self.clock.now();
+        let drains = self.state.drains_with(change, &overlay, now)?;
+        self.store.save(&overlay, &drains).map_err(|error| ChangeError::NotKept { reason: error.to_string() })?;
+        self.kept.clone_from(&drains);
         let before = self.ring_change(&target);
-        self.state.set_overlay(overlay, self.clock.now());
+        self.state.set_changes(overlay, drains, now);
         self.reconcile();
         let after = self.ring_change(&target);
         info!("{told}");
@@ -244,13 +260,62 @@ impl<D: Dataplane> Owner<D> {
         if let Err(failure) = written {
             error!("the tables can't be written, the next attempt is in {RETRY:?}: {failure}");
             self.failure = Some(failure.to_string());
+            self.state.abandon_sweep(self.clock.now());
             // Some of the writes were done: begin the next attempt from what is really there.
             match self.dataplane.read() {
                 Ok(tables) => self.current = tables,
                 Err(unreadable) => error!("the tables can't be read either: {unreadable}"),
             }
         }
+        if self.kept != *self.state.drains() {
+            let (overlay, drains) = (self.state.overlay().clone(), self.state.drains().clone());
+            self.keep(&overlay, &drains);
+        }
         self.publish();
+    }
+
+    /// When there is something to do that no event asks for.
+    fn due(&self) -> Option<Instant> {
+        let due = [self.state.rebuild_due(), self.state.sweep_due()].into_iter().flatten().min()?;
+        Some(self.clock.instant(due).into())
+    }
+
+    /// What time has made due: other tables, or a part of the sweep. Events are taken in between two parts.
+    fn work(&mut self) {
+        let now = self.clock.now();
+        if self.state.rebuild_due().is_some_and(|due| due <= now) {
+            self.reconcile();
+        }
+        if self.failure.is_some() {
+            return;
+        }
+        let Some(after) = self.state.sweep(now) else { return };
+        if let Err(failure) = self.sweep(after) {
+            error!("the pinned flows can't be swept: {failure}");
+            self.state.abandon_sweep(now);
+        }
+    }
+
+    fn sweep(&mut self, after: Option<PinPlace>) -> Result<(), DataplaneError> {
+        let batch = self.dataplane.pins(after, SWEPT)?;
+        let now = self.clock.now();
+        let (gone, is_last) = self.state.swept(batch, &self.current, now);
+        if !gone.is_empty() {
+            self.dataplane.unpin(&gone)?;
+        }
+        if is_last {
+            self.state.sweep_over(now);
+        }
+        Ok(())
+    }
+
+    /// Keeps what is to survive a restart, before it is in force or after it ended. What can't be kept now is kept with
+    /// the next change: an agent that finds a drain that had ended ends it again.
+    fn keep(&mut self, overlay: &Overlay, drains: &Drains) {
+        match self.store.save(overlay, drains) {
+            Ok(()) => self.kept.clone_from(drains),
+            Err(error) => warn!("runtime changes and drains are not kept: {error}"),
+        }
     }
 
     /// Lets new tables take over from an earlier agent's once their targets are known to work: before, they would have
@@ -311,16 +376,15 @@ pub struct Inlets {
 }
 
 /// Drops the runtime changes that `configuration` makes moot, and keeps that.
-pub(super) fn settle(overlay: &mut Overlay, configuration: &Configuration, store: &Store) -> Vec<Settled> {
+pub(super) fn settle(overlay: &mut Overlay, configuration: &Configuration, drains: &Drains, store: &Store) {
     let settled = overlay.settle(configuration);
     if !settled.is_empty() {
         settled.iter().for_each(|change| info!("{change}"));
         // What could not be dropped from the store is moot all the same, and dropped at the next reload.
-        if let Err(error) = store.save_overlay(overlay) {
+        if let Err(error) = store.save(overlay, drains) {
             warn!("runtime changes without object stay in the store: {error}");
         }
     }
-    settled
 }
 
 /// Waits until the running trace is over.

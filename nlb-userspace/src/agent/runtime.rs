@@ -19,7 +19,7 @@ use super::handle::Handle;
 use super::owner::{Inlets, Owner, settle};
 use crate::api::server;
 use crate::clock::Clock;
-use crate::control::{Event, State};
+use crate::control::{Event, Kept, State};
 use crate::dataplane::{Dataplane as _, Kernel, KernelSettings};
 use crate::metrics::HealthChecks;
 use crate::model::AgentSettings;
@@ -50,14 +50,15 @@ async fn agent(path: &Path) -> Result<()> {
     };
     let store = Store::open(&settings.state_dir)?;
     let seed = seed(&settings, &store)?;
-    let mut overlay = store.overlay()?;
-    settle(&mut overlay, &configuration, &store);
+    let (mut overlay, drains) = (store.overlay()?, store.drains()?);
+    settle(&mut overlay, &configuration, &drains, &store);
 
     let mut kernel = Kernel::open(&KernelSettings::new(&settings, seed))?;
     let current = kernel.read()?;
     info!("found in the kernel: {} listeners, {} targets", current.listeners.len(), current.targets.len());
     let clock = Clock::new();
-    let state = State::new(configuration, overlay, seed, &current, clock.now());
+    let kept = Kept { seed, overlay, drains };
+    let state = State::new(configuration, kept, &current, clock.beginning());
     let (owner, inlets) = Owner::begin(state, kernel, current, store, path.to_owned(), clock)?;
 
     let checks = HealthChecks::default();

@@ -194,6 +194,18 @@ impl Client {
         self.call(Method::PUT, &path, Some(weight)).await
     }
 
+    /// Gives a target no new flows.
+    pub async fn drain(&self, group: &Name, target: TargetPath) -> Result<ChangeReport, ClientError> {
+        let path = format!("/v1/target-groups/{group}/targets/{}/drain", target.segment());
+        self.call(Method::PUT, &path, None::<&()>).await
+    }
+
+    /// Ends a drain.
+    pub async fn undrain(&self, group: &Name, target: TargetPath) -> Result<ChangeReport, ClientError> {
+        let path = format!("/v1/target-groups/{group}/targets/{}/drain", target.segment());
+        self.call(Method::DELETE, &path, None::<&()>).await
+    }
+
     /// Has the agent read its file again.
     pub async fn reload(&self) -> Result<ReloadReport, ClientError> {
         self.call(Method::POST, "/v1/reload", None::<&()>).await

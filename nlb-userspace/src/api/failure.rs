@@ -78,6 +78,12 @@ impl From<ChangeError> for Failure {
             ChangeError::AlreadyRegistered { .. } => {
                 Self::new(StatusCode::CONFLICT, what, "use `nlb target set-weight` to change its weight")
             }
+            ChangeError::AlreadyDrained { .. } => {
+                Self::new(StatusCode::CONFLICT, what, "use `nlb target undrain` to give it new flows again")
+            }
+            ChangeError::NotDrained { target } => {
+                Self::new(StatusCode::CONFLICT, what, format!("see `nlb target list {}`", target.group))
+            }
             ChangeError::OtherZone { .. } => {
                 Self::new(StatusCode::CONFLICT, what, "leave the zone out, or change it in the file and reload")
             }

@@ -1,4 +1,4 @@
-//! `nlb target list`, `register`, `deregister` and `set-weight`.
+//! `nlb target list`, `register`, `deregister`, `drain`, `undrain` and `set-weight`.
 
 use super::CommandError;
 use super::output::Output;
@@ -22,6 +22,14 @@ pub(super) async fn run(client: &Client, output: &Output, command: Target) -> Re
         Target::Deregister { group, target } => {
             let report = client.deregister(&group, target.into()).await?;
             output.show(&report, |report, _| changed("deregistered", report))
+        }
+        Target::Drain { group, target } => {
+            let report = client.drain(&group, target.into()).await?;
+            output.show(&report, |report, _| changed("drained", report))
+        }
+        Target::Undrain { group, target } => {
+            let report = client.undrain(&group, target.into()).await?;
+            output.show(&report, |report, _| changed("no longer drained", report))
         }
         Target::SetWeight { group, target, weight } => {
             let report = client.set_weight(&group, target.into(), &SetWeight { weight }).await?;
@@ -59,7 +67,7 @@ pub fn list(targets: &[TargetView], now: Moment, style: Style) -> String {
         "REASON",
     ]);
     for target in targets {
-        let (tone, health) = health(target.health);
+        let (tone, health) = state(target);
         table.row([
             target.target_group.as_str().into(),
             target.socket().into(),
@@ -70,7 +78,7 @@ pub fn list(targets: &[TargetView], now: Moment, style: Style) -> String {
             age(now.since(target.since)).into(),
             origin(target.origin),
             next_hop(target),
-            target.reason.as_str().into(),
+            reason(target, now),
         ]);
     }
     table.render(style)
@@ -104,6 +112,22 @@ fn next_hop(target: &TargetView) -> Cell {
         (None, Some(why)) => Cell::toned(Tone::Bad, format!("none: {why}")),
         (None, None) => Cell::toned(Tone::Bad, "none"),
     }
+}
+
+/// What it is in: its health, or that it leaves.
+const fn state(target: &TargetView) -> (Tone, &'static str) {
+    if target.draining.is_some() { (Tone::Warn, "draining") } else { health(target.health) }
+}
+
+fn reason(target: &TargetView, now: Moment) -> Cell {
+    let Some(draining) = &target.draining else { return target.reason.as_str().into() };
+    let left = match target.flows {
+        Some(flows) => format!("{} flows left", count(flows)),
+        None => "flows not counted yet".to_owned(),
+    };
+    let ends = draining.ends.since(now);
+    let ends = if ends.is_zero() { "its time is over".to_owned() } else { format!("{} to go", age(ends)) };
+    Cell::toned(Tone::Warn, format!("{}: {left}, {ends}", draining.cause))
 }
 
 const fn health(health: Health) -> (Tone, &'static str) {

@@ -4,7 +4,7 @@ use super::output::Output;
 use super::render::{Cell, Style, Table, Tone, age, bar, count};
 use super::{CommandError, target};
 use crate::api::client::Client;
-use crate::api::dto::{GroupSummary, GroupView, Moment, Routing};
+use crate::api::dto::{GroupSummary, GroupView, Moment, Routing, Tracking};
 use crate::args::TargetGroup;
 
 /// Shows target groups.
@@ -48,7 +48,9 @@ pub fn detail(group: &GroupView, now: Moment, style: Style) -> String {
     let mut facts = vec![
         ("forwarding", format!("{}, affinity {}, {zones}", group.forwarding, group.affinity)),
         ("health check", group.health_check.clone()),
-        ("ring", format!("{slots} slots")),
+        ("flows", flows(group)),
+        ("leaving", leaving(group)),
+        ("ring", format!("{slots} slots, {} in transition", count(group.open_slots.into()))),
     ];
     if let Some(change) = &group.last_change {
         let ago = age(now.since(change.at));
@@ -62,6 +64,21 @@ pub fn detail(group: &GroupView, now: Moment, style: Style) -> String {
     }
     text.push('\n');
     text + &target::list(&group.targets, now, style)
+}
+
+fn flows(group: &GroupView) -> String {
+    let remembered = match group.tracking {
+        Tracking::Transition => "remembered in transitions",
+        Tracking::All => "all remembered",
+        Tracking::None => "none remembered",
+    };
+    let counted = group.flows.map_or_else(|| "not counted yet".to_owned(), |flows| format!("{} now", count(flows)));
+    format!("{remembered} ({counted}), over after {} without packets", group.idle_timeout)
+}
+
+fn leaving(group: &GroupView) -> String {
+    let end = if group.connection_termination { "cut" } else { "given to other targets" };
+    format!("targets keep their flows for {}, the rest is {end}", group.deregistration_delay)
 }
 
 /// `2/3`, by how good that is.

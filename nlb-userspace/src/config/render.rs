@@ -4,7 +4,8 @@ use std::fmt::{self, Write};
 
 use super::duration;
 use crate::model::{
-    Affinity, AgentSettings, Configuration, Forwarding, HealthCheck, Listener, Probe, TargetGroup, XdpMode,
+    Affinity, AgentSettings, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, Probe, TargetGroup,
+    Tracking, XdpMode,
 };
 
 /// `configuration` as TOML, every setting written out. Listeners and groups keep their order.
@@ -54,7 +55,8 @@ fn agent(out: &mut String, agent: &AgentSettings) -> fmt::Result {
 
     let capacity = agent.capacity;
     writeln!(out, "\n[agent.capacity]\nlisteners = {}\ngroups = {}", capacity.listeners, capacity.groups)?;
-    writeln!(out, "targets = {}\nslots = {}", capacity.targets, capacity.slots)
+    writeln!(out, "targets = {}\nslots = {}", capacity.targets, capacity.slots)?;
+    writeln!(out, "half_open = {}\nflows = {}\ndatagrams = {}", capacity.half_open, capacity.flows, capacity.datagrams)
 }
 
 fn target_group(out: &mut String, group: &TargetGroup) -> fmt::Result {
@@ -68,6 +70,7 @@ fn target_group(out: &mut String, group: &TargetGroup) -> fmt::Result {
     writeln!(out, "\n[[target_group]]\nname = {}\nforwarding = \"{forwarding}\"", quoted(&group.name))?;
     writeln!(out, "affinity = \"{affinity}\"\nring_size = {}", group.ring_size.get())?;
     writeln!(out, "cross_zone = {}", group.cross_zone)?;
+    flow_settings(out, &group.flows)?;
     health_check(out, &group.health_check)?;
     for target in &group.targets {
         writeln!(out, "\n[[target_group.target]]\naddress = \"{}\"\nport = {}", target.address, target.port)?;
@@ -77,6 +80,27 @@ fn target_group(out: &mut String, group: &TargetGroup) -> fmt::Result {
         writeln!(out, "weight = {}", target.weight.get())?;
     }
     Ok(())
+}
+
+fn flow_settings(out: &mut String, flows: &FlowSettings) -> fmt::Result {
+    if let Some(tracking) = flows.tracking {
+        let tracking = match tracking {
+            Tracking::Transition => "transition",
+            Tracking::All => "all",
+            Tracking::None => "none",
+        };
+        writeln!(out, "tracking = \"{tracking}\"")?;
+    }
+    if let Some(timeout) = flows.idle_timeout {
+        writeln!(out, "idle_timeout = \"{}\"", duration::show(timeout))?;
+    }
+    writeln!(out, "deregistration_delay = \"{}\"", duration::show(flows.deregistration_delay))?;
+    if let Some(termination) = flows.connection_termination {
+        writeln!(out, "connection_termination = {termination}")?;
+    }
+    writeln!(out, "unhealthy_connection_termination = {}", flows.unhealthy_connection_termination)?;
+    writeln!(out, "unhealthy_draining_interval = \"{}\"", duration::show(flows.unhealthy_draining_interval))?;
+    writeln!(out, "slow_start = \"{}\"", duration::show(flows.slow_start))
 }
 
 fn health_check(out: &mut String, check: &HealthCheck) -> fmt::Result {

@@ -2,28 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use ipnet::IpNet;
 use nlb_common::address::Address;
-use nlb_common::slot::Slot;
 use nlb_common::tables::{self, ListenerKey};
 
 use super::event::{NextHop, NoNextHop};
 use super::identity::target_tag;
 use super::notice::Notice;
+use super::rings::Stepped;
 use super::select::{Candidate, select};
-use super::snapshot::{RingChange, Routing};
-use super::state::{Ring, State};
+use super::snapshot::Routing;
+use super::state::State;
 use crate::dataplane::Tables;
 use crate::model::{Listener, TargetGroup, Timestamp};
-use crate::ring::{self, Member};
+use crate::ring::Member;
 
 impl State {
     /// Computes the tables. What is no longer wanted gives its place back, to rest until [`settle`](Self::settle).
     pub fn rebuild(&mut self, now: Timestamp) -> (Tables, Vec<Notice>) {
         let mut notices = Vec::new();
         let mut tables = Tables::default();
+        self.end_drains(now, &mut notices);
         self.give_back();
         let groups = std::mem::take(&mut self.groups);
         for group in &groups {
@@ -31,7 +31,10 @@ impl State {
             self.build_group(group, &mut tables, &mut notices, now);
         }
         self.groups = groups;
+        self.build_condemned(&mut tables);
         self.build_listeners(&mut tables, &mut notices);
+        let slots = self.rings.values().filter_map(|ring| ring.open.due);
+        self.rebuild_due = slots.chain(self.life_due(now)).min();
         (tables, notices)
     }
 
@@ -47,24 +50,55 @@ impl State {
         let listeners: BTreeSet<_> = self.configuration.listeners.iter().map(listener_key).collect();
         let groups: BTreeSet<_> = self.groups.iter().map(Self::tag_of).collect();
         let targets: BTreeSet<_> = self.conditions.keys().map(target_tag).collect();
+        // A pin may name an entry that nobody else does: it goes, and its index is another's, after a sweep only.
+        self.condemned = self.target_indexes.owners().filter(|tag| !targets.contains(tag)).copied().collect();
+        if let Some(sweep) = &mut self.sweep {
+            sweep.unnamed.retain(|tag| self.condemned.contains(tag));
+        }
         self.listener_indexes.retain(|key| listeners.contains(key));
         self.group_indexes.retain(|tag| groups.contains(tag));
         self.regions.retain(|tag| groups.contains(&tag));
         self.rings.retain(|tag, _| groups.contains(tag));
-        self.target_indexes.retain(|tag| targets.contains(tag));
         self.adopted.retain(|tag, _| targets.contains(tag));
     }
 
     fn build_targets(&mut self, group: &TargetGroup, tables: &mut Tables, notices: &mut Vec<Notice>) {
-        for target in &group.targets {
-            let key = group.key(target);
+        let targets: Vec<_> = self.with_leaving(group).map(|target| (group.key(target), target.address)).collect();
+        for (key, address) in targets {
             let tag = target_tag(&key);
             let Some(index) = self.target_indexes.assign(&tag) else {
                 notices.push(Notice::Full { what: "targets", name: format!("target {key}") });
                 continue;
             };
-            tables.targets.insert(index, self.entry(tag, target.address));
+            tables.targets.insert(index, self.entry(tag, address));
         }
+    }
+
+    /// Entries that are there until no pin names them.
+    fn build_condemned(&self, tables: &mut Tables) {
+        for &tag in &self.condemned {
+            if let Some(index) = self.target_indexes.get(&tag) {
+                let flags = tables::Target::DEAD;
+                tables.targets.insert(index, tables::Target { tag, flags, ..tables::Target::default() });
+            }
+        }
+    }
+
+    /// What each target of `group` may still do, written into its entry. Gives what the group's slots follow from.
+    fn build_lives(&self, group: &TargetGroup, members: &[Member], tables: &mut Tables, now: Timestamp) -> Stepped {
+        let (mut exist, mut serve) = (BTreeSet::new(), BTreeSet::new());
+        for target in self.with_leaving(group) {
+            let key = group.key(target);
+            let Some(index) = self.target_indexes.get(&target_tag(&key)) else { continue };
+            let Some(entry) = tables.targets.get_mut(&index) else { continue };
+            let flags = self.flags(group, &key, members.iter().any(|member| member.index == index), now);
+            entry.flags |= flags;
+            exist.insert(index);
+            if flags & tables::Target::DEAD == 0 {
+                serve.insert(index);
+            }
+        }
+        Stepped::new(group, &self.rules_of(group), exist, serve)
     }
 
     /// A target's entry: by netlink's answer, by what an earlier agent wrote while there is no answer, or not ready.
@@ -75,7 +109,7 @@ impl State {
         }
         let pending = matches!(way, None | Some(Err(NoNextHop::Pending)));
         match self.adopted.get(&tag) {
-            Some(found) if pending => *found,
+            Some(found) if pending => tables::Target { flags: found.flags & tables::Target::READY, ..*found },
             _ => tables::Target { tag, destination: address.into(), ..tables::Target::default() },
         }
     }
@@ -91,25 +125,29 @@ impl State {
             notices.push(Notice::Full { what: "slots", name: format!("group {}", group.name) });
             return;
         };
-        let (routing, members) = self.members(group, tables);
+        let (routing, members) = self.members(group, tables, now);
+        let stepped = self.build_lives(group, &members, tables, now);
+        let tracking = stepped.tracking as u8;
         let before = self.routings.insert(group.name.clone(), routing);
         if let Some(before) = before.filter(|&before| before != routing) {
             notices.push(Notice::Routing { group: group.name.clone(), before, now: routing });
         }
-        let slots = self.ring(group, tag, members, notices, now);
+        let slots = self.ring(group, first_slot, members, stepped, notices, now);
         tables.rings.insert(index, slots);
         let affinity = nlb_common::hash::Affinity::from(group.affinity) as u8;
-        tables.groups.insert(
-            index,
-            tables::Group { tag, first_slot, slot_mask: size - 1, affinity, tracking: 0, padding: [0; 6] },
-        );
+        tables
+            .groups
+            .insert(index, tables::Group { tag, first_slot, slot_mask: size - 1, affinity, tracking, padding: [0; 6] });
     }
 
     /// Who gets new flows of `group`, in the order of their identities.
-    fn members(&self, group: &TargetGroup, tables: &Tables) -> (Routing, Vec<Member>) {
+    fn members(&self, group: &TargetGroup, tables: &Tables, now: Timestamp) -> (Routing, Vec<Member>) {
+        let rising = self.rising(group, now);
         let placed = |target: &crate::model::Target| {
-            let identity = target_tag(&group.key(target));
-            self.target_indexes.get(&identity).map(|index| Member { index, identity, weight: target.weight })
+            let key = group.key(target);
+            let identity = target_tag(&key);
+            let weight = rising.get(&key).copied().unwrap_or(target.weight);
+            self.target_indexes.get(&identity).map(|index| Member { index, identity, weight })
         };
         let members: Vec<Option<Member>> = group.targets.iter().map(placed).collect();
         let candidates: Vec<Candidate<'_>> = group
@@ -119,9 +157,11 @@ impl State {
             .map(|(target, member)| Candidate {
                 zone: target.zone.as_ref(),
                 health: self.health_of(&group.key(target)),
-                usable: member.is_some_and(|member| {
-                    member.weight.get() > 0 && tables.targets.get(&member.index).is_some_and(tables::Target::is_ready)
-                }),
+                usable: !self.drains.contains_key(&group.key(target))
+                    && member.is_some_and(|member| {
+                        member.weight.get() > 0
+                            && tables.targets.get(&member.index).is_some_and(tables::Target::is_ready)
+                    }),
             })
             .collect();
         let zone = self.configuration.agent.zone.as_ref().filter(|_| !group.cross_zone);
@@ -129,39 +169,6 @@ impl State {
         let mut chosen: Vec<Member> = places.into_iter().filter_map(|place| members[place]).collect();
         chosen.sort_unstable_by_key(|member| member.identity);
         (routing, chosen)
-    }
-
-    /// The ring of `members`: the one there is when they are the same, otherwise a new one.
-    fn ring(
-        &mut self,
-        group: &TargetGroup,
-        tag: u64,
-        members: Vec<Member>,
-        notices: &mut Vec<Notice>,
-        now: Timestamp,
-    ) -> Arc<[Slot]> {
-        let before = self.rings.get(&tag);
-        if let Some(same) = before.filter(|ring| ring.members.as_ref() == Some(&members)) {
-            return Arc::clone(&same.slots);
-        }
-        let built = ring::build(self.seed, group.ring_size, &members);
-        let held: Vec<_> = match before {
-            Some(ring) => ring.slots.iter().map(|slot| slot.current()).collect(),
-            None => vec![0; built.len()],
-        };
-        let moved = ring::moved(&held, &built);
-        let mut last_change = before.and_then(|ring| ring.last_change);
-        let slots = match before {
-            Some(ring) if moved == 0 => Arc::clone(&ring.slots),
-            _ => built.iter().map(|&current| Slot::closed(current, 0)).collect(),
-        };
-        if moved > 0 {
-            let change = RingChange { at: now, moved, least: ring::least_moved(&held, &built) };
-            last_change = Some(change);
-            notices.push(Notice::Ring { group: group.name.clone(), change, targets: members.len() });
-        }
-        self.rings.insert(tag, Ring { members: Some(members), slots: Arc::clone(&slots), last_change });
-        slots
     }
 
     fn build_listeners(&mut self, tables: &mut Tables, notices: &mut Vec<Notice>) {

@@ -46,6 +46,11 @@ impl<K: Ord + Clone> Indexes<K> {
         self.owners.get(owner).copied()
     }
 
+    /// Who has an index.
+    pub(super) fn owners(&self) -> impl Iterator<Item = &K> {
+        self.owners.keys()
+    }
+
     /// Takes the index of every owner that `keep` refuses, to rest.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
         let resting = &mut self.resting;

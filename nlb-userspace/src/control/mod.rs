@@ -7,19 +7,22 @@ mod desired;
 pub mod event;
 mod identity;
 mod indexes;
+mod life;
 mod notice;
 mod plan;
 mod regions;
+mod rings;
 mod select;
 pub mod snapshot;
 mod state;
+mod sweeping;
+#[cfg(test)]
+mod tests;
+mod transition;
 mod view;
 
 pub use event::{Change, ChangeError, Event, NextHop, NoNextHop};
 pub use notice::Notice;
 pub use plan::plan;
-pub use state::State;
+pub use state::{Beginning, Kept, State};
 pub use view::Outside;
-
-#[cfg(test)]
-mod tests;

@@ -46,6 +46,11 @@ pub enum Notice {
         /// Targets that hold slots now.
         targets: usize,
     },
+    /// The drain of a target that is registered no longer is over: it is gone.
+    Drained {
+        /// Which target.
+        target: TargetKey,
+    },
     /// Something has no place in the tables and gets no traffic.
     Full {
         /// `listeners`, `groups`, `targets` or `slots`.
@@ -62,7 +67,7 @@ impl Notice {
             Self::Health { now, .. } => *now == Health::Unhealthy,
             Self::NextHop { way, .. } => way.is_err(),
             Self::Routing { now, .. } => *now != Routing::Healthy,
-            Self::Ring { .. } => false,
+            Self::Ring { .. } | Self::Drained { .. } => false,
             Self::Full { .. } => true,
         }
     }
@@ -88,6 +93,7 @@ impl fmt::Display for Notice {
                 "group {group}: {} slots moved ({} at least), {targets} targets hold the ring",
                 change.moved, change.least
             ),
+            Self::Drained { target } => write!(f, "target {target} is drained and gone"),
             Self::Full { what, name } => {
                 write!(f, "no room for {name}: raise `agent.capacity.{what}` and restart the agent")
             }

@@ -64,6 +64,7 @@ mod tests {
     use std::sync::Arc;
 
     use nlb_common::address::Address;
+    use nlb_common::slot::Tick;
     use nlb_common::tables::{Group, Listener, ListenerKey, Target};
     use proptest::prelude::*;
 
@@ -77,8 +78,11 @@ mod tests {
     /// ever, and a group one place.
     fn tables() -> impl Strategy<Value = Tables> {
         let targets = prop::collection::btree_map(1_u32..8, 0_u8..3, 1..8);
-        let groups =
-            prop::collection::btree_map(0..GROUPS, prop::collection::vec(any::<prop::sample::Index>(), 8), 1..4);
+        let groups = prop::collection::btree_map(
+            0..GROUPS,
+            prop::collection::vec(any::<(prop::sample::Index, prop::sample::Index, bool)>(), 8),
+            1..4,
+        );
         let listeners = prop::collection::btree_map(1_u16..6, any::<prop::sample::Index>(), 0..6);
         (targets, groups, listeners).prop_map(|(targets, groups, listeners)| {
             let targets: BTreeMap<u32, Target> = targets
@@ -95,7 +99,14 @@ mod tests {
                     ..Group::default()
                 };
                 tables.groups.insert(index, group);
-                let ring: Arc<[Slot]> = picks.iter().map(|pick| Slot::closed(*pick.get(&indexes), 0)).collect();
+                let ring: Arc<[Slot]> = picks
+                    .iter()
+                    .map(|(pick, before, open)| {
+                        let (current, previous) = (*pick.get(&indexes), *before.get(&indexes));
+                        let opened = Tick::at(1);
+                        if *open { Slot::open(current, previous, opened) } else { Slot::closed(current, previous) }
+                    })
+                    .collect();
                 tables.rings.insert(index, ring);
             }
             let indexes: Vec<u32> = tables.groups.keys().copied().collect();
@@ -113,7 +124,9 @@ mod tests {
         }
         for ring in tables.groups.keys().map(|index| &tables.rings[index]) {
             for slot in ring.iter() {
-                assert!(tables.targets.contains_key(&slot.current()), "a slot names target {}", slot.current());
+                for target in [slot.current(), slot.previous()] {
+                    assert!(tables.targets.contains_key(&target), "a slot names target {target}");
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ use nlb_common::slot::{Slot, TargetIndex};
 
 use super::event::{Health, NextHop, NoNextHop};
 use crate::dataplane::Attachment;
-use crate::model::{Affinity, Configuration, Listener, Name, Target, TargetKey, Timestamp};
+use crate::model::{Affinity, Configuration, DrainCause, FlowRules, Listener, Name, Target, TargetKey, Timestamp};
 
 /// The state at one moment. Cheap to clone parts of: what is large is shared.
 #[derive(Clone, Debug)]
@@ -75,6 +75,12 @@ pub struct GroupState {
     pub ring: Arc<[Slot]>,
     /// The last change of the ring.
     pub last_change: Option<RingChange>,
+    /// Its flows' settings in force.
+    pub rules: FlowRules,
+    /// Slots in transition.
+    pub open_slots: u32,
+    /// Flows that are remembered, as last counted; `None` before the first count.
+    pub pins: Option<u64>,
 }
 
 /// What the last change of a ring moved.
@@ -135,6 +141,28 @@ pub struct TargetState {
     pub next_hop: Result<NextHop, NoNextHop>,
     /// Slots of the ring that are its own.
     pub slots: u32,
+    /// How it is leaving, if it is.
+    pub draining: Option<Draining>,
+    /// Flows of it that are remembered, as last counted; `None` before the first count.
+    pub pins: Option<u64>,
+}
+
+/// How a target is leaving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draining {
+    /// Why.
+    pub cause: DrainCause,
+    /// Since when.
+    pub began: Timestamp,
+    /// When the flows that are left have to go.
+    pub ends: Timestamp,
+}
+
+impl TargetState {
+    /// Whether it is registered no longer, and only here until its flows are gone.
+    pub fn is_leaving(&self) -> bool {
+        self.draining.is_some_and(|draining| draining.cause == DrainCause::Deregistered)
+    }
 }
 
 impl Snapshot {

@@ -1,21 +1,27 @@
 //! The state, and how events change it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use nlb_common::slot::{Slot, TargetIndex};
+use nlb_common::slot::TargetIndex;
 use nlb_common::tables::{self, FIRST_TARGET, ListenerKey};
 
-use super::event::{Event, Health, HealthReport, NextHop, NoNextHop};
-use super::identity::{group_tag, target_tag};
+use super::event::{Change, ChangeError, Event, Health, HealthReport, NextHop, NoNextHop};
+use super::identity::{group_tag, named_by, target_tag};
 use super::indexes::Indexes;
 use super::notice::Notice;
 use super::regions::Regions;
-use super::snapshot::{RingChange, Routing};
+use super::rings::Ring;
+use super::snapshot::Routing;
+use super::sweeping::Counted;
+use super::transition::clock::PacketClock;
+use super::transition::sweep::Sweep;
 use crate::dataplane::Tables;
-use crate::model::{Configuration, Name, Overlay, TargetGroup, TargetKey, Timestamp};
-use crate::ring::Member;
+use crate::model::{
+    Configuration, Drain, DrainCause, Drains, Name, Overlay, Target, TargetGroup, TargetKey, Timestamp, drains_after,
+};
 
 /// Everything that the tables follow from. Owned by one task.
 #[derive(Debug)]
@@ -38,6 +44,20 @@ pub struct State {
     /// Tags of targets that held slots when their tables were adopted.
     in_service: Vec<u64>,
     pub(super) rings: BTreeMap<u64, Ring>,
+    /// The moments of slots and pins.
+    pub(super) packets: PacketClock,
+    /// Targets that are leaving.
+    pub(super) drains: Drains,
+    /// Tags of entries that are to go, once a sweep has shown that no pin names them.
+    pub(super) condemned: BTreeSet<u64>,
+    /// The sweep over all pins that is under way.
+    pub(super) sweep: Option<Sweep>,
+    /// When the next one begins at the earliest.
+    pub(super) sweep_after: Timestamp,
+    /// What the last one found.
+    pub(super) counted: Option<Counted>,
+    /// When time alone changes the tables next.
+    pub(super) rebuild_due: Option<Timestamp>,
     /// What each group's routing was at the last rebuild, so that a change is told once.
     pub(super) routings: BTreeMap<Name, Routing>,
 }
@@ -48,30 +68,46 @@ pub(super) struct Condition {
     pub(super) health: Health,
     pub(super) since: Timestamp,
     pub(super) reason: String,
+    /// Since when its slow start counts; `None` when it was in service before.
+    pub(super) rises_from: Option<Timestamp>,
 }
 
-/// A group's ring and what it was built of.
-#[derive(Clone, Debug)]
-pub(super) struct Ring {
-    /// `None` for a ring found in the kernel.
-    pub(super) members: Option<Vec<Member>>,
-    pub(super) slots: Arc<[Slot]>,
-    pub(super) last_change: Option<RingChange>,
+/// What survived the agent before.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// The cluster's seed.
+    pub seed: u64,
+    /// Changes made at run time.
+    pub overlay: Overlay,
+    /// Targets that were leaving.
+    pub drains: Drains,
+}
+
+/// When a state begins, by the agent's clock and by the packet path's.
+#[derive(Clone, Copy, Debug)]
+pub struct Beginning {
+    /// The present moment.
+    pub now: Timestamp,
+    /// The same on the kernel's monotonic clock.
+    pub monotonic: Duration,
 }
 
 impl State {
     /// The state of an agent that begins with `found` in the kernel: empty tables, or those of an agent before it.
     ///
     /// A target that held slots is taken for healthy until its checks say otherwise, so that traffic goes on.
-    pub fn new(configuration: Configuration, overlay: Overlay, seed: u64, found: &Tables, now: Timestamp) -> Self {
+    pub fn new(configuration: Configuration, kept: Kept, found: &Tables, beginning: Beginning) -> Self {
+        let now = beginning.now;
         let capacity = configuration.agent.capacity;
         let mut state = Self {
             started: now,
             configured: now,
             configuration: Arc::new(configuration),
-            overlay,
+            overlay: kept.overlay,
+            drains: kept.drains,
             groups: Vec::new(),
-            seed,
+            seed: kept.seed,
+            packets: PacketClock::new(now, beginning.monotonic),
             conditions: BTreeMap::new(),
             next_hops: BTreeMap::new(),
             listener_indexes: Indexes::new(0, capacity.listeners),
@@ -81,9 +117,15 @@ impl State {
             adopted: BTreeMap::new(),
             in_service: Vec::new(),
             rings: BTreeMap::new(),
+            condemned: BTreeSet::new(),
+            sweep: None,
+            sweep_after: now,
+            counted: None,
+            rebuild_due: None,
             routings: BTreeMap::new(),
         };
         state.adopt(found);
+        state.adopt_leaving(found, now);
         state.refresh(now);
         state
     }
@@ -97,25 +139,49 @@ impl State {
                 self.adopted.insert(target.tag, *target);
             }
         }
-        let mut used = std::collections::BTreeSet::<TargetIndex>::new();
+        let mut used = BTreeSet::<TargetIndex>::new();
         for (&index, group) in &found.groups {
             let size = group.slot_mask.wrapping_add(1);
             let Some(slots) = found.rings.get(&index) else { continue };
             if self.group_indexes.adopt(group.tag, index) && self.regions.adopt(group.tag, group.first_slot, size) {
                 used.extend(slots.iter().map(|slot| slot.current()));
-                self.rings.insert(group.tag, Ring { members: None, slots: Arc::clone(slots), last_change: None });
+                self.rings.insert(group.tag, Ring::found(Arc::clone(slots)));
             }
         }
         self.in_service = found.targets.iter().filter(|(i, _)| used.contains(i)).map(|(_, t)| t.tag).collect();
+    }
+
+    /// Targets that still hold slots in the kernel, and that the file no longer has, drain from now on.
+    fn adopt_leaving(&mut self, found: &Tables, now: Timestamp) {
+        let groups = self.overlay.apply(&self.configuration);
+        let registered = groups.iter().flat_map(|group| group.targets.iter().map(|target| group.key(target)));
+        let wanted: BTreeSet<u64> = registered.chain(self.drains.keys().cloned()).map(|key| target_tag(&key)).collect();
+        for group in &groups {
+            let Some(ring) = self.rings.get(&Self::tag_of(group)) else { continue };
+            let named: BTreeSet<TargetIndex> =
+                ring.slots.iter().flat_map(|slot| [slot.current(), slot.previous()]).collect();
+            for entry in named.iter().filter_map(|index| found.targets.get(index)) {
+                let serves = entry.flags & tables::Target::DEAD == 0 && !wanted.contains(&entry.tag);
+                let Some(key) = serves.then(|| named_by(entry.tag, group, entry.destination.into())).flatten() else {
+                    continue;
+                };
+                let target = Target {
+                    address: key.address,
+                    port: key.port,
+                    zone: None,
+                    weight: crate::model::Weight::default(),
+                };
+                let ends = now + group.flows.deregistration_delay;
+                self.drains.insert(key, Drain { target, cause: DrainCause::Deregistered, began: now, ends });
+            }
+        }
     }
 
     /// Takes in one event. Gives what changed.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Notice> {
         match event {
             Event::Configured(configuration) => {
-                self.configuration = Arc::new(*configuration);
-                self.configured = now;
-                self.refresh(now);
+                self.configure(*configuration, self.overlay.clone(), now);
                 Vec::new()
             }
             Event::NextHop(address, way) => self.next_hop(address, way).into_iter().collect(),
@@ -123,10 +189,57 @@ impl State {
         }
     }
 
-    /// Puts other runtime changes in force. The caller has made them durable.
-    pub fn set_overlay(&mut self, overlay: Overlay, now: Timestamp) {
+    /// Puts another configuration and the runtime changes over it in force. The caller has made durable what is kept.
+    pub fn configure(&mut self, configuration: Configuration, overlay: Overlay, now: Timestamp) {
+        self.drains = self.drains_under(&configuration, &overlay, now);
+        self.configuration = Arc::new(configuration);
+        self.configured = now;
         self.overlay = overlay;
         self.refresh(now);
+    }
+
+    /// Puts other runtime changes and drains in force. The caller has made them durable.
+    pub fn set_changes(&mut self, overlay: Overlay, drains: Drains, now: Timestamp) {
+        self.overlay = overlay;
+        self.drains = drains;
+        self.refresh(now);
+    }
+
+    /// The drains that there would be with that configuration and those runtime changes.
+    pub fn drains_under(&self, configuration: &Configuration, overlay: &Overlay, now: Timestamp) -> Drains {
+        drains_after(&self.drains, &self.groups, &overlay.apply(configuration), now)
+    }
+
+    /// The drains with `change`, which the overlay has taken, in it.
+    pub fn drains_with(&self, change: &Change, overlay: &Overlay, now: Timestamp) -> Result<Drains, ChangeError> {
+        let mut drains = self.drains_under(&self.configuration, overlay, now);
+        let target = change.target();
+        match change {
+            Change::Drain { .. } => {
+                let group = self.groups.iter().find(|group| group.name == target.group);
+                let registered = group.and_then(|group| {
+                    group.targets.iter().find(|known| group.key(known) == target).map(|known| (group, known))
+                });
+                if let Some((group, known)) = registered {
+                    if drains.contains_key(&target) {
+                        return Err(ChangeError::AlreadyDrained { target });
+                    }
+                    let ends = now + group.flows.deregistration_delay;
+                    let drain = Drain { target: known.clone(), cause: DrainCause::Command, began: now, ends };
+                    drains.insert(target, drain);
+                }
+            }
+            Change::Undrain { .. } => {
+                drains.remove(&target).ok_or(ChangeError::NotDrained { target })?;
+            }
+            Change::Register { .. } | Change::Deregister { .. } | Change::SetWeight { .. } => {}
+        }
+        Ok(drains)
+    }
+
+    /// The targets that are leaving.
+    pub const fn drains(&self) -> &Drains {
+        &self.drains
     }
 
     /// The runtime changes in force.
@@ -165,20 +278,23 @@ impl State {
         if before == report.health {
             return None;
         }
-        *condition = Condition { health: report.health, since: now, reason: report.reason.clone() };
+        let rises_from = (report.health == Health::Healthy).then_some(now);
+        *condition = Condition { health: report.health, since: now, reason: report.reason.clone(), rises_from };
         Some(Notice::Health { target: report.target, before, now: report.health, reason: report.reason })
     }
 
     /// Makes what is kept per target fit the targets there are.
     fn refresh(&mut self, now: Timestamp) {
         self.groups = self.overlay.apply(&self.configuration);
+        // A drain needs its group, and is over with the registration of its target.
+        self.drains = drains_after(&self.drains, &[], &self.groups, now);
         let mut conditions = BTreeMap::new();
         let mut next_hops = BTreeMap::new();
-        for (group, target) in self.groups.iter().flat_map(|g| g.targets.iter().map(move |t| (g, t))) {
-            let key = group.key(target);
+        let groups = self.groups.clone();
+        let all: Vec<_> = groups.iter().flat_map(|g| self.with_leaving(g).map(|t| (g.key(t), t.address))).collect();
+        for (key, address) in all {
             let condition = self.conditions.remove(&key).unwrap_or_else(|| self.begin(&key, now));
             conditions.insert(key, condition);
-            let address = target.address;
             let way = self.next_hops.remove(&address);
             next_hops.entry(address).or_insert_with(|| way.unwrap_or(Err(NoNextHop::Pending)));
         }
@@ -192,9 +308,19 @@ impl State {
 
     fn begin(&self, key: &TargetKey, now: Timestamp) -> Condition {
         if self.in_service.contains(&target_tag(key)) {
-            Condition { health: Health::Healthy, since: now, reason: "in service before the agent started".into() }
+            Condition {
+                health: Health::Healthy,
+                since: now,
+                reason: "in service before the agent started".into(),
+                rises_from: None,
+            }
         } else {
-            Condition { health: Health::Initial, since: now, reason: "waiting for its first health checks".into() }
+            Condition {
+                health: Health::Initial,
+                since: now,
+                reason: "waiting for its first health checks".into(),
+                rises_from: None,
+            }
         }
     }
 

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use super::desired::listener_key;
 use super::event::NoNextHop;
 use super::identity::target_tag;
-use super::snapshot::{GroupState, ListenerState, Origin, ReloadFailure, RingChange, Routing, Snapshot, TargetState};
+use super::snapshot::{
+    Draining, GroupState, ListenerState, Origin, ReloadFailure, RingChange, Routing, Snapshot, TargetState,
+};
 use super::state::State;
 use crate::dataplane::Attachment;
 use crate::health::Checked;
-use crate::model::{Name, Target, TargetGroup, Timestamp, Weight};
+use crate::model::{Drain, Name, Target, TargetGroup, Timestamp, Weight};
 
 /// What a snapshot shows that the state itself doesn't know.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +59,7 @@ impl State {
                 let key = group.key(target);
                 Checked { begin: self.health_of(&key), check: Arc::clone(&check), key }
             };
-            group.targets.iter().map(checked).collect::<Vec<_>>()
+            self.with_leaving(group).map(checked).collect::<Vec<_>>()
         };
         self.groups.iter().flat_map(of_group).collect()
     }
@@ -92,14 +94,16 @@ impl State {
             index: self.group_indexes.get(&tag)?,
             affinity: group.affinity,
             routing: self.routings.get(&group.name).copied().unwrap_or(Routing::Waiting),
-            targets: group
-                .targets
-                .iter()
+            targets: self
+                .with_leaving(group)
                 .filter_map(|target| self.target_state(group, target, in_file, &held))
                 .collect(),
             first_slot: self.regions.held(tag, group.ring_size.get())?,
             ring: Arc::clone(&ring.slots),
             last_change: ring.last_change,
+            rules: self.rules_of(group),
+            open_slots: ring.open.count,
+            pins: self.counted.as_ref().map(|counted| counted.found.groups.get(&tag).copied().unwrap_or(0)),
         })
     }
 
@@ -125,6 +129,8 @@ impl State {
             reason: condition.reason.clone(),
             next_hop: self.next_hops.get(&target.address).cloned().unwrap_or(Err(NoNextHop::Pending)),
             slots: held.get(&index).copied().unwrap_or(0),
+            draining: self.drains.get(&key).map(|&Drain { cause, began, ends, .. }| Draining { cause, began, ends }),
+            pins: self.pins_of(index),
             key,
         })
     }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use nlb_common::drop_reason::DropReason;
+use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
 use nlb_common::slot::{Slot, TargetIndex};
 
+use super::flows::{PinBatch, PinPlace};
 use super::{Attachment, CounterReading, Dataplane, DataplaneError, Tables, TraceLines, Write};
 
 /// Holds what the kernel would hold, as flat as the kernel does, so that a wrong order or index shows.
@@ -13,12 +15,18 @@ use super::{Attachment, CounterReading, Dataplane, DataplaneError, Tables, Trace
 pub struct Memory {
     tables: Tables,
     slots: Vec<Slot>,
+    pins: Vec<(PinPlace, Pin)>,
 }
 
 impl Memory {
     /// Empty tables with room for `slots` slots.
     pub fn new(slots: usize) -> Self {
-        Self { tables: Tables::default(), slots: vec![Slot::EMPTY; slots] }
+        Self { tables: Tables::default(), slots: vec![Slot::EMPTY; slots], pins: Vec::new() }
+    }
+
+    /// The pinned flows, for tests to fill and to look at: here no packet pins any.
+    pub fn pinned(&mut self) -> &mut Vec<(PinPlace, Pin)> {
+        &mut self.pins
     }
 
     fn ring(&self, first: u32, mask: u32) -> Option<Arc<[Slot]>> {
@@ -84,7 +92,27 @@ impl Dataplane for Memory {
             listeners: listeners.iter().map(|&index| (index, Default::default())).collect(),
             targets: targets.iter().map(|&index| (index, Default::default())).collect(),
             drops: DropReason::ALL.iter().map(|&reason| (reason, 0)).collect(),
+            ..CounterReading::default()
         })
+    }
+
+    /// With a place that isn't there any more, what the kernel's twin would do: the sweep begins anew.
+    fn pins(&mut self, after: Option<PinPlace>, limit: usize) -> Result<PinBatch, DataplaneError> {
+        let begin =
+            after.and_then(|after| self.pins.iter().position(|&(place, _)| place == after)).map_or(0, |at| at + 1);
+        let end = begin.saturating_add(limit.max(1)).min(self.pins.len());
+        let batch = self.pins[begin..end].to_vec();
+        let next = if end < self.pins.len() { batch.last().map(|&(place, _)| place) } else { None };
+        Ok((batch, next))
+    }
+
+    fn unpin(&mut self, pins: &[PinPlace]) -> Result<(), DataplaneError> {
+        self.pins.retain(|(place, _)| !pins.contains(place));
+        Ok(())
+    }
+
+    fn flow_events(&mut self) -> Result<Vec<(FlowEvent, u64)>, DataplaneError> {
+        Ok(FlowEvent::ALL.iter().map(|&event| (event, 0)).collect())
     }
 
     fn attachments(&self) -> Vec<Attachment> {

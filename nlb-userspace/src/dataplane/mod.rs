@@ -4,6 +4,7 @@
 //! the difference to a [`Dataplane`] as [`Write`]s, in an order that never leaves a name pointing at nothing.
 
 mod error;
+mod flows;
 mod kernel;
 mod memory;
 
@@ -12,11 +13,13 @@ use std::sync::Arc;
 
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
+use nlb_common::flow::FlowEvent;
 use nlb_common::hash::Flow;
 use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target};
 
 pub use error::DataplaneError;
+pub use flows::{FlowTable, PinBatch, PinPlace, Pins};
 pub use kernel::{
     Detached, Kernel, KernelError, KernelSettings, PinnedSet, Status, TargetHost, TargetTables, detach, seed_in_force,
     status, target_tables,
@@ -85,6 +88,8 @@ pub struct CounterReading {
     pub targets: BTreeMap<TargetIndex, Counters>,
     /// Packets, in the order of [`DropReason::ALL`].
     pub drops: Vec<(DropReason, u64)>,
+    /// What the flow tables are used for, as [`Dataplane::flow_events`] tells it; whoever reads both puts it here.
+    pub flow_events: Vec<(FlowEvent, u64)>,
 }
 
 /// Where the program is attached.
@@ -115,6 +120,16 @@ pub trait Dataplane: Send {
 
     /// Reads the counters of the given listeners (by `Listener::counters`) and targets, and all drops.
     fn counters(&mut self, listeners: &[u32], targets: &[TargetIndex]) -> Result<CounterReading, DataplaneError>;
+
+    /// Reads some `limit` pins: the first of a new sweep, or those behind `after`, which is what the call before gave. A pin
+    /// that is there throughout a sweep is seen in it; one that comes or goes meanwhile, perhaps.
+    fn pins(&mut self, after: Option<PinPlace>, limit: usize) -> Result<PinBatch, DataplaneError>;
+
+    /// Removes pins. One that is gone already is no error.
+    fn unpin(&mut self, pins: &[PinPlace]) -> Result<(), DataplaneError>;
+
+    /// What the flow tables are used for, in the order of [`FlowEvent::ALL`].
+    fn flow_events(&mut self) -> Result<Vec<(FlowEvent, u64)>, DataplaneError>;
 
     /// Where the program is attached now.
     fn attachments(&self) -> Vec<Attachment>;

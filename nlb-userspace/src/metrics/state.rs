@@ -86,6 +86,16 @@ fn groups(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> Result<()
         })
     });
     gauges(encoder, "nlb_group_routing", "Which targets get new flows; fail_open: all, as none is healthy.", routing)?;
+    gauges(
+        encoder,
+        "nlb_slots_open",
+        "Slots whose change of target is in transition.",
+        groups.iter().map(|group| (label(group), f64::from(group.open_slots))),
+    )?;
+    let pins = groups
+        .iter()
+        .filter_map(|group| Some((label(group), u32::try_from(group.pins?).map_or(f64::from(u32::MAX), f64::from))));
+    gauges(encoder, "nlb_pins", "Flows that are remembered, as last counted.", pins)?;
     let changes = || groups.iter().filter_map(|group| Some((group, group.last_change?)));
     gauges(
         encoder,

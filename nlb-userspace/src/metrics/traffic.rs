@@ -49,5 +49,7 @@ pub(super) fn encode(
         counters(encoder, &format!("nlb_target_{kind}"), help, series)?;
     }
     let drops = reading.drops.iter().map(|(reason, packets)| ([("reason", reason.name())], *packets));
-    counters(encoder, "nlb_drops", "Packets dropped, by reason.", drops)
+    counters(encoder, "nlb_drops", "Packets dropped, by reason.", drops)?;
+    let events = reading.flow_events.iter().map(|(event, count)| ([("event", event.name())], *count));
+    counters(encoder, "nlb_flow_events", "What the tables of remembered flows are used for.", events)
 }

@@ -30,18 +30,40 @@ pub struct Capacity {
     pub targets: u32,
     /// Slots, those of all rings together; 8 bytes each.
     pub slots: u32,
+    /// TCP flows of which only SYNs were seen, in slots that are in transition.
+    pub half_open: u32,
+    /// Pinned TCP flows. The only table that takes memory as it grows.
+    pub flows: u32,
+    /// Pinned flows of UDP.
+    pub datagrams: u32,
 }
 
 impl Capacity {
     /// The largest tables.
-    pub const MAX: Self = Self { listeners: 1 << 20, groups: 1 << 16, targets: 1 << 20, slots: 1 << 28 };
+    pub const MAX: Self = Self {
+        listeners: 1 << 20,
+        groups: 1 << 16,
+        targets: 1 << 20,
+        slots: 1 << 28,
+        half_open: 1 << 24,
+        flows: 1 << 28,
+        datagrams: 1 << 26,
+    };
     /// One ring of the smallest size.
     pub const LEAST_SLOTS: u32 = RingSize::MIN;
 }
 
 impl Default for Capacity {
     fn default() -> Self {
-        Self { listeners: 16_384, groups: 4_096, targets: 16_384, slots: 1 << 22 }
+        Self {
+            listeners: 16_384,
+            groups: 4_096,
+            targets: 16_384,
+            slots: 1 << 22,
+            half_open: 16_384,
+            flows: 1_048_576,
+            datagrams: 131_072,
+        }
     }
 }
 

@@ -30,6 +30,16 @@ pub enum Change {
         /// The new weight.
         weight: Weight,
     },
+    /// Gives a target no new flows, and lets it keep those it has for its group's deregistration delay.
+    Drain {
+        /// Which target.
+        target: TargetKey,
+    },
+    /// Ends a drain: the target gets new flows again.
+    Undrain {
+        /// Which target.
+        target: TargetKey,
+    },
 }
 
 impl Change {
@@ -39,7 +49,10 @@ impl Change {
             Self::Register { group, target } => {
                 TargetKey { group: group.clone(), address: target.address, port: target.port }
             }
-            Self::Deregister { target } | Self::SetWeight { target, .. } => target.clone(),
+            Self::Deregister { target }
+            | Self::SetWeight { target, .. }
+            | Self::Drain { target }
+            | Self::Undrain { target } => target.clone(),
         }
     }
 }
@@ -50,6 +63,8 @@ impl fmt::Display for Change {
         match self {
             Self::Register { .. } => write!(f, "target {target} registered at run time"),
             Self::Deregister { .. } => write!(f, "target {target} deregistered at run time"),
+            Self::Drain { .. } => write!(f, "target {target} is drained"),
+            Self::Undrain { .. } => write!(f, "target {target} is drained no longer"),
             Self::SetWeight { weight, .. } => write!(f, "target {target} given weight {} at run time", weight.get()),
         }
     }
@@ -79,6 +94,18 @@ pub enum ChangeError {
     /// The target is there already.
     #[error("{target} is registered already; to change its weight use `nlb target set-weight`")]
     AlreadyRegistered {
+        /// Which.
+        target: TargetKey,
+    },
+    /// The target is drained by command already.
+    #[error("{target} is drained already; to end that use `nlb target undrain`")]
+    AlreadyDrained {
+        /// Which.
+        target: TargetKey,
+    },
+    /// The target is not drained by command.
+    #[error("{target} is not drained; see `nlb target list {}`", target.group)]
+    NotDrained {
         /// Which.
         target: TargetKey,
     },

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{HealthCheck, Name, Target, TargetKey};
+use super::{FlowSettings, HealthCheck, Name, Target, TargetKey};
 
 /// Which part of a flow decides its target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -89,6 +89,8 @@ pub struct TargetGroup {
     pub ring_size: RingSize,
     /// Whether targets of other zones get traffic while this edge's own zone has healthy ones.
     pub cross_zone: bool,
+    /// How long flows live, and what becomes of those of a target that goes.
+    pub flows: FlowSettings,
     /// How targets are checked.
     pub health_check: HealthCheck,
     /// The targets; no two share address and port.

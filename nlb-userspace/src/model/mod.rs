@@ -5,6 +5,8 @@
 
 mod agent;
 mod change;
+mod drain;
+mod flow_settings;
 mod group;
 mod health_check;
 mod listener;
@@ -15,6 +17,8 @@ mod time;
 
 pub use agent::{AgentSettings, Capacity, XdpMode};
 pub use change::{Change, ChangeError};
+pub use drain::{Drain, DrainCause, Drains, drains_after};
+pub use flow_settings::{FlowRules, FlowSettings, Tracking};
 pub use group::{Affinity, Forwarding, RingSize, TargetGroup};
 pub use health_check::{CodeRange, HealthCheck, Probe};
 pub use listener::{Listener, Protocol};
@@ -39,6 +43,11 @@ impl Configuration {
     /// The group of that name.
     pub fn group(&self, name: &Name) -> Option<&TargetGroup> {
         self.groups.iter().find(|group| &group.name == name)
+    }
+
+    /// The protocols of the listeners that the group of that name serves.
+    pub fn protocols_of<'a>(&'a self, group: &'a Name) -> impl Iterator<Item = Protocol> + 'a {
+        self.listeners.iter().filter(move |listener| &listener.group == group).map(|listener| listener.protocol)
     }
 
     /// The target of that name.

@@ -13,14 +13,14 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use error::StoreError;
 
-use crate::model::{Overlay, Overridden, TargetKey};
-use schema::{OVERLAY, SETTINGS};
+use crate::model::{Drain, Drains, Overlay, Overridden, TargetKey};
+use schema::{DRAINS, OVERLAY, SETTINGS};
 
 /// Name of the file within the state directory.
 pub const FILE_NAME: &str = "nlb.redb";
@@ -42,6 +42,31 @@ pub struct Store {
 struct OverlayRow {
     target: TargetKey,
     change: Overridden,
+}
+
+/// A row of the table [`DRAINS`].
+#[derive(Serialize, Deserialize)]
+struct DrainRow {
+    target: TargetKey,
+    drain: Drain,
+}
+
+fn json(row: &impl Serialize) -> String {
+    serde_json::to_string(row).expect("names, addresses and numbers are JSON")
+}
+
+/// Makes `rows` the whole of `table`.
+fn replace(
+    transaction: &WriteTransaction,
+    table: TableDefinition<'_, &str, &str>,
+    rows: impl Iterator<Item = (String, String)>,
+) -> Result<(), redb::Error> {
+    let mut table = transaction.open_table(table)?;
+    table.retain(|_, _| false)?;
+    for (key, json) in rows {
+        table.insert(key.as_str(), json.as_str())?;
+    }
+    Ok(())
 }
 
 /// The database in `file`, locked. It is checked whole: redb would trust a damaged one, and panic later.
@@ -97,37 +122,46 @@ impl Store {
 
     /// The changes made at run time.
     pub fn overlay(&self) -> Result<Overlay, StoreError> {
-        let read = || {
-            let transaction = self.database.begin_read()?;
-            let table = transaction.open_table(OVERLAY)?;
-            let rows =
-                table.iter()?.map(|row| row.map(|(key, json)| (key.value().to_owned(), json.value().to_owned())));
-            Ok(rows.collect::<Result<Vec<_>, _>>()?)
-        };
-        let rows = read().map_err(|error: redb::Error| self.failed(error))?;
+        let rows = self.rows(OVERLAY)?;
         rows.iter()
             .map(|(key, json)| self.decode(OVERLAY, key, json).map(|row: OverlayRow| (row.target, row.change)))
             .collect()
     }
 
-    /// Keeps `overlay` in place of what was kept before.
-    pub fn save_overlay(&self, overlay: &Overlay) -> Result<(), StoreError> {
-        let row = |(target, change): (&TargetKey, &Overridden)| {
-            let row = OverlayRow { target: target.clone(), change: change.clone() };
-            let json = serde_json::to_string(&row).expect("names, addresses and numbers are JSON");
-            (target.to_string(), json)
-        };
+    /// The targets that are leaving.
+    pub fn drains(&self) -> Result<Drains, StoreError> {
+        let rows = self.rows(DRAINS)?;
+        rows.iter()
+            .map(|(key, json)| self.decode(DRAINS, key, json).map(|row: DrainRow| (row.target, row.drain)))
+            .collect()
+    }
+
+    /// Keeps `overlay` and `drains` in place of what was kept before: both or neither.
+    pub fn save(&self, overlay: &Overlay, drains: &Drains) -> Result<(), StoreError> {
+        let changes = overlay.iter().map(|(target, change)| {
+            (target.to_string(), json(&OverlayRow { target: target.clone(), change: change.clone() }))
+        });
+        let leaving = drains.iter().map(|(target, drain)| {
+            (target.to_string(), json(&DrainRow { target: target.clone(), drain: drain.clone() }))
+        });
         let write = || {
             let transaction = self.database.begin_write()?;
-            let mut table = transaction.open_table(OVERLAY)?;
-            table.retain(|_, _| false)?;
-            for (key, json) in overlay.iter().map(row) {
-                table.insert(key.as_str(), json.as_str())?;
-            }
-            drop(table);
+            replace(&transaction, OVERLAY, changes)?;
+            replace(&transaction, DRAINS, leaving)?;
             Ok(transaction.commit()?)
         };
         write().map_err(|error: redb::Error| self.failed(error))
+    }
+
+    fn rows(&self, table: TableDefinition<'_, &str, &str>) -> Result<Vec<(String, String)>, StoreError> {
+        let read = || {
+            let transaction = self.database.begin_read()?;
+            let table = transaction.open_table(table)?;
+            let rows =
+                table.iter()?.map(|row| row.map(|(key, json)| (key.value().to_owned(), json.value().to_owned())));
+            Ok(rows.collect::<Result<Vec<_>, _>>()?)
+        };
+        read().map_err(|error: redb::Error| self.failed(error))
     }
 
     fn decode<T: DeserializeOwned>(

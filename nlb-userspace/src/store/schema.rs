@@ -13,13 +13,16 @@ pub(super) const SETTINGS: TableDefinition<'_, &str, &str> = TableDefinition::ne
 /// Changes made at run time, as JSON, by `GROUP/ADDRESS:PORT`.
 pub(super) const OVERLAY: TableDefinition<'_, &str, &str> = TableDefinition::new("overlay");
 
+/// Targets that are leaving, as JSON, by `GROUP/ADDRESS:PORT`.
+pub(super) const DRAINS: TableDefinition<'_, &str, &str> = TableDefinition::new("drains");
+
 /// The key of the version in [`META`].
 pub(super) const VERSION_KEY: &str = "version";
 
 type Step = fn(&WriteTransaction) -> Result<(), redb::Error>;
 
 /// What brings a file from the version of its index to the next. Files of version 0 are empty.
-const STEPS: &[Step] = &[first_tables];
+const STEPS: &[Step] = &[first_tables, drains];
 
 /// The version that this program writes.
 pub(super) const VERSION: u64 = STEPS.len() as u64;
@@ -27,6 +30,11 @@ pub(super) const VERSION: u64 = STEPS.len() as u64;
 fn first_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     transaction.open_table(SETTINGS)?;
     transaction.open_table(OVERLAY)?;
+    Ok(())
+}
+
+fn drains(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(DRAINS)?;
     Ok(())
 }
 

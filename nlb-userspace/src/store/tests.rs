@@ -39,8 +39,8 @@ fn what_was_saved_is_there_after_a_restart() {
     let kept = overlay(&[("web", 80, 5), ("web", 81, 100), ("web", 82, 1000), ("dns", 53, 101)]);
     let store = Store::open(dir.path()).unwrap();
     store.set_seed(u64::MAX).unwrap();
-    store.save_overlay(&overlay(&[("old", 1, 1)])).unwrap();
-    store.save_overlay(&kept).unwrap();
+    store.save(&overlay(&[("old", 1, 1)]), &Drains::new()).unwrap();
+    store.save(&kept, &Drains::new()).unwrap();
     drop(store);
 
     let store = Store::open(dir.path()).unwrap();
@@ -56,7 +56,7 @@ fn what_was_saved_survives_a_kill_right_after() {
     store.set_seed(7).unwrap();
     for round in 0..20 {
         let kept = overlay(&[("web", 80, round), ("web", 81 + round, 100 + round)]);
-        store.save_overlay(&kept).unwrap();
+        store.save(&kept, &Drains::new()).unwrap();
         let copy = copies.path().join(round.to_string());
         fs::create_dir(&copy).unwrap();
         fs::copy(store.file(), copy.join(FILE_NAME)).unwrap();
@@ -65,6 +65,24 @@ fn what_was_saved_survives_a_kill_right_after() {
         assert_eq!(reopened.seed().unwrap(), Some(7));
         assert_eq!(reopened.overlay().unwrap(), kept);
     }
+}
+
+#[test]
+fn drains_are_kept_with_their_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |millis| crate::model::Timestamp::from_epoch(std::time::Duration::from_millis(millis));
+    let target = Target { address: [10, 0, 0, 1].into(), port: 80, zone: None, weight: Weight::default() };
+    let key = TargetKey { group: "web".parse().unwrap(), address: target.address, port: 80 };
+    let cause = crate::model::DrainCause::Command;
+    let drains =
+        Drains::from([(key, Drain { target, cause, began: at(1_700_000_000_001), ends: at(1_700_000_300_001) })]);
+    let store = Store::open(dir.path()).unwrap();
+    store.save(&Overlay::default(), &drains).unwrap();
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.drains().unwrap(), drains);
+    store.save(&Overlay::default(), &Drains::new()).unwrap();
+    assert_eq!(store.drains().unwrap(), Drains::new());
 }
 
 #[test]
@@ -143,7 +161,7 @@ fn a_file_with_a_wrong_byte_is_refused_or_whole() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let kept = overlay(&[("web", 80, 5), ("dns", 53, 101)]);
-    store.save_overlay(&kept).unwrap();
+    store.save(&kept, &Drains::new()).unwrap();
     let file = store.file().to_owned();
     drop(store);
 
@@ -189,7 +207,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let changes: Vec<_> = changes.iter().map(|(group, port, weight)| (group.as_str(), *port, *weight)).collect();
-        store.save_overlay(&overlay(&changes)).unwrap();
+        store.save(&overlay(&changes), &Drains::new()).unwrap();
         prop_assert_eq!(store.overlay().unwrap(), overlay(&changes));
     }
 }

@@ -110,7 +110,7 @@ fn changed(snapshot: &Snapshot, change: &Change) -> Result<ChangeReport, ChangeE
         Change::Register { group, target } => {
             TargetKey { group: group.clone(), address: target.address, port: target.port }
         }
-        Change::Deregister { target } | Change::SetWeight { target, .. } => target.clone(),
+        change => change.target(),
     };
     let group = snapshot.group(&target.group).expect("the API looks the group up first");
     let known = group.targets.iter().any(|state| state.key == target);
@@ -119,6 +119,8 @@ fn changed(snapshot: &Snapshot, change: &Change) -> Result<ChangeReport, ChangeE
         Change::Deregister { .. } | Change::SetWeight { .. } if !known => {
             Err(ChangeError::UnknownTarget { group: target.group, address: target.address, port: target.port })
         }
+        Change::Undrain { .. } if target.address.is_ipv4() => Err(ChangeError::NotDrained { target }),
+        Change::Drain { .. } if target.address.is_ipv6() => Err(ChangeError::AlreadyDrained { target }),
         _ => {
             let at = Timestamp::from_epoch(sample::NOW);
             Ok(ChangeReport { target, ring: Some(RingChange { at, moved: 64, least: 64 }) })

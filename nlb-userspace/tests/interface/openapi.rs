@@ -53,6 +53,11 @@ const REQUESTS: &[(&str, &str, &str, Option<&str>, u16)] = &[
     ("delete", TARGET, "/v1/target-groups/web/targets/nonsense", None, 400),
     ("put", WEIGHT, "/v1/target-groups/web/targets/10.0.0.1/weight", Some(r#"{"weight":7}"#), 200),
     ("put", WEIGHT, "/v1/target-groups/web/targets/10.0.0.1/weight", Some(r#"{"weight":1000}"#), 422),
+    ("put", DRAIN, "/v1/target-groups/web/targets/10.0.0.1/drain", None, 200),
+    ("put", DRAIN, "/v1/target-groups/web/targets/2001:db8:1::3/drain", None, 409),
+    ("delete", DRAIN, "/v1/target-groups/web/targets/2001:db8:1::3/drain", None, 200),
+    ("delete", DRAIN, "/v1/target-groups/web/targets/10.0.0.1/drain", None, 409),
+    ("delete", DRAIN, "/v1/target-groups/web/targets/10.0.0.9/drain", None, 404),
     ("post", "/v1/reload", "/v1/reload", None, 200),
     (
         "get",
@@ -67,6 +72,7 @@ const REQUESTS: &[(&str, &str, &str, Option<&str>, u16)] = &[
 
 const REGISTER: &str = "/v1/target-groups/{group}/targets";
 const TARGET: &str = "/v1/target-groups/{group}/targets/{target}";
+const DRAIN: &str = "/v1/target-groups/{group}/targets/{target}/drain";
 const WEIGHT: &str = "/v1/target-groups/{group}/targets/{target}/weight";
 
 #[tokio::test]

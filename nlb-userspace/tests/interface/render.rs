@@ -160,7 +160,7 @@ agent       nlb 0.1.0, up 3h 12m, pid 7, zone a
 config      /etc/nlb/nlb.toml, loaded 1h ago
             RELOAD FAILED 0s ago, the above is still in force:
             nlb.toml:2:1: unknown key `interfces`
-program     eth0 native (program 42), eth1 NOT ATTACHED; layout 1
+program     eth0 native (program 42), eth1 NOT ATTACHED; layout 2
 tables      NOT WHAT THEY SHOULD BE: no memory
 listeners   4
 traffic     1.23 M packets/s, 10.0 Gbit/s, 150 new flows/s
@@ -184,13 +184,15 @@ web           2/3      healthy  web-http, web-v6
 
 forwarding    ipip, affinity flow, own zone first
 health check  http GET /healthy, expecting 200-399 on the target's port every 5s, timeout 2s, 2 to pass, 2 to fail
-ring          256 slots
+flows         remembered in transitions (1,234 now), over after 350s without packets
+leaving       targets keep their flows for 5m, the rest is given to other targets
+ring          256 slots, 90 in transition
 last change   1m ago, 90 slots moved (at least 86)
 
 TARGET GROUP  TARGET              ZONE         WEIGHT  SHARE  HEALTH     SINCE  ORIGIN   NEXT HOP            REASON
 web           10.0.0.1:80         a     50 (file 100)  50.0%  healthy    10m    file     on link eth0        2 of 2 checks passed
 web           10.0.0.2:80         b               100   0.0%  unhealthy  10m    file     on link eth0        2 of 2 checks failed: connection refused
-web           [2001:db8:1::3]:80  -               100  50.0%  healthy    10m    runtime  2001:db8:1::1 eth0  2 of 2 checks passed
+web           [2001:db8:1::3]:80  -               100  50.0%  draining   10m    runtime  2001:db8:1::1 eth0  command: 34 flows left, 4m 50s to go
 ";
 const GROUPS_ON_A_TERMINAL: &str = "
 TARGET GROUP  HEALTHY              ROUTING      LISTENERS

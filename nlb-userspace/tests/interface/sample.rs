@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
+use nlb_common::flow::FlowEvent;
 use nlb_common::slot::Slot;
 use nlb_userspace::config;
 use nlb_userspace::control::event::{Health, NextHop, NoNextHop};
-use nlb_userspace::control::snapshot::{GroupState, ListenerState, Origin, RingChange, Routing, Snapshot, TargetState};
+use nlb_userspace::control::snapshot::{
+    Draining, GroupState, ListenerState, Origin, RingChange, Routing, Snapshot, TargetState,
+};
 use nlb_userspace::dataplane::{Attachment, CounterReading};
-use nlb_userspace::model::{Configuration, Target, TargetGroup, Timestamp, Weight, XdpMode};
+use nlb_userspace::model::{Configuration, DrainCause, Protocol, Target, TargetGroup, Timestamp, Weight, XdpMode};
 
 pub(crate) const CONFIGURATION: &str = r#"
 [agent]
@@ -114,6 +117,9 @@ fn group(configured: &TargetGroup, index: u32, routing: Routing, targets: Vec<Ta
         targets,
         first_slot: index * 256,
         ring: ring.into(),
+        rules: configured.flows.in_force([if index == 1 { Protocol::Udp } else { Protocol::Tcp }]),
+        open_slots: if index == 0 { 90 } else { 0 },
+        pins: (index == 0).then_some(1_234),
         last_change: (index == 0).then(|| RingChange { at: before(60), moved: 90, least: 86 }),
     }
 }
@@ -130,6 +136,8 @@ fn target(group: &TargetGroup, target: &Target, index: u32, slots: u32, health: 
         reason: reason.to_owned(),
         next_hop: Ok(hop(target.address)),
         slots,
+        draining: None,
+        pins: (index == 1).then_some(1_200),
     }
 }
 
@@ -144,6 +152,9 @@ pub(crate) fn snapshot() -> Snapshot {
     web_targets[0].file_weight = Some(100);
     web_targets[0].target.weight = Weight::new(50).expect("a weight");
     web_targets[2].origin = Origin::Runtime;
+    web_targets[2].draining =
+        Some(Draining { cause: DrainCause::Command, began: before(10), ends: before(0) + Duration::from_secs(290) });
+    web_targets[2].pins = Some(34);
     let mut dns_target = target(dns, &dns.targets[0], 4, 256, Health::Unhealthy, "2 of 2 checks failed: timed out");
     dns_target.next_hop = Err(NoNextHop::NoRoute);
     let groups = vec![
@@ -178,5 +189,6 @@ pub(crate) fn reading() -> CounterReading {
             .iter()
             .map(|&reason| (reason, if reason == DropReason::NoTarget { 12 } else { 0 }))
             .collect(),
+        flow_events: FlowEvent::ALL.iter().zip(1..).map(|(&event, count)| (event, count)).collect(),
     }
 }

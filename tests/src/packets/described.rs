@@ -82,19 +82,23 @@ pub enum Segment {
     SynAck,
     /// TCP amid a connection.
     Data,
+    /// TCP that says that its sender has no more to say.
+    Fin,
+    /// TCP that ends a connection at once.
+    Rst,
     /// UDP.
     Udp,
 }
 
 impl Segment {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Syn, Self::SynAck, Self::Data, Self::Udp];
+    pub const ALL: [Self; 6] = [Self::Syn, Self::SynAck, Self::Data, Self::Fin, Self::Rst, Self::Udp];
 
     /// Its protocol number.
     pub fn number(self) -> IpNumber {
         match self {
             Self::Udp => IpNumber::UDP,
-            Self::Syn | Self::SynAck | Self::Data => IpNumber::TCP,
+            Self::Syn | Self::SynAck | Self::Data | Self::Fin | Self::Rst => IpNumber::TCP,
         }
     }
 }
@@ -214,7 +218,10 @@ impl Described {
         } else {
             let mut header = TcpHeader::new(source, destination, 0x0102_0304, 0x7fff);
             header.syn = matches!(self.segment, Segment::Syn | Segment::SynAck);
-            header.ack = matches!(self.segment, Segment::SynAck | Segment::Data);
+            header.ack = matches!(self.segment, Segment::SynAck | Segment::Data | Segment::Fin);
+            header.fin = self.segment == Segment::Fin;
+            header.rst = self.segment == Segment::Rst;
+            header.acknowledgment_number = if header.ack { 0x0506_0708 } else { 0 };
             header.checksum = 0xbeef;
             header.to_bytes().to_vec()
         };

@@ -20,7 +20,8 @@ pub(crate) const SECOND: &str = "nlbk1";
 pub(crate) const PEER: &str = "nlbk0p";
 
 /// Small, so that opening takes little time.
-pub(crate) const CAPACITY: Capacity = Capacity { listeners: 64, groups: 16, targets: 64, slots: 1024 };
+pub(crate) const CAPACITY: Capacity =
+    Capacity { listeners: 64, groups: 16, targets: 64, slots: 1024, half_open: 1024, flows: 200_000, datagrams: 1024 };
 
 /// What a test works with.
 pub(crate) struct Bench {

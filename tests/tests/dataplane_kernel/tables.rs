@@ -92,7 +92,7 @@ fn the_last_index_of_each_table_holds_and_the_next_is_refused() {
         let slots = |index| Write::Slots(vec![(index, Slot::closed(1, 0))]);
         let group = |index| Write::Group { index, value: Group { tag: 1, ..Group::default() } };
         let listener = |counters| Write::Listener { key: key(1), value: Listener { counters, group: 0 }, fresh: true };
-        let Capacity { listeners, groups, targets, slots: room } = CAPACITY;
+        let Capacity { listeners, groups, targets, slots: room, .. } = CAPACITY;
         let cases: [(&str, Write, Write); 4] = [
             ("targets", target(targets), target(targets + 1)),
             ("slots", slots(room - 1), slots(room)),

@@ -63,6 +63,9 @@ fn the_same_settings_name_the_same_tables_and_others_name_others() {
             Capacity { groups: 17, ..CAPACITY },
             Capacity { targets: 65, ..CAPACITY },
             Capacity { slots: 1025, ..CAPACITY },
+            Capacity { half_open: 1025, ..CAPACITY },
+            Capacity { flows: 200_001, ..CAPACITY },
+            Capacity { datagrams: 1025, ..CAPACITY },
         ] {
             assert_ne!(path(capacity), base, "{capacity:?}");
         }

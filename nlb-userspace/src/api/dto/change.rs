@@ -123,6 +123,8 @@ fn name(change: &Change) -> String {
         Change::Register { group, target } => {
             format!("register {group}/{}", std::net::SocketAddr::new(target.address, target.port))
         }
+        Change::Drain { target } => format!("drain {target}"),
+        Change::Undrain { target } => format!("undrain {target}"),
         Change::Deregister { target } => format!("deregister {target}"),
         Change::SetWeight { target, weight } => format!("set-weight {target} {}", weight.get()),
     }

@@ -70,6 +70,12 @@ pub struct CapacityConfig {
     pub targets: u32,
     /// Slots.
     pub slots: u32,
+    /// TCP flows in transition that sent SYNs only.
+    pub half_open: u32,
+    /// Remembered TCP flows.
+    pub flows: u32,
+    /// Remembered flows of UDP.
+    pub datagrams: u32,
 }
 
 /// A listener.
@@ -125,8 +131,8 @@ pub struct TargetConfig {
 }
 
 impl From<Capacity> for CapacityConfig {
-    fn from(Capacity { listeners, groups, targets, slots }: Capacity) -> Self {
-        Self { listeners, groups, targets, slots }
+    fn from(Capacity { listeners, groups, targets, slots, half_open, flows, datagrams }: Capacity) -> Self {
+        Self { listeners, groups, targets, slots, half_open, flows, datagrams }
     }
 }
 
@@ -168,7 +174,12 @@ fn in_force(snapshot: &Snapshot) -> Configuration {
     configuration.agent.seed = Some(snapshot.seed);
     for group in &mut configuration.groups {
         if let Some(state) = snapshot.group(&group.name) {
-            group.targets = state.targets.iter().map(|target| target.target.clone()).collect();
+            group.targets = state
+                .targets
+                .iter()
+                .filter(|target| !target.is_leaving())
+                .map(|target| target.target.clone())
+                .collect();
         }
     }
     configuration
@@ -177,7 +188,7 @@ fn in_force(snapshot: &Snapshot) -> Configuration {
 impl GroupConfig {
     fn of(snapshot: &Snapshot, configured: &crate::model::TargetGroup) -> Self {
         let targets = snapshot.group(&configured.name).map(|group| group.targets.as_slice()).unwrap_or_default();
-        let targets = targets.iter().map(|state| TargetConfig {
+        let targets = targets.iter().filter(|state| !state.is_leaving()).map(|state| TargetConfig {
             address: state.key.address,
             port: state.key.port,
             zone: state.target.zone.as_ref().map(ToString::to_string),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Affinity, Moment, Routing, TargetView};
+use super::{Affinity, Moment, Routing, TargetView, Tracking};
 use crate::config::duration;
 use crate::control::event::Health;
 use crate::control::snapshot::{self, GroupState, Snapshot};
@@ -46,6 +46,19 @@ pub struct GroupView {
     /// The last change of the ring.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_change: Option<RingChange>,
+    /// Which flows are remembered.
+    pub tracking: Tracking,
+    /// A flow without packets for longer is over; a change of targets is in transition for as long.
+    pub idle_timeout: String,
+    /// How long a target that leaves keeps its flows.
+    pub deregistration_delay: String,
+    /// Whether flows that are left then are cut.
+    pub connection_termination: bool,
+    /// Slots whose change of target is in transition.
+    pub open_slots: u32,
+    /// Flows that are remembered, as last counted; absent before the first count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flows: Option<u64>,
     /// The targets.
     pub targets: Vec<TargetView>,
 }
@@ -101,6 +114,13 @@ impl GroupView {
             health_check: configured.map_or_else(String::new, health_check),
             ring_slots: group.ring.len(),
             last_change: group.last_change.map(RingChange::from),
+            tracking: group.rules.tracking.into(),
+            idle_timeout: duration::show(group.rules.idle_timeout),
+            deregistration_delay: configured
+                .map_or_else(String::new, |group| duration::show(group.flows.deregistration_delay)),
+            connection_termination: group.rules.connection_termination,
+            open_slots: group.open_slots,
+            flows: group.pins,
             targets: group.targets.iter().map(|target| TargetView::of(snapshot, group, target)).collect(),
         }
     }

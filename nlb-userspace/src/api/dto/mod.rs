@@ -22,5 +22,5 @@ pub use listener::{ListenerDetail, ListenerView};
 pub use moment::Moment;
 pub use stats::{DropCount, ListenerCount, Stats, TargetCount, TrafficCount};
 pub use status::{AgentStatus, ConfigStatus, InterfaceStatus, ReloadFailure, Status};
-pub use target::{NextHopView, TargetView};
-pub use words::{Affinity, Health, Origin, Protocol, Routing, XdpMode};
+pub use target::{DrainingView, NextHopView, TargetView};
+pub use words::{Affinity, DrainCause, Health, Origin, Protocol, Routing, Tracking, XdpMode};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Health, Moment, Origin};
+use super::{DrainCause, Health, Moment, Origin};
 use crate::control::event::NextHop;
 use crate::control::snapshot::{GroupState, Snapshot, TargetState};
 
@@ -45,6 +45,23 @@ pub struct TargetView {
     pub slots: u32,
     /// Its share of the ring, 0 to 1: the share of new flows.
     pub share: f64,
+    /// How it is leaving, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draining: Option<DrainingView>,
+    /// Flows of it that are remembered, as last counted; absent before the first count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flows: Option<u64>,
+}
+
+/// How a target is leaving.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DrainingView {
+    /// Why.
+    pub cause: DrainCause,
+    /// Since when.
+    pub since: Moment,
+    /// When the flows that are left have to go.
+    pub ends: Moment,
 }
 
 /// The way to a target.
@@ -89,6 +106,12 @@ impl TargetView {
             no_next_hop: state.next_hop.as_ref().err().map(ToString::to_string),
             slots: state.slots,
             share: f64::from(state.slots) / f64::from(ring),
+            draining: state.draining.map(|draining| DrainingView {
+                cause: draining.cause.into(),
+                since: draining.began.into(),
+                ends: draining.ends.into(),
+            }),
+            flows: state.pins,
         }
     }
 

@@ -117,6 +117,28 @@ words! {
     }
 }
 
+words! {
+    /// Why a target is drained.
+    DrainCause of model::DrainCause {
+        /// By command: it stays registered.
+        Command = "command",
+        /// It is registered no longer, and gone in the end.
+        Deregistered = "deregistered",
+    }
+}
+
+words! {
+    /// Which flows are remembered.
+    Tracking of model::Tracking {
+        /// Those that a change of targets would otherwise break.
+        Transition = "transition",
+        /// Every flow.
+        All = "all",
+        /// None.
+        None = "none",
+    }
+}
+
 impl From<Protocol> for model::Protocol {
     fn from(protocol: Protocol) -> Self {
         match protocol {
@@ -139,6 +161,8 @@ mod tests {
             Health::spellings(),
             Routing::spellings(),
             Origin::spellings(),
+            DrainCause::spellings(),
+            Tracking::spellings(),
         ];
         for (shown, json) in all.into_iter().flatten() {
             assert_eq!(json, shown);

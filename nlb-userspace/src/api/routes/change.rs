@@ -100,6 +100,58 @@ pub(super) async fn set_weight(
     Ok(Json(agent.change(Change::SetWeight { target, weight }).await?.into()))
 }
 
+/// Gives a target no new flows. Those it has stay for the group's deregistration delay.
+#[utoipa::path(
+    put,
+    path = "/v1/target-groups/{group}/targets/{target}/drain",
+    params(
+        ("group" = String, Path, description = "Name of the target group"),
+        ("target" = String, Path, description = "`address:port`, or the address alone when it is the only one"),
+    ),
+    responses(
+        (status = 200, description = "It is drained", body = ChangeReport),
+        (status = 400, description = "Not a name or an address", body = ErrorBody),
+        (status = 404, description = "No such target group or target", body = ErrorBody),
+        (status = 409, description = "It is drained already", body = ErrorBody),
+        (status = 422, description = "Several targets have that address", body = ErrorBody),
+        (status = 503, description = "The agent is stopping", body = ErrorBody),
+    )
+)]
+pub(super) async fn drain(
+    State(agent): State<Handle>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Json<ChangeReport>, Failure> {
+    let Path((group, target)) = path?;
+    let target = registered(&agent, &group, &target)?;
+    Ok(Json(agent.change(Change::Drain { target }).await?.into()))
+}
+
+/// Ends a drain: the target gets new flows again.
+#[utoipa::path(
+    delete,
+    path = "/v1/target-groups/{group}/targets/{target}/drain",
+    params(
+        ("group" = String, Path, description = "Name of the target group"),
+        ("target" = String, Path, description = "`address:port`, or the address alone when it is the only one"),
+    ),
+    responses(
+        (status = 200, description = "It is drained no longer", body = ChangeReport),
+        (status = 400, description = "Not a name or an address", body = ErrorBody),
+        (status = 404, description = "No such target group or target", body = ErrorBody),
+        (status = 409, description = "It is not drained", body = ErrorBody),
+        (status = 422, description = "Several targets have that address", body = ErrorBody),
+        (status = 503, description = "The agent is stopping", body = ErrorBody),
+    )
+)]
+pub(super) async fn undrain(
+    State(agent): State<Handle>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Json<ChangeReport>, Failure> {
+    let Path((group, target)) = path?;
+    let target = registered(&agent, &group, &target)?;
+    Ok(Json(agent.change(Change::Undrain { target }).await?.into()))
+}
+
 /// Reads the configuration file again and applies what differs.
 #[utoipa::path(
     post,

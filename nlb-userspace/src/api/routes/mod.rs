@@ -29,6 +29,7 @@ pub(super) fn all() -> OpenApiRouter<Handle> {
         .routes(routes!(change::register))
         .routes(routes!(change::deregister))
         .routes(routes!(change::set_weight))
+        .routes(routes!(change::drain, change::undrain))
         .routes(routes!(change::reload))
         .routes(routes!(explain::explain))
         .routes(routes!(trace::trace))

@@ -105,10 +105,16 @@ fn capacity(table: &Table<'_>) -> Result<Capacity, Reported> {
     let groups = table.optional("groups", |value| value.integer(1..=Capacity::MAX.groups));
     let targets = table.optional("targets", |value| value.integer(1..=Capacity::MAX.targets));
     let slots = table.optional("slots", |value| value.integer(Capacity::LEAST_SLOTS..=Capacity::MAX.slots));
+    let half_open = table.optional("half_open", |value| value.integer(1..=Capacity::MAX.half_open));
+    let flows = table.optional("flows", |value| value.integer(1..=Capacity::MAX.flows));
+    let datagrams = table.optional("datagrams", |value| value.integer(1..=Capacity::MAX.datagrams));
     Ok(Capacity {
         listeners: listeners?.unwrap_or(defaults.listeners),
         groups: groups?.unwrap_or(defaults.groups),
         targets: targets?.unwrap_or(defaults.targets),
         slots: slots?.unwrap_or(defaults.slots),
+        half_open: half_open?.unwrap_or(defaults.half_open),
+        flows: flows?.unwrap_or(defaults.flows),
+        datagrams: datagrams?.unwrap_or(defaults.datagrams),
     })
 }

@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use super::flow_settings::flow_settings;
 use super::health_check::health_check;
 use super::target::{ReadTarget, short, target};
 use super::{PORTS, name};
 use crate::config::error::Reported;
 use crate::config::reader::{Complaint, Table, Value};
-use crate::model::{Affinity, Forwarding, HealthCheck, Name, RingSize, TargetGroup};
+use crate::model::{Affinity, FlowSettings, Forwarding, HealthCheck, Name, RingSize, TargetGroup};
 
 /// A group as far as it could be read: the rest is still checked.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(in crate::config) struct ReadGroup {
     affinity: Result<Option<Affinity>, Reported>,
     cross_zone: Result<Option<bool>, Reported>,
     port: Result<Option<u16>, Reported>,
+    flows: Result<FlowSettings, Reported>,
     health_check: Result<HealthCheck, Reported>,
 }
 
@@ -45,6 +47,7 @@ pub(in crate::config) fn group(table: &Table<'_>) -> ReadGroup {
         affinity: table.optional("affinity", |value| value.one_of(&words)),
         cross_zone: table.optional("cross_zone", |value| value.boolean()),
         port,
+        flows: flow_settings(table),
         health_check: check
             .and_then(|check| check.map_or_else(|| Ok(HealthCheck::default()), |table| health_check(&table))),
     }
@@ -70,6 +73,7 @@ impl ReadGroup {
             affinity: self.affinity?.unwrap_or_default(),
             ring_size: self.ring_size?,
             cross_zone: self.cross_zone?.unwrap_or_default(),
+            flows: self.flows?,
             health_check: self.health_check?,
             targets: self.targets.into_iter().map(ReadTarget::complete).collect::<Result<_, _>>()?,
         })

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::PORTS;
+use super::{PORTS, within};
 use crate::config::duration;
 use crate::config::error::Reported;
 use crate::config::reader::{Complaint, Table, Value};
@@ -57,22 +57,6 @@ pub(super) fn health_check(table: &Table<'_>) -> Result<HealthCheck, Reported> {
         healthy_threshold: healthy_threshold?.unwrap_or(defaults.healthy_threshold),
         unhealthy_threshold: unhealthy_threshold?.unwrap_or(defaults.unhealthy_threshold),
     })
-}
-
-fn within(value: &Value<'_>, range: RangeInclusive<Duration>) -> Result<Duration, Reported> {
-    if let Some(number) = value.as_integer() {
-        let complaint = Complaint::new("must be a duration, not an integer");
-        return Err(value.wrong(complaint.help(format!("give it a unit: \"{number}s\", or ms, m, h"))));
-    }
-    let read = value.parsed(|text| {
-        let read = duration::parse(text)?;
-        if range.contains(&read) {
-            return Ok(read);
-        }
-        let (least, most) = (duration::show(*range.start()), duration::show(*range.end()));
-        Err(Complaint::new(format!("is {text}: it must be from {least} to {most}")))
-    })?;
-    Ok(read.into_inner())
 }
 
 fn probe(table: &Table<'_>) -> Result<Probe, Reported> {

@@ -1,6 +1,7 @@
 //! One file per table of the configuration: what its keys become. What concerns more than one table is in `check`.
 
 mod agent;
+mod flow_settings;
 mod group;
 mod health_check;
 mod listener;
@@ -10,8 +11,12 @@ pub(super) use agent::agent;
 pub(super) use group::{ReadGroup, group};
 pub(super) use listener::{ReadListener, listener};
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use toml::Spanned;
 
+use super::duration;
 use super::error::Reported;
 use super::reader::{Complaint, Value};
 use crate::model::Name;
@@ -26,4 +31,21 @@ fn name(value: Value<'_>) -> Result<Spanned<Name>, Reported> {
         let help = "1 to 63 letters, digits, `.`, `_` or `-`, beginning with a letter or digit";
         text.parse().map_err(|_| Complaint::new(format!("is no name: {text:?}")).help(help))
     })
+}
+
+/// A duration within `range`.
+fn within(value: &Value<'_>, range: RangeInclusive<Duration>) -> Result<Duration, Reported> {
+    if let Some(number) = value.as_integer() {
+        let complaint = Complaint::new("must be a duration, not an integer");
+        return Err(value.wrong(complaint.help(format!("give it a unit: \"{number}s\", or ms, m, h"))));
+    }
+    let read = value.parsed(|text| {
+        let read = duration::parse(text)?;
+        if range.contains(&read) {
+            return Ok(read);
+        }
+        let (least, most) = (duration::show(*range.start()), duration::show(*range.end()));
+        Err(Complaint::new(format!("is {text}: it must be from {least} to {most}")))
+    })?;
+    Ok(read.into_inner())
 }

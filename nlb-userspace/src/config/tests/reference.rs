@@ -85,6 +85,7 @@ fn every_default_in_words_is_what_holds_without_the_key() {
     );
     assert_eq!(configuration.listeners[0].name.as_str(), "udp-2001-db8--1-53");
     let group = &configuration.groups[0];
+    assert_eq!(group.flows, crate::model::FlowSettings::default());
     assert_eq!((group.targets[0].port, &group.targets[0].zone), (80, &None));
     let probe = serde_json::to_value(&group.health_check.probe).unwrap();
     let codes = serde_json::json!([{ "first": 200, "last": 399 }]);

@@ -12,8 +12,8 @@ use proptest::sample::{Index, select};
 
 use crate::config::{parse, render};
 use crate::model::{
-    Affinity, AgentSettings, Capacity, CodeRange, Configuration, Forwarding, HealthCheck, Listener, Name, Probe,
-    Protocol, RingSize, Target, TargetGroup, Weight, XdpMode,
+    Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, Name,
+    Probe, Protocol, RingSize, Target, TargetGroup, Tracking, Weight, XdpMode,
 };
 
 fn name() -> impl Strategy<Value = Name> {
@@ -38,6 +38,7 @@ prop_compose! {
         v4 in of((any::<[u8; 3]>(), 8_u8..=32)), v6 in of((any::<u64>(), 64_u8..=128)), socket in path(),
         metrics in of((any::<IpAddr>(), 1_u16..)), pin_path in path(), state_dir in path(),
         (listeners, groups, targets) in (100_u32..=1 << 20, 100_u32..=1 << 16, 100_u32..=1 << 20), slots in 10_u32 << 20..=1 << 28,
+        (half_open, flows, datagrams) in (1_u32..=1 << 24, 1_u32..=1 << 28, 1_u32..=1 << 26),
     ) -> AgentSettings {
         AgentSettings {
             interfaces: interfaces.into_iter().collect(),
@@ -53,7 +54,7 @@ prop_compose! {
             metrics: metrics.map(|(address, port)| SocketAddr::new(address, port)),
             pin_path,
             state_dir,
-            capacity: Capacity { listeners, groups, targets, slots },
+            capacity: Capacity { listeners, groups, targets, slots, half_open, flows, datagrams },
         }
     }
 }
@@ -88,8 +89,27 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn flows()(
+        tracking in of(select(vec![Tracking::Transition, Tracking::All, Tracking::None])),
+        idle in of(60_000_u64..=6_000_000), delay in 0_u64..=3_600_000, termination in of(any::<bool>()),
+        unhealthy in any::<bool>(), interval in 0_u64..=360_000_000, slow in prop_oneof![Just(0_u64), 30_000_u64..=900_000],
+    ) -> FlowSettings {
+        FlowSettings {
+            tracking,
+            idle_timeout: idle.map(Duration::from_millis),
+            deregistration_delay: Duration::from_millis(delay),
+            connection_termination: termination,
+            unhealthy_connection_termination: unhealthy,
+            unhealthy_draining_interval: Duration::from_millis(interval),
+            slow_start: Duration::from_millis(slow),
+        }
+    }
+}
+
+prop_compose! {
     fn group(name: Name)(
         source_ip in any::<bool>(), size in 8_u32..=20, cross_zone in any::<bool>(), health_check in health_check(),
+        flows in flows(),
         targets in btree_map((address(10, 0x2001), 1_u16..), (of(super::round_trip::name()), 0_u16..=999), 0..6),
         name in Just(name),
     ) -> TargetGroup {
@@ -100,6 +120,7 @@ prop_compose! {
             ring_size: RingSize::new(1 << size).unwrap(),
             cross_zone,
             health_check,
+            flows,
             targets: targets
                 .into_iter()
                 .map(|((address, port), (zone, weight))| Target { address, port, zone, weight: Weight::new(weight).unwrap() })

@@ -16,6 +16,7 @@
 mod bpffs;
 mod entries;
 mod error;
+mod flows;
 mod grace;
 mod interface;
 mod links;
@@ -33,6 +34,7 @@ use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
 use aya::programs::ProgramFd;
+use nlb_common::flow::FlowEvent;
 use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::slot::TargetIndex;
 
@@ -41,8 +43,10 @@ pub use status::{Detached, PinnedSet, Status, detach, seed_in_force, status};
 
 pub use target_host::{TargetHost, TargetTables, target_tables};
 
+use super::flows::{PinBatch, PinPlace};
 use super::{Attachment, CounterReading, Dataplane, DataplaneError, Tables, TraceLines, Write};
 use crate::model::{AgentSettings, Capacity, XdpMode};
+use flows::KernelFlows;
 use links::Links;
 use object::{Blueprint, Loaded};
 use pins::Root;
@@ -84,6 +88,7 @@ pub struct Kernel {
     blueprint: Blueprint,
     program: ProgramFd,
     tables: KernelTables,
+    flows: KernelFlows,
     links: Links,
     trace: Option<Trace>,
 }
@@ -108,8 +113,9 @@ impl Kernel {
         let keys = HashKeys::from_seed(settings.seed);
         let Loaded { mut object, program } = blueprint.load_edge(&root.set(&blueprint.name()), &keys, false)?;
         let tables = KernelTables::take(&mut object)?;
+        let flows = KernelFlows::take(&mut object)?;
         let links = Links::new(root.links()?);
-        Ok(Self { settings: settings.clone(), root, blueprint, program, tables, links, trace: None })
+        Ok(Self { settings: settings.clone(), root, blueprint, program, tables, flows, links, trace: None })
     }
 
     /// Other interfaces or another mode, from the next [`Dataplane::activate`] on.
@@ -176,6 +182,18 @@ impl Dataplane for Kernel {
 
     fn counters(&mut self, listeners: &[u32], targets: &[TargetIndex]) -> Result<CounterReading, DataplaneError> {
         Ok(self.tables.counters(listeners, targets)?)
+    }
+
+    fn pins(&mut self, after: Option<PinPlace>, limit: usize) -> Result<PinBatch, DataplaneError> {
+        Ok(self.flows.pins(after, limit)?)
+    }
+
+    fn unpin(&mut self, pins: &[PinPlace]) -> Result<(), DataplaneError> {
+        Ok(self.flows.unpin(pins)?)
+    }
+
+    fn flow_events(&mut self) -> Result<Vec<(FlowEvent, u64)>, DataplaneError> {
+        Ok(self.flows.events()?)
     }
 
     fn attachments(&self) -> Vec<Attachment> {

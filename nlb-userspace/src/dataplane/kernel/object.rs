@@ -130,6 +130,9 @@ fn entries(name: &str, capacity: Capacity) -> Option<u32> {
         // Entry 0 is never used.
         edge::TARGETS | edge::TARGET_COUNTERS => Some(capacity.targets.saturating_add(1)),
         edge::SLOTS => Some(capacity.slots),
+        edge::HALF_OPEN => Some(capacity.half_open),
+        edge::ESTABLISHED => Some(capacity.flows),
+        edge::DATAGRAMS => Some(capacity.datagrams),
         _ => None,
     }
 }

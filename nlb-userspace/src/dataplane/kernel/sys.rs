@@ -10,6 +10,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_link_info, bpf_link_type, bpf_map_type};
+use nlb_common::flow::Pin;
+use nlb_common::hash::Flow;
 
 /// What the kernel says about an XDP link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +109,57 @@ pub(super) fn set_only_map(outer: impl AsFd, inner: impl AsFd) -> io::Result<()>
     attr.__bindgen_anon_2.__bindgen_anon_1.value = (&raw const value) as u64;
     // SAFETY: key and value are of the sizes that the map was made with and live until the call returns.
     unsafe { bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr) }.map(drop)
+}
+
+/// What a batch of look-ups gave.
+pub(super) struct Batch {
+    /// How many entries were filled in.
+    pub(super) count: usize,
+    /// The bucket to go on with; `None` when there are no more.
+    pub(super) next: Option<u32>,
+}
+
+/// Reads whole buckets of a flow table, from `bucket` or the first one on, into buffers of one length.
+///
+/// ENOSPC: the buffers can't hold the first bucket.
+pub(super) fn lookup_batch(
+    table: impl AsFd,
+    bucket: Option<u32>,
+    flows: &mut [Flow],
+    pins: &mut [Pin],
+) -> io::Result<Batch> {
+    let mut next = 0_u32;
+    let mut attr = zeroed();
+    attr.batch.in_batch = bucket.as_ref().map_or(0, |bucket| std::ptr::from_ref(bucket) as u64);
+    attr.batch.out_batch = (&raw mut next) as u64;
+    attr.batch.keys = flows.as_mut_ptr() as u64;
+    attr.batch.values = pins.as_mut_ptr() as u64;
+    attr.batch.count = u32::try_from(flows.len().min(pins.len())).unwrap_or(u32::MAX);
+    attr.batch.map_fd = number(table.as_fd());
+    // SAFETY: the kernel writes at most `count` keys and values, of the sizes that the flow tables were made with, into
+    // buffers that hold as many; they and both bucket numbers live until the call returns.
+    let answer = unsafe { bpf(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr) };
+    // SAFETY: integers in memory that was zeroed: every bit pattern is a value.
+    let count = unsafe { attr.batch.count } as usize;
+    match answer {
+        Ok(_) => Ok(Batch { count, next: Some(next) }),
+        // The last bucket has been read.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Batch { count, next: None }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes entries of a flow table, up to the first that can't be: then how many were removed before it, and why.
+pub(super) fn delete_batch(table: impl AsFd, flows: &[Flow]) -> Result<(), (usize, io::Error)> {
+    let mut attr = zeroed();
+    attr.batch.keys = flows.as_ptr() as u64;
+    attr.batch.count = u32::try_from(flows.len()).unwrap_or(u32::MAX);
+    attr.batch.map_fd = number(table.as_fd());
+    // SAFETY: the kernel reads `count` keys of the size that the flow tables were made with.
+    unsafe { bpf(bpf_cmd::BPF_MAP_DELETE_BATCH, &mut attr) }.map(drop).map_err(|error| {
+        // SAFETY: as above.
+        (unsafe { attr.batch.count } as usize, error)
+    })
 }
 
 fn zeroed() -> bpf_attr {

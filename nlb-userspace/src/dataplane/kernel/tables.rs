@@ -190,6 +190,7 @@ impl KernelTables {
             listeners: sums(&self.listener_counters, edge::LISTENER_COUNTERS, listeners)?,
             targets: sums(&self.target_counters, edge::TARGET_COUNTERS, targets)?,
             drops,
+            ..CounterReading::default()
         })
     }
 

@@ -122,6 +122,9 @@ const fn mend(reason: DropReason) -> &'static str {
         DropReason::ExtensionHeaders => "somebody sends IPv6 packets with endless headers: block them before the edge",
         DropReason::NoTarget => "register targets, or give one a weight above 0: see `nlb target list`",
         DropReason::NoNextHop => "see NEXT HOP of `nlb target list`",
+        DropReason::TargetDrained => {
+            "expected for UDP flows at the end of a target's draining: raise `deregistration_delay` if they need longer"
+        }
         DropReason::TooLong => {
             "somebody sends packets near 64 KiB: is a virtual interface's GRO or LRO on? ethtool -K DEV gro off lro off"
         }

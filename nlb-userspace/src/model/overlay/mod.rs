@@ -90,12 +90,16 @@ impl Overlay {
             .collect()
     }
 
-    /// Adds `change`; on an error nothing is changed.
+    /// Adds `change`; on an error nothing is changed. Drains are kept elsewhere: here it is only seen whether their
+    /// target is registered.
     pub fn record(&mut self, change: Change, file: &Configuration) -> Result<(), ChangeError> {
         match change {
             Change::Register { group, target } => self.register(group, target, file),
             Change::Deregister { target } => self.deregister(target, file),
             Change::SetWeight { target, weight } => self.set_weight(target, weight, file),
+            Change::Drain { target } | Change::Undrain { target } => {
+                self.find(&target, file)?.map(drop).ok_or_else(|| unknown(&target))
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{AgentSettings, HealthCheck, Listener, Protocol, RingSize};
+use crate::model::{AgentSettings, FlowSettings, HealthCheck, Listener, Protocol, RingSize};
 
 type Targets = BTreeMap<TargetKey, Target>;
 
@@ -33,6 +33,7 @@ fn file(groups: &[&str], targets: &Targets, vip: Option<u8>) -> Configuration {
         affinity: Default::default(),
         ring_size: RingSize::default(),
         cross_zone: false,
+        flows: FlowSettings::default(),
         health_check: HealthCheck::default(),
         targets: targets
             .iter()
@@ -89,6 +90,8 @@ fn change() -> impl Strategy<Value = Change> {
             target: Target { address: key.address, port: key.port, zone: None, weight },
         }),
         keys().prop_map(|target| Change::Deregister { target }),
+        keys().prop_map(|target| Change::Drain { target }),
+        keys().prop_map(|target| Change::Undrain { target }),
         (keys(), weight()).prop_map(|(target, weight)| Change::SetWeight { target, weight }),
     ]
 }
@@ -105,6 +108,7 @@ fn naive(targets: &mut Targets, file: &Targets, change: &Change) -> bool {
             }
             free
         }
+        Change::Drain { target } | Change::Undrain { target } => targets.contains_key(target),
         Change::Deregister { target } => targets.remove(target).is_some(),
         Change::SetWeight { target, weight } => targets.get_mut(target).map(|target| target.weight = *weight).is_some(),
     }

@@ -24,12 +24,12 @@ fn a_target_gets_no_traffic_before_its_first_passes_and_its_next_hop() {
 fn a_failing_target_leaves_the_ring_and_returns_to_the_very_slots_it_had() {
     let mut world = World::new(&web(TWO, ""));
     world.all_well();
-    let before = world.slots("web");
+    let before = world.owners("web");
     let notices = world.health("web/10.0.0.2:80", Health::Unhealthy);
     assert_eq!(world.serving("web"), addresses(&["10.0.0.1"]));
     assert!(notices.iter().any(|n| matches!(n, Notice::Ring { change, .. } if change.moved == change.least)));
     world.health("web/10.0.0.2:80", Health::Healthy);
-    assert_eq!(world.slots("web"), before);
+    assert_eq!(world.owners("web"), before);
 }
 
 #[test]

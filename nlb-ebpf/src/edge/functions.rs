@@ -1,0 +1,52 @@
+//! What is off the fast path, as functions that are called.
+//!
+//! Global functions, by name: the verifier checks each once, for any arguments, and not again for every path that leads
+//! there; and neither the fast path's registers nor its stack know of them. Such a function takes its context and numbers,
+//! five at most, and answers a number; its name has no type parameter, so there is one for each family.
+
+use aya_ebpf::bindings::xdp_md;
+use nlb_common::packet::network::{V4, V6};
+use nlb_common::slot::TargetIndex;
+
+use super::addressed::{Addressed, Offsets};
+use super::{flows, reset};
+
+/// A family and its functions.
+pub(super) trait Functions: Addressed {
+    /// [`flows::answer`].
+    fn decide(ctx: *mut xdp_md, at: Offsets, slot: u64, asked: u64) -> TargetIndex;
+
+    /// [`reset::answer`].
+    fn reset(ctx: *mut xdp_md, at: Offsets, length: usize) -> bool;
+}
+
+macro_rules! functions {
+    ($family:ty, $decide:ident, $reset:ident) => {
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $decide(ctx: *mut xdp_md, link: usize, payload: usize, slot: u64, asked: u64) -> u32 {
+            flows::answer::<$family>(ctx, Offsets { link, payload }, slot, asked)
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $reset(ctx: *mut xdp_md, link: usize, payload: usize, length: usize) -> u32 {
+            u32::from(reset::answer::<$family>(ctx, Offsets { link, payload }, length))
+        }
+
+        impl Functions for $family {
+            #[inline(always)]
+            fn decide(ctx: *mut xdp_md, at: Offsets, slot: u64, asked: u64) -> TargetIndex {
+                $decide(ctx, at.link, at.payload, slot, asked)
+            }
+
+            #[inline(always)]
+            fn reset(ctx: *mut xdp_md, at: Offsets, length: usize) -> bool {
+                $reset(ctx, at.link, at.payload, length) != 0
+            }
+        }
+    };
+}
+
+functions!(V4, nlb_decide_v4, nlb_reset_v4);
+functions!(V6, nlb_decide_v6, nlb_reset_v6);

@@ -1,0 +1,172 @@
+//! Rings with their history: which target each slot names, and what is in transition.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nlb_common::flow::Tracking;
+use nlb_common::slot::{Slot, TargetIndex};
+
+use super::notice::Notice;
+use super::snapshot::RingChange;
+use super::state::State;
+use super::transition::step::{Circumstances, open_for, step};
+use crate::model::{FlowRules, Protocol, TargetGroup, Timestamp};
+use crate::ring::{self, Member};
+
+/// A group's ring and what it follows from.
+#[derive(Clone, Debug)]
+pub(super) struct Ring {
+    /// `None` for a ring found in the kernel.
+    pub(super) members: Option<Vec<Member>>,
+    /// What its slots were stepped by last; `None` for a ring found in the kernel.
+    pub(super) stepped: Option<Stepped>,
+    pub(super) slots: Arc<[Slot]>,
+    pub(super) open: OpenSlots,
+    pub(super) last_change: Option<RingChange>,
+}
+
+/// What decides about slots besides their targets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stepped {
+    /// Targets with an entry.
+    pub(super) exist: BTreeSet<TargetIndex>,
+    /// Those of them that may serve flows.
+    pub(super) serve: BTreeSet<TargetIndex>,
+    /// Which flows are remembered.
+    pub(super) tracking: Tracking,
+    /// Seconds after which a flow without packets is over: the longest of any protocol, TCP's and UDP's.
+    pub(super) idle: u32,
+    pub(super) idle_tcp: u32,
+    pub(super) idle_udp: u32,
+}
+
+/// What is in transition in a ring.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct OpenSlots {
+    /// Slots that are open.
+    pub(super) count: u32,
+    /// Slots that may have pins, the open ones included.
+    pub(super) pinned: u32,
+    /// The targets whose flows are waited for.
+    pub(super) previous: BTreeSet<TargetIndex>,
+    /// When the first of them closes.
+    pub(super) due: Option<Timestamp>,
+}
+
+impl Ring {
+    /// A ring found in the kernel.
+    pub(super) fn found(slots: Arc<[Slot]>) -> Self {
+        Self { members: None, stepped: None, slots, open: OpenSlots::default(), last_change: None }
+    }
+}
+
+impl Stepped {
+    /// For a group with these `rules` in force.
+    pub(super) fn new(
+        group: &TargetGroup,
+        rules: &FlowRules,
+        exist: BTreeSet<TargetIndex>,
+        serve: BTreeSet<TargetIndex>,
+    ) -> Self {
+        let idle = |protocol| seconds(group.flows.idle_timeout_of(protocol));
+        Self {
+            exist,
+            serve,
+            tracking: rules.tracking.into(),
+            idle: seconds(rules.idle_timeout),
+            idle_tcp: idle(Protocol::Tcp),
+            idle_udp: idle(Protocol::Udp),
+        }
+    }
+
+    /// Seconds after which a flow of that IP protocol is over.
+    pub(super) fn idle_of(&self, protocol: u8) -> u32 {
+        if protocol == Protocol::Udp.number() { self.idle_udp } else { self.idle_tcp }
+    }
+}
+
+/// Whole seconds, rounded up.
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX)
+}
+
+impl State {
+    /// The ring of `members`: the one there is when nothing about it differs, otherwise the next of its history.
+    pub(super) fn ring(
+        &mut self,
+        group: &TargetGroup,
+        first_slot: u32,
+        members: Vec<Member>,
+        stepped: Stepped,
+        notices: &mut Vec<Notice>,
+        now: Timestamp,
+    ) -> Arc<[Slot]> {
+        let tag = Self::tag_of(group);
+        let before = self.rings.remove(&tag).unwrap_or_else(|| {
+            let slots = usize::try_from(group.ring_size.get()).unwrap_or_default();
+            Ring::found(vec![Slot::EMPTY; slots].into())
+        });
+        let same_members = before.members.as_ref() == Some(&members);
+        let due = before.open.due.is_some_and(|due| due <= now);
+        if same_members && !due && before.stepped.as_ref() == Some(&stepped) {
+            let slots = Arc::clone(&before.slots);
+            self.rings.insert(tag, before);
+            return slots;
+        }
+        let held: Vec<TargetIndex> = before.slots.iter().map(|slot| slot.current()).collect();
+        let built = if same_members { held.clone() } else { ring::build(self.seed, group.ring_size, &members) };
+        let next = self.step_all(&before.slots, &built, &stepped, now);
+        let slots =
+            if next[..] == before.slots[..] { before.slots } else { self.touched(first_slot, &before.slots, next) };
+        let open = self.open_slots(&slots, stepped.idle, now);
+        let moved = ring::moved(&held, &built);
+        let mut last_change = before.last_change;
+        if moved > 0 {
+            let change = RingChange { at: now, moved, least: ring::least_moved(&held, &built) };
+            last_change = Some(change);
+            notices.push(Notice::Ring { group: group.name.clone(), change, targets: members.len() });
+        }
+        let ring =
+            Ring { members: Some(members), stepped: Some(stepped), slots: Arc::clone(&slots), open, last_change };
+        self.rings.insert(tag, ring);
+        slots
+    }
+
+    fn step_all(&self, slots: &[Slot], built: &[TargetIndex], stepped: &Stepped, now: Timestamp) -> Vec<Slot> {
+        let circumstances = Circumstances {
+            serves: &|target| stepped.serve.contains(&target),
+            exists: &|target| stepped.exist.contains(&target),
+            tracking: stepped.tracking,
+            idle: stepped.idle,
+            now: self.packets.tick(now),
+        };
+        slots.iter().zip(built).map(|(&slot, &next)| step(slot, next, &circumstances)).collect()
+    }
+
+    /// What a sweep under way has seen of slots that now differ counts no more.
+    fn touched(&mut self, first_slot: u32, before: &[Slot], next: Vec<Slot>) -> Arc<[Slot]> {
+        if let Some(sweep) = &mut self.sweep {
+            let changed = (first_slot..).zip(before.iter().zip(&next)).filter(|(_, (before, next))| before != next);
+            changed.for_each(|(slot, _)| sweep.touch(slot));
+        }
+        next.into()
+    }
+
+    pub(super) fn open_slots(&self, slots: &[Slot], idle: u32, now: Timestamp) -> OpenSlots {
+        let tick = self.packets.tick(now);
+        let mut open = OpenSlots::default();
+        let mut least = None::<u32>;
+        for slot in slots {
+            open.pinned += u32::from(slot.is_pinned());
+            if slot.is_open() {
+                open.count += 1;
+                open.previous.insert(slot.previous());
+                let left = open_for(idle).saturating_sub(tick.since(slot.opened()));
+                least = Some(least.map_or(left, |least| least.min(left)));
+            }
+        }
+        open.due = least.map(|seconds| now + Duration::from_secs(seconds.into()));
+        open
+    }
+}

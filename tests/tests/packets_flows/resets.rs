@@ -1,0 +1,119 @@
+//! The reset that a client gets, byte for byte against one that a packet library has built.
+
+use etherparse::{EtherType, IpDscp, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, TcpHeader};
+use nlb_common::slot::Slot;
+use nlb_common::tables::Target;
+use nlb_tests::packets::described::{EDGE_MAC, ROUTER_MAC, TAGGINGS, link, networks};
+use nlb_tests::packets::world::{VIPS, port, target};
+use nlb_tests::packets::{Described, Network, Segment, World};
+use nlb_tests::run::Action;
+use std::net::IpAddr;
+
+/// A world whose first listener resets everything.
+fn resetting(seed: u64) -> World {
+    let mut world = World::new(seed).unwrap();
+    world.edge.set_target(1, Target { flags: Target::READY | Target::DRAINING | Target::RESET, ..target(1) }).unwrap();
+    world.edge.set_slot(1, Slot::closed(1, 0).with_pins(true)).unwrap();
+    world
+}
+
+/// The frame that answers `packet` with the TCP header `asked`.
+fn answer(packet: &Described, asked: &TcpHeader, data: usize) -> Vec<u8> {
+    let (source, destination) = (packet.destination, packet.source);
+    let sequence = if asked.ack { asked.acknowledgment_number } else { 0 };
+    let mut tcp = TcpHeader::new(source.1, destination.1, sequence, 0);
+    tcp.rst = true;
+    if !asked.ack {
+        tcp.ack = true;
+        let length = u32::try_from(data).unwrap() + u32::from(asked.syn) + u32::from(asked.fin);
+        tcp.acknowledgment_number = asked.sequence_number.wrapping_add(length);
+    }
+    let (ether_type, ip) = match (source.0, destination.0) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            let mut ip = Ipv4Header::new(20, 64, IpNumber::TCP, source.octets(), destination.octets()).unwrap();
+            ip.dscp = IpDscp::try_new(packet.traffic_class >> 2).unwrap();
+            ip.dont_fragment = true;
+            ip.header_checksum = ip.calc_header_checksum();
+            tcp.checksum = tcp.calc_checksum_ipv4(&ip, &[]).unwrap();
+            (EtherType::IPV4, ip.to_bytes().to_vec())
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            let ip = Ipv6Header {
+                traffic_class: packet.traffic_class & 0xfc,
+                flow_label: Ipv6FlowLabel::ZERO,
+                payload_length: 20,
+                next_header: IpNumber::TCP,
+                hop_limit: 64,
+                source: source.octets(),
+                destination: destination.octets(),
+            };
+            tcp.checksum = tcp.calc_checksum_ipv6(&ip, &[]).unwrap();
+            (EtherType::IPV6, ip.to_bytes().to_vec())
+        }
+        mixed => panic!("{mixed:?}"),
+    };
+    [link(ROUTER_MAC, EDGE_MAC, &packet.tags, ether_type), ip, tcp.to_bytes().to_vec()].concat()
+}
+
+fn assert_answered(world: &World, packet: &Described, asked: &TcpHeader, data: usize) {
+    let transport = [&asked.to_bytes()[..], &vec![0xa5; data]].concat();
+    let frame = packet.frame_around(&packet.ip_around(&transport));
+    let ran = world.edge.run(&frame).unwrap();
+    assert_eq!((ran.action, ran.packet), (Action::Tx, answer(packet, asked, data)), "{packet:?} {asked:?}");
+}
+
+#[test]
+fn whatever_headers_a_packet_has_its_reset_is_plain() {
+    let world = resetting(31);
+    for network in networks(8) {
+        for tags in TAGGINGS {
+            for (padding, traffic_class) in [(0, 0), (9, 0xb9)] {
+                let vip = VIPS[usize::from(matches!(network, Network::V6(_)))].parse().unwrap();
+                let packet = Described {
+                    tags: tags.to_vec(),
+                    network: network.clone(),
+                    padding,
+                    traffic_class,
+                    ..Described::new(vip, port(1), Segment::Data)
+                };
+                let mut asked = TcpHeader::new(packet.source.1, packet.destination.1, 0x0102_0304, 0x7fff);
+                asked.ack = true;
+                asked.acknowledgment_number = 0xfffe_fdfc;
+                assert_answered(&world, &packet, &asked, 11);
+            }
+        }
+    }
+}
+
+#[test]
+fn sequence_numbers_are_those_that_the_client_takes_for_genuine() {
+    let world = resetting(32);
+    for vip in VIPS {
+        let packet = Described::new(vip.parse().unwrap(), port(1), Segment::Data);
+        for sequence in [0, 1, 0x7fff_ffff, u32::MAX - 700, u32::MAX] {
+            for acknowledgement in [0, 0x8000_0000, u32::MAX] {
+                for flags in 0..8 {
+                    for options in [0, 12, 40] {
+                        for data in [0, 1, 2, 700] {
+                            let mut asked = TcpHeader::new(packet.source.1, packet.destination.1, sequence, 7);
+                            asked.acknowledgment_number = acknowledgement;
+                            (asked.ack, asked.syn, asked.fin) = (flags & 1 != 0, flags & 2 != 0, flags & 4 != 0);
+                            asked.set_options_raw(&vec![1; options]).unwrap();
+                            assert_answered(&world, &packet, &asked, data);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reset_is_not_counted_as_sent_to_a_target() {
+    let world = resetting(33);
+    let packet = Described::new(VIPS[0].parse().unwrap(), port(1), Segment::Data);
+    assert_eq!(world.edge.run(&packet.frame()).unwrap().action, Action::Tx);
+    assert_eq!(world.edge.target_counters(1).unwrap().packets, 0);
+    assert_eq!(world.edge.listener_counters(1).unwrap().packets, 0);
+    assert_eq!(world.edge.drops().unwrap(), []);
+}
