@@ -26,6 +26,7 @@ const OPEN: u64 = 1 << 62;
 const PINNED: u64 = 1 << 63;
 
 /// The largest index that a slot can name.
+#[expect(clippy::cast_possible_truncation, reason = "24 bits")]
 pub const LARGEST_TARGET: TargetIndex = INDEX as TargetIndex;
 
 /// A moment as a slot holds it: seconds of the monotonic clock, modulo 2^14 (four and a half hours). The longest
@@ -35,7 +36,6 @@ pub struct Tick(u16);
 
 impl Tick {
     /// The tick of a moment of the monotonic clock.
-    #[expect(clippy::cast_possible_truncation, reason = "masked to 14 bits")]
     pub const fn at(monotonic_seconds: u64) -> Self {
         Self((monotonic_seconds & TICK) as u16)
     }

@@ -16,7 +16,7 @@ use super::select::{Candidate, select};
 use super::snapshot::{RingChange, Routing};
 use super::state::{Ring, State};
 use crate::dataplane::Tables;
-use crate::model::{Listener, TargetGroup, Timestamp};
+use crate::model::{Forwarding, Listener, TargetGroup, Timestamp};
 use crate::ring::{self, Member};
 
 impl State {
@@ -63,7 +63,7 @@ impl State {
                 notices.push(Notice::Full { what: "targets", name: format!("target {key}") });
                 continue;
             };
-            tables.targets.insert(index, self.entry(tag, target.address));
+            tables.targets.insert(index, forwarded(self.entry(tag, target.address), group.forwarding));
         }
     }
 
@@ -187,6 +187,15 @@ pub(super) fn listener_key(listener: &Listener) -> ListenerKey {
         protocol: listener.protocol.number(),
         padding: 0,
     }
+}
+
+/// `target`, with packets that travel this way.
+fn forwarded(target: tables::Target, forwarding: Forwarding) -> tables::Target {
+    let gue = match forwarding {
+        Forwarding::Ipip => 0,
+        Forwarding::Gue => tables::Target::GUE,
+    };
+    tables::Target { flags: target.flags & !tables::Target::GUE | gue, ..target }
 }
 
 fn resolved(tag: u64, address: IpAddr, hop: &NextHop, configured: Option<IpNet>) -> tables::Target {

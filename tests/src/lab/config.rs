@@ -11,6 +11,13 @@ use super::Lab;
 pub enum Forwarding {
     /// In IPv4 or IPv6.
     IpIp,
+    /// In UDP.
+    Gue,
+}
+
+impl Forwarding {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::IpIp, Self::Gue];
 }
 
 /// A group's health check.
@@ -115,6 +122,7 @@ impl AgentConfig {
             let ListenerConfig { name, address, protocol, port, affinity, .. } = listener;
             let forwarding = match self.forwarding {
                 Forwarding::IpIp => "ipip",
+                Forwarding::Gue => "gue",
             };
             let (kind, check_port) = match listener.health {
                 HealthCheck::Tcp(port) => ("tcp", port),
