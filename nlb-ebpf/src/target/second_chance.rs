@@ -12,6 +12,7 @@
 //! interface that doesn't forward, and a target host is no router, so it is asked for `lo`, where forwarding means nothing.
 //! What goes out of the interface that it came in by keeps its VLAN tags; one with tags always does, for those name the
 //! VLAN that targets and edges share.
+#![expect(clippy::cast_possible_truncation, reason = "helpers' sizes, which are those of headers, and their answers")]
 
 use core::mem::zeroed;
 
@@ -60,7 +61,7 @@ pub(super) fn take<O: SendOn>(
         return OURS;
     }
     // Also when it is known: the kernel doesn't see that it is used, and would forget it.
-    let _ = SECOND_TARGETS.insert(O::address(address), 0, 0);
+    SECOND_TARGETS.insert(O::address(address), 0, 0).ok();
     let way = match way_to(ctx, O::address(address)) {
         Ok(way) => way,
         Err(BPF_FIB_LKUP_RET_NO_NEIGH) => return Err(Verdict::drop(DecapOutcome::SecondChanceWaits)),
