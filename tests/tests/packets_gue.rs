@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use etherparse::{EtherType, IpDscp, IpEcn, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header};
+use etherparse::{EtherType, IpNumber};
 use nlb_common::address::Address;
 use nlb_common::counters::DecapOutcome;
 use nlb_common::slot::{Slot, Tick};
 use nlb_common::tables::Target;
-use nlb_tests::packets::described::{EDGE_MAC, ROUTER_MAC, TAGGINGS, Tag, link, networks};
-use nlb_tests::packets::reference::gue;
+use nlb_tests::packets::described::{TAGGINGS, link, networks};
+use nlb_tests::packets::reference::{frame, gue};
 use nlb_tests::packets::world::{VIPS, WAYS, port, target};
 use nlb_tests::packets::{Described, Network, Segment, Tunnel, World};
 use nlb_tests::run::{Action, INGRESS, TargetHost};
@@ -49,7 +49,7 @@ fn vip(network: &Network) -> IpAddr {
 }
 
 fn names_a_second(segment: Segment) -> bool {
-    matches!(segment, Segment::Data | Segment::SynAck)
+    !matches!(segment, Segment::Syn | Segment::Udp)
 }
 
 #[test]
@@ -170,34 +170,6 @@ fn what_the_edge_sends_arrives_as_the_client_sent_it() {
         }
     }
     assert_eq!(host.outcomes().unwrap(), [(DecapOutcome::Decapsulated, packets)]);
-}
-
-/// A frame of an outer header and what it carries, which is said to be of `protocol`.
-fn frame(tags: &[Tag], source: &str, destination: &str, class: u8, protocol: IpNumber, payload: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(payload.len()).unwrap();
-    let (ether_type, header) = match (ip(source), ip(destination)) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            let mut header = Ipv4Header::new(length, 64, protocol, source.octets(), destination.octets()).unwrap();
-            header.dscp = IpDscp::try_new(class >> 2).unwrap();
-            header.ecn = IpEcn::try_new(class & 3).unwrap();
-            header.header_checksum = header.calc_header_checksum();
-            (EtherType::IPV4, header.to_bytes().to_vec())
-        }
-        (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            let header = Ipv6Header {
-                traffic_class: class,
-                flow_label: Ipv6FlowLabel::ZERO,
-                payload_length: length,
-                next_header: protocol,
-                hop_limit: 64,
-                source: source.octets(),
-                destination: destination.octets(),
-            };
-            (EtherType::IPV6, header.to_bytes().to_vec())
-        }
-        mixed => panic!("{mixed:?} mixes the families"),
-    };
-    [link(EDGE_MAC, ROUTER_MAC, tags, ether_type), header, payload.to_vec()].concat()
 }
 
 /// UDP, GUE and `inner`; to be broken.

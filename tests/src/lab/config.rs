@@ -15,11 +15,6 @@ pub enum Forwarding {
     Gue,
 }
 
-impl Forwarding {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::IpIp, Self::Gue];
-}
-
 /// A group's health check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HealthCheck {

@@ -4,7 +4,7 @@ use etherparse::{EtherType, IpDscp, IpEcn, IpNumber, Ipv4Header, Ipv6FlowLabel, 
 use nlb_common::tables::Target;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::described::{Tag, link};
+use super::described::{EDGE_MAC, ROUTER_MAC, Tag, link};
 
 /// A tunnel to a target, for one flow.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +89,36 @@ pub fn gue(source_port: u16, second: Option<(IpAddr, u8)>, ip: &[u8]) -> Vec<u8>
     let length = u16::try_from(12 + private.len() + ip.len()).expect("test packets are short");
     let udp = UdpHeader { source_port, destination_port: 6080, length, checksum: 0 };
     [&udp.to_bytes()[..], &[words, protocol, 0, 0], &private].concat()
+}
+
+/// A frame to a host, of an outer header and what it carries, which is said to be of `protocol`.
+pub fn frame(tags: &[Tag], source: &str, destination: &str, class: u8, protocol: IpNumber, payload: &[u8]) -> Vec<u8> {
+    let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+    let length = u16::try_from(payload.len()).expect("test packets are sound");
+    let (ether_type, header) = match (address(source), address(destination)) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            let mut header = Ipv4Header::new(length, 64, protocol, source.octets(), destination.octets())
+                .expect("test packets are sound");
+            header.dscp = IpDscp::try_new(class >> 2).expect("test packets are sound");
+            header.ecn = IpEcn::try_new(class & 3).expect("test packets are sound");
+            header.header_checksum = header.calc_header_checksum();
+            (EtherType::IPV4, header.to_bytes().to_vec())
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            let header = Ipv6Header {
+                traffic_class: class,
+                flow_label: Ipv6FlowLabel::ZERO,
+                payload_length: length,
+                next_header: protocol,
+                hop_limit: 64,
+                source: source.octets(),
+                destination: destination.octets(),
+            };
+            (EtherType::IPV6, header.to_bytes().to_vec())
+        }
+        mixed => panic!("{mixed:?} mixes the families"),
+    };
+    [link(EDGE_MAC, ROUTER_MAC, tags, ether_type), header, payload.to_vec()].concat()
 }
 
 /// `address` with its low `bits` taken from `spread`.
