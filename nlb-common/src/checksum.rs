@@ -35,6 +35,13 @@ impl Checksum {
         self.add_u16(!word)
     }
 
+    /// Takes away two 16-bit words that were added before.
+    #[inline(always)]
+    #[must_use]
+    pub const fn remove_u32(self, words: u32) -> Self {
+        self.add_u32(!words)
+    }
+
     /// The checksum as it is stored in a header.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "folded to 16 bits just before")]

@@ -33,11 +33,25 @@ pub enum DecapOutcome {
     /// Routers marked the tunnel packet with congestion, and the sender of the packet inside doesn't know of ECN:
     /// dropped, as the routers would have (RFC 6040, section 4.2).
     Congestion = 3,
+    /// A packet of a connection that this host doesn't know: sent on to the other target that its tunnel names.
+    SecondChance = 4,
+    /// The same, but the other target's MAC address is not known yet: dropped. It is looked up, and the client sends again.
+    SecondChanceWaits = 5,
+    /// The same, but no route leads to the other target: given to the stack, which resets the connection.
+    SecondChanceLost = 6,
 }
 
 impl DecapOutcome {
     /// Every outcome, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Decapsulated, Self::UnknownEdge, Self::Malformed, Self::Congestion];
+    pub const ALL: &'static [Self] = &[
+        Self::Decapsulated,
+        Self::UnknownEdge,
+        Self::Malformed,
+        Self::Congestion,
+        Self::SecondChance,
+        Self::SecondChanceWaits,
+        Self::SecondChanceLost,
+    ];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -50,6 +64,9 @@ impl DecapOutcome {
             Self::UnknownEdge => "unknown_edge",
             Self::Malformed => "malformed",
             Self::Congestion => "congestion",
+            Self::SecondChance => "second_chance",
+            Self::SecondChanceWaits => "second_chance_waits",
+            Self::SecondChanceLost => "second_chance_lost",
         }
     }
 }

@@ -71,6 +71,9 @@ pub mod target {
     pub const LOCAL_ADDRESSES: &str = "LOCAL_ADDRESSES";
     /// Per-CPU array of `u64` packets, by [`DecapOutcome`](crate::counters::DecapOutcome).
     pub const OUTCOMES: &str = "OUTCOMES";
+    /// LRU hash of [`Address`](crate::address::Address) to nothing (`u8`): other targets that packets were to be sent on to.
+    /// The program puts them in, the agent takes them out and sees to it that their MAC addresses are known.
+    pub const SECOND_TARGETS: &str = "SECOND_TARGETS";
     /// Maps that are pinned.
-    pub const PINNED: &[&str] = &[EDGES, LOCAL_ADDRESSES, OUTCOMES];
+    pub const PINNED: &[&str] = &[EDGES, LOCAL_ADDRESSES, OUTCOMES, SECOND_TARGETS];
 }

@@ -85,7 +85,7 @@ pub struct Target {
     pub source_mac: [u8; 6],
     /// MTU of the way to the target, for the packet with its outer header.
     pub mtu: u16,
-    /// [`READY`](Self::READY) and what comes later.
+    /// [`READY`](Self::READY), [`GUE`](Self::GUE) and the others.
     pub flags: u8,
     /// Low bits of `source` that vary by flow, 0 for none: 32 less the prefix length for IPv4, 64 at most for IPv6.
     pub source_bits: u8,
@@ -102,11 +102,28 @@ impl Target {
     pub const DEAD: u8 = 4;
     /// Its flows are over: the next packet of each is answered with a TCP reset.
     pub const RESET: u8 = 8;
+    /// Packets travel to it by [GUE](crate::tunnel::gue); without it by IP in IP. Here and not in the group, because the
+    /// packet path has this byte at hand when it asks whether the target is ready, and needs the other candidate's too.
+    pub const GUE: u8 = 16;
 
     /// Whether packets may be sent to this target.
     #[inline(always)]
     pub const fn is_ready(&self) -> bool {
         self.flags & Self::READY != 0
+    }
+
+    /// Whether packets travel to this target by GUE.
+    #[inline(always)]
+    pub const fn is_gue(&self) -> bool {
+        self.flags & Self::GUE != 0
+    }
+
+    /// Whether `other` can be named as the second chance of a packet that travels to this target by GUE: it is ready and
+    /// serves, and the same outer header can take the packet there.
+    #[inline(always)]
+    pub const fn may_name(&self, other: &Self) -> bool {
+        other.flags & (Self::READY | Self::GUE | Self::DEAD | Self::RESET) == Self::READY | Self::GUE
+            && self.destination.is_v4() == other.destination.is_v4()
     }
 }
 

@@ -58,7 +58,8 @@ impl Segment {
 }
 
 impl Host {
-    fn new(name: String) -> Self {
+    /// A host without any network.
+    pub fn new(name: String) -> Self {
         run(Command::new("ip").args(["netns", "add", &name]));
         Self { name }
     }
@@ -66,6 +67,16 @@ impl Host {
     /// Runs `ip` with these words on this host; its output.
     pub fn ip(&self, words: &str) -> String {
         run(Command::new("ip").args(["-netns", &self.name]).args(words.split_whitespace()))
+    }
+
+    /// Runs `ethtool` with these words on this host.
+    pub fn ethtool(&self, words: &str) {
+        run(Command::new("ip").args(["netns", "exec", &self.name, "ethtool"]).args(words.split_whitespace()));
+    }
+
+    /// Its name: that of its network namespace.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Sets a value below `/proc/sys/net`.

@@ -22,7 +22,7 @@ fn ping(from: &Host, to: IpAddr, payload: u16) -> Result<bool> {
 #[test]
 fn every_host_reaches_every_other_by_both_families() -> Result<()> {
     for arms in [Arms::One, Arms::Two] {
-        let lab = Lab::new(Options { arms, targets: 2 })?;
+        let lab = Lab::new(Options { arms, targets: 2, ..Options::default() })?;
         for from in lab.hosts() {
             for to in lab.hosts().flat_map(addresses) {
                 ensure!(ping(from, to, 56)?, "{arms:?}: {} does not reach {to}", from.name());

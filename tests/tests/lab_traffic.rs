@@ -6,12 +6,16 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use nlb_tests::lab::{
-    Arms, HealthCheck, ListenerConfig, NginxOptions, Options, Service, VIP_V4, VIP_V6, ensure_same, literal,
-    web_and_dns,
+    Arms, Forwarding, HealthCheck, ListenerConfig, NginxOptions, Options, Service, VIP_V4, VIP_V6, ensure_same,
+    literal, web_and_dns,
 };
 
-fn options(arms: Arms) -> Options {
-    Options { arms, ..Options::default() }
+/// How the edge is connected, and how packets travel from it.
+const MODES: [(Arms, Forwarding); 3] =
+    [(Arms::One, Forwarding::IpIp), (Arms::Two, Forwarding::IpIp), (Arms::One, Forwarding::Gue)];
+
+fn options((arms, forwarding): (Arms, Forwarding)) -> Options {
+    Options { arms, forwarding, ..Options::default() }
 }
 
 /// Did each of three targets get a fair part? A third, give or take chance: half of a third is far outside of that.
@@ -22,14 +26,14 @@ fn ensure_even(counts: &BTreeMap<String, usize>, total: usize) -> Result<()> {
 
 #[test]
 fn ten_thousand_requests_fifty_at_a_time_all_succeed_spread_and_keep_their_source() -> Result<()> {
-    for arms in [Arms::One, Arms::Two] {
-        let service = Service::start(options(arms), NginxOptions::default(), web_and_dns())?;
+    for mode in MODES {
+        let service = Service::start(options(mode), NginxOptions::default(), web_and_dns())?;
         let client = service.lab.client();
         for (vip, own) in [(VIP_V4.into(), client.v4().into()), (VIP_V6.into(), IpAddr::from(client.v6()))] {
             let tally = client.requests(vip, 10_000, 50)?;
-            ensure!(tally.failed.is_empty(), "{arms:?} {vip}: {} failed: {:?}", tally.failed.len(), tally.failed[0]);
+            ensure!(tally.failed.is_empty(), "{mode:?} {vip}: {} failed: {:?}", tally.failed.len(), tally.failed[0]);
             ensure_even(&tally.answered, 10_000)?;
-            ensure!(tally.clients == [(own.to_string(), 10_000)].into(), "{arms:?} {vip}: {:?}", tally.clients);
+            ensure!(tally.clients == [(own.to_string(), 10_000)].into(), "{mode:?} {vip}: {:?}", tally.clients);
         }
     }
     Ok(())
@@ -39,11 +43,11 @@ fn ten_thousand_requests_fifty_at_a_time_all_succeed_spread_and_keep_their_sourc
 fn a_vip_of_one_family_reaches_targets_of_the_other() -> Result<()> {
     let mut listeners = web_and_dns();
     listeners.iter_mut().for_each(|listener| listener.targets_v6 = !listener.targets_v6);
-    for arms in [Arms::One, Arms::Two] {
-        let service = Service::start(options(arms), NginxOptions::default(), listeners.clone())?;
+    for mode in MODES {
+        let service = Service::start(options(mode), NginxOptions::default(), listeners.clone())?;
         for vip in [VIP_V4.into(), VIP_V6.into()] {
             let tally = service.lab.client().requests(vip, 300, 20)?;
-            ensure!(tally.failed.is_empty(), "{arms:?} {vip}: {:?}", tally.failed);
+            ensure!(tally.failed.is_empty(), "{mode:?} {vip}: {:?}", tally.failed);
             ensure_even(&tally.answered, 300)?;
         }
     }
@@ -53,8 +57,8 @@ fn a_vip_of_one_family_reaches_targets_of_the_other() -> Result<()> {
 #[test]
 fn large_files_travel_whole_in_both_directions() -> Result<()> {
     let nginx = NginxOptions { file_bytes: 100_000_000, ..NginxOptions::default() };
-    for arms in [Arms::One, Arms::Two] {
-        let service = Service::start(options(arms), nginx, web_and_dns())?;
+    for mode in MODES {
+        let service = Service::start(options(mode), nginx, web_and_dns())?;
         let (client, original) = (service.lab.client(), service.nginx["t1"].file());
         for vip in [VIP_V4.into(), VIP_V6.into()].map(literal) {
             let here = client.dir().join("download");
@@ -100,8 +104,8 @@ fn bulk_traffic_flows_in_both_directions() -> Result<()> {
 
 #[test]
 fn questions_by_udp_are_answered_and_spread() -> Result<()> {
-    for arms in [Arms::One, Arms::Two] {
-        let service = Service::start(options(arms), NginxOptions::default(), web_and_dns())?;
+    for mode in MODES {
+        let service = Service::start(options(mode), NginxOptions::default(), web_and_dns())?;
         for vip in [VIP_V4.into(), VIP_V6.into()] {
             let mut counts = BTreeMap::new();
             for _ in 0..60 {

@@ -29,6 +29,15 @@ pub trait Outer: Header {
     /// What the Ethernet header before it says.
     const ETHER_TYPE: EtherType;
 
+    /// An address of this family as bytes of a packet.
+    type Wire: Header;
+
+    /// `address`, which is of this family, as bytes.
+    fn wire(address: Address) -> Self::Wire;
+
+    /// The address that these bytes are.
+    fn address(wire: Self::Wire) -> Address;
+
     /// The header that takes what is carried to `target`. `hash` is the flow's: it varies the source within
     /// `Target::source_bits`, and is the flow label of IPv6 (RFC 6438), so that routers and NICs keep a flow together and
     /// spread different ones.
@@ -39,6 +48,17 @@ pub trait Outer: Header {
 
 impl Outer for Ipv4 {
     const ETHER_TYPE: EtherType = EtherType::IPV4;
+    type Wire = [u8; 4];
+
+    #[inline(always)]
+    fn wire(address: Address) -> Self::Wire {
+        address.0[3].to_ne_bytes()
+    }
+
+    #[inline(always)]
+    fn address(wire: Self::Wire) -> Address {
+        Address::v4(u32::from_ne_bytes(wire))
+    }
 
     #[inline(always)]
     fn new(carried: Carried, target: &Target, hash: u64) -> Option<Self> {
@@ -70,6 +90,17 @@ impl Outer for Ipv4 {
 
 impl Outer for Ipv6 {
     const ETHER_TYPE: EtherType = EtherType::IPV6;
+    type Wire = [[u8; 4]; 4];
+
+    #[inline(always)]
+    fn wire(address: Address) -> Self::Wire {
+        address.0.map(u32::to_ne_bytes)
+    }
+
+    #[inline(always)]
+    fn address(wire: Self::Wire) -> Address {
+        Address(wire.map(u32::from_ne_bytes))
+    }
 
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "the flow label is the low bits")]
@@ -88,7 +119,7 @@ impl Outer for Ipv6 {
 /// Bits for whoever spreads flows once more. The slot takes the hash's low bits, so all flows of a slot share those; these
 /// begin with the high ones.
 #[inline(always)]
-const fn entropy(hash: u64) -> u64 {
+pub(super) const fn entropy(hash: u64) -> u64 {
     hash.rotate_left(32)
 }
 

@@ -75,6 +75,13 @@ impl Udp {
     /// Length of the header.
     pub const LENGTH: usize = size_of::<Self>();
 
+    /// A header without checksum of a datagram to `port`. `length` counts the header too.
+    #[inline(always)]
+    pub const fn new(source_port: u16, port: u16, length: u16) -> Self {
+        let ports = Ports { source: source_port.to_be(), destination: port.to_be() };
+        Self { ports, length: length.to_be(), checksum: 0 }
+    }
+
     /// Length of header and payload in bytes.
     #[inline(always)]
     pub const fn length(&self) -> u16 {

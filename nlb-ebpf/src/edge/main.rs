@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Invariants: there are six table accesses (listener, group, slot, target, two counters) on a packet's way and no more as
-//! long as its slot is steady; a packet is changed only once nothing can stop it but the room for its outer header.
+//! long as its slot is steady, but for a packet by GUE that names its slot's other target, which is a seventh; a packet is
+//! changed only once nothing can stop it but the room for its outer header.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", expect(clippy::needless_pass_by_value, reason = "an XDP program is called that way"))]
 
@@ -108,8 +109,9 @@ mod program {
         trace.decision(ctx, found.slot, hash, index);
         let target = target::find(index)?;
         trace.target(ctx, target);
+        let second = target::second(found.slot, index, target, packet, opens);
         let way_out = transmit::way_out(ctx, target);
-        encapsulation::wrap::<F>(door, packet, target, hash, way_out)?;
+        encapsulation::wrap::<F>(door, packet, target, second, hash, way_out)?;
         count::add(&maps::LISTENER_COUNTERS, listener.counters, packet.network.length, opens);
         count::add(&maps::TARGET_COUNTERS, index, packet.network.length, opens);
         Ok(transmit::send(way_out))

@@ -1,9 +1,10 @@
 //! Where is the target, and may packets be sent there?
 
 use nlb_common::drop_reason::DropReason;
-use nlb_common::packet::Stop;
-use nlb_common::slot::TargetIndex;
+use nlb_common::packet::{Packet, Stop};
+use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{FIRST_TARGET, Target};
+use nlb_common::wire::protocol;
 
 use super::maps::TARGETS;
 
@@ -22,4 +23,24 @@ pub(super) fn find(index: TargetIndex) -> Result<&'static Target, Stop> {
     } else {
         Err(Stop::Drop(DropReason::NoNextHop))
     }
+}
+
+/// The slot's other target, for a packet that goes to `target`, which is `index`: where its flow may be instead. None for a
+/// flow that begins, for forwarding that can't name it, and for protocols that it couldn't be asked for.
+#[inline(always)]
+pub(super) fn second(
+    slot: Slot,
+    index: TargetIndex,
+    target: &Target,
+    packet: &Packet,
+    opens: bool,
+) -> Option<&'static Target> {
+    if !target.is_gue() || opens || packet.network.protocol != protocol::TCP {
+        return None;
+    }
+    let other = if index == slot.current() { slot.previous() } else { slot.current() };
+    if other < FIRST_TARGET || other == index {
+        return None;
+    }
+    TARGETS.get(other).filter(|other| target.may_name(other))
 }

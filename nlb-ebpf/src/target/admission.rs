@@ -5,22 +5,29 @@
 use aya_ebpf::maps::lpm_trie::Key;
 use nlb_common::counters::DecapOutcome;
 use nlb_common::packet::network::Network;
+use nlb_common::tunnel::gue::{self, Received};
 use nlb_common::wire::protocol;
+use nlb_ebpf::door::PacketDoor;
 
 use super::Verdict;
 use super::maps::{EDGES, LOCAL_ADDRESSES};
 
-/// Lets through what an edge sent to this host in a tunnel.
+/// Lets through what an edge sent to this host in a tunnel: where the packet inside is. Only GUE's outer protocol is UDP.
 #[inline(always)]
-pub(super) fn admit(outer: &Network) -> Result<(), Verdict> {
-    if outer.protocol != protocol::IPV4 && outer.protocol != protocol::IPV6 {
-        return Err(Verdict::NotOurs);
+pub(super) fn admit(door: &PacketDoor<'_>, outer: &Network) -> Result<Received, Verdict> {
+    let is_gue = gue::is_gue(door, outer);
+    if !is_gue && outer.protocol != protocol::IPV4 && outer.protocol != protocol::IPV6 {
+        return Err(Verdict::NOT_OURS);
     }
     if LOCAL_ADDRESSES.get_ptr(outer.destination).is_none() {
-        return Err(Verdict::NotOurs);
+        return Err(Verdict::NOT_OURS);
     }
-    match EDGES.get(Key::new(128, outer.source)) {
-        Some(_) => Ok(()),
-        None => Err(Verdict::Counted(DecapOutcome::UnknownEdge)),
+    if EDGES.get(Key::new(128, outer.source)).is_none() {
+        return Err(Verdict::pass(DecapOutcome::UnknownEdge));
     }
+    if is_gue {
+        return gue::read(door, outer).map_err(|gue::Malformed| Verdict::drop(DecapOutcome::Malformed));
+    }
+    let Network { protocol, payload, payload_length, .. } = *outer;
+    Ok(Received { protocol, payload, payload_length })
 }

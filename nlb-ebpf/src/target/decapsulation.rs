@@ -1,8 +1,8 @@
-//! The outer header off, and the link header before what was inside.
+//! The outer headers off, and the link header before what was inside.
 //!
 //! ```text
-//! before: [Ethernet][tags][outer IP, options][IP packet][padding]
-//! after:                     [Ethernet][tags][IP packet][padding]
+//! before: [Ethernet][tags][outer IP, options]([UDP][GUE])[IP packet][padding]
+//! after:                                 [Ethernet][tags][IP packet][padding]
 //! ```
 //!
 //! The link header keeps its MAC addresses (the frame was sent to this host) and its tags (the packet came by that VLAN). Only
@@ -11,36 +11,45 @@
 use nlb_common::counters::DecapOutcome;
 use nlb_common::packet::Door as _;
 use nlb_common::packet::link::Link;
-use nlb_common::packet::network::Network;
+use nlb_common::tunnel::gue::Received;
 use nlb_common::tunnel::{Inner, InnerError};
 use nlb_common::wire::{EtherType, Ipv4, Ipv6, protocol};
 use nlb_ebpf::door::PacketDoor;
 
-/// Takes the packet out of its tunnel.
+/// Takes the packet out of its tunnel, whose outer header has this traffic class.
 #[inline(always)]
-pub(super) fn unwrap(door: PacketDoor<'_>, link: &Link, outer: &Network) -> Result<(), DecapOutcome> {
-    if outer.protocol == protocol::IPV4 {
-        unwrap_inner::<Ipv4>(door, link, outer)
+pub(super) fn unwrap(
+    door: PacketDoor<'_>,
+    link: &Link,
+    tunnel: &Received,
+    traffic_class: u8,
+) -> Result<(), DecapOutcome> {
+    if tunnel.protocol == protocol::IPV4 {
+        unwrap_inner::<Ipv4>(door, link, tunnel, traffic_class)
     } else {
-        unwrap_inner::<Ipv6>(door, link, outer)
+        unwrap_inner::<Ipv6>(door, link, tunnel, traffic_class)
     }
 }
 
 #[inline(always)]
-fn unwrap_inner<I: Inner>(mut door: PacketDoor<'_>, link: &Link, outer: &Network) -> Result<(), DecapOutcome> {
-    let changed = I::leave_tunnel(&door, outer.payload, outer.payload_length, outer.traffic_class).map_err(
-        |error| match error {
-            InnerError::Malformed => DecapOutcome::Malformed,
-            InnerError::Congestion => DecapOutcome::Congestion,
-        },
-    )?;
+fn unwrap_inner<I: Inner>(
+    mut door: PacketDoor<'_>,
+    link: &Link,
+    tunnel: &Received,
+    traffic_class: u8,
+) -> Result<(), DecapOutcome> {
+    let left = I::leave_tunnel(&door, tunnel.payload, tunnel.payload_length, traffic_class);
+    let changed = left.map_err(|error| match error {
+        InnerError::Malformed => DecapOutcome::Malformed,
+        InnerError::Congestion => DecapOutcome::Congestion,
+    })?;
     if let Some(header) = changed {
-        door.write(outer.payload, header).ok_or(DecapOutcome::Malformed)?;
+        door.write(tunnel.payload, header).ok_or(DecapOutcome::Malformed)?;
     }
     match link.tags() {
-        0 => unframe::<I, { Link::UNTAGGED }>(door, outer.payload),
-        1 => unframe::<I, { Link::TAGGED }>(door, outer.payload),
-        _ => unframe::<I, { Link::TAGGED_TWICE }>(door, outer.payload),
+        0 => unframe::<I, { Link::UNTAGGED }>(door, tunnel.payload),
+        1 => unframe::<I, { Link::TAGGED }>(door, tunnel.payload),
+        _ => unframe::<I, { Link::TAGGED_TWICE }>(door, tunnel.payload),
     }
 }
 

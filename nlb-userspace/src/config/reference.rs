@@ -159,10 +159,10 @@ const SECTIONS: &[Section] = &[
             key("name", "name", Required, r#""web""#, "unique among groups"),
             key(
                 "forwarding",
-                r#"`"ipip"`"#,
+                r#"`"ipip"` or `"gue"`"#,
                 Is(r#""ipip""#),
                 r#""ipip""#,
-                "how packets travel to the targets: IPv4 or IPv6 within IPv4 or IPv6",
+                "how packets travel to the targets: within IPv4 or IPv6, or within UDP with a second chance at the slot's other target",
             ),
             key(
                 "affinity",

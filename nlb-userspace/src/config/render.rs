@@ -62,6 +62,7 @@ fn agent(out: &mut String, agent: &AgentSettings) -> fmt::Result {
 fn target_group(out: &mut String, group: &TargetGroup) -> fmt::Result {
     let forwarding = match group.forwarding {
         Forwarding::Ipip => "ipip",
+        Forwarding::Gue => "gue",
     };
     let affinity = match group.affinity {
         Affinity::Flow => "flow",

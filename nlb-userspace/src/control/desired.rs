@@ -15,7 +15,7 @@ use super::select::{Candidate, select};
 use super::snapshot::Routing;
 use super::state::State;
 use crate::dataplane::Tables;
-use crate::model::{Listener, TargetGroup, Timestamp};
+use crate::model::{Forwarding, Listener, TargetGroup, Timestamp};
 use crate::ring::Member;
 
 impl State {
@@ -70,7 +70,7 @@ impl State {
                 notices.push(Notice::Full { what: "targets", name: format!("target {key}") });
                 continue;
             };
-            tables.targets.insert(index, self.entry(tag, address));
+            tables.targets.insert(index, forwarded(self.entry(tag, address), group.forwarding));
         }
     }
 
@@ -194,6 +194,15 @@ pub(super) fn listener_key(listener: &Listener) -> ListenerKey {
         protocol: listener.protocol.number(),
         padding: 0,
     }
+}
+
+/// `target`, with packets that travel this way.
+fn forwarded(target: tables::Target, forwarding: Forwarding) -> tables::Target {
+    let gue = match forwarding {
+        Forwarding::Ipip => 0,
+        Forwarding::Gue => tables::Target::GUE,
+    };
+    tables::Target { flags: target.flags & !tables::Target::GUE | gue, ..target }
 }
 
 fn resolved(tag: u64, address: IpAddr, hop: &NextHop, configured: Option<IpNet>) -> tables::Target {

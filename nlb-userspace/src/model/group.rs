@@ -1,5 +1,7 @@
 //! Target groups.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::{FlowSettings, HealthCheck, Name, Target, TargetKey};
@@ -31,6 +33,20 @@ pub enum Forwarding {
     /// IPv4 or IPv6 in IPv4 or IPv6 (RFC 2003, RFC 4213, RFC 2473).
     #[default]
     Ipip,
+    /// Generic UDP encapsulation (draft-ietf-intarea-gue) of and in either family, with a second chance for TCP.
+    Gue,
+}
+
+impl Forwarding {
+    /// The bytes by which a packet to `target` is at most longer than the client's.
+    pub const fn overhead(self, target: IpAddr) -> u32 {
+        match (self, target) {
+            (Self::Ipip, IpAddr::V4(_)) => 20,
+            (Self::Ipip, IpAddr::V6(_)) => 40,
+            (Self::Gue, IpAddr::V4(_)) => 40,
+            (Self::Gue, IpAddr::V6(_)) => 72,
+        }
+    }
 }
 
 /// Number of slots of a ring: a power of two, 256 to 1,048,576; 65,536 by default.

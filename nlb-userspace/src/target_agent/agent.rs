@@ -6,9 +6,10 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::findings::{Finding, Fix, Observed, Severity, findings, fixes, tunnel_ends};
+use super::neighbours;
 use super::network::{Network, NetworkError};
 use super::settings::{TargetSettings, load};
 use super::sysctl::{self, SysctlError};
@@ -19,6 +20,10 @@ const GATHER: Duration = Duration::from_millis(50);
 
 /// How often the host is looked at without cause: nobody tells of changed kernel settings.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// How often it is seen to that other targets' MAC addresses are known. A client that gets no answer waits 200 ms before it
+/// sends again for the first time, and then twice as long each time.
+const MEET: Duration = Duration::from_millis(100);
 
 /// What the agent may be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +82,8 @@ pub async fn serve(
     let mut look_again = interval(LOOK_AGAIN);
     look_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     look_again.reset();
+    let mut meet = interval(MEET);
+    meet.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut due: Option<Instant> = None;
     loop {
         tokio::select! {
@@ -98,6 +105,7 @@ pub async fn serve(
                 }
                 due.get_or_insert_with(|| Instant::now() + GATHER);
             }
+            _ = meet.tick() => agent.meet(),
             _ = look_again.tick() => due = Some(Instant::now()),
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                 due = None;
@@ -147,7 +155,8 @@ impl Agent {
             sysctl::apply(&self.settings, &fixes)?;
         }
         let unfixed = self.settings.fix_sysctls.then(Vec::new).unwrap_or(fixes);
-        let harmful: Vec<Finding> = unfixed.iter().filter(|fix| fix.harmful).map(Fix::finding).collect();
+        let harmful: Vec<Finding> =
+            unfixed.iter().filter(|fix| fix.severity == Severity::Harmful).map(Fix::finding).collect();
         if !harmful.is_empty() {
             return Err(TargetAgentError::Harmful { findings: harmful });
         }
@@ -163,6 +172,14 @@ impl Agent {
         }
         self.tell(&observed);
         Ok(())
+    }
+
+    /// Makes the kernel look up the MAC addresses of other targets that packets are sent on to, or would be.
+    fn meet(&mut self) {
+        match self.host.take_second_targets() {
+            Ok(addresses) => addresses.into_iter().for_each(neighbours::meet),
+            Err(error) => debug!("{error}"),
+        }
     }
 
     fn tell(&mut self, observed: &Observed) {

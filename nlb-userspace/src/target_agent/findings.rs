@@ -50,6 +50,10 @@ pub struct Sysctls {
     pub arp_announce: u32,
     /// `ipv6/conf/…/disable_ipv6`.
     pub disable_ipv6: bool,
+    /// `ipv4/conf/…/forwarding`.
+    pub forwarding_v4: bool,
+    /// `ipv6/conf/…/forwarding`.
+    pub forwarding_v6: bool,
 }
 
 /// An interface as it is.
@@ -85,13 +89,13 @@ pub struct Fix {
     pub key: String,
     /// The value that it should have.
     pub value: u32,
-    pub(super) harmful: bool,
+    pub(super) severity: Severity,
     why: String,
 }
 
 impl Fix {
-    fn new(interface: &str, setting: &str, value: u32, harmful: bool, why: String) -> Self {
-        Self { key: format!("ipv4/conf/{interface}/{setting}"), value, harmful, why }
+    fn new(interface: &str, setting: &str, value: u32, severity: Severity, why: String) -> Self {
+        Self { key: format!("ipv4/conf/{interface}/{setting}"), value, severity, why }
     }
 
     /// The line that sets it. sysctl(8) wants dots for slashes and slashes for an interface's dots.
@@ -106,17 +110,17 @@ impl Fix {
 
     pub(super) fn finding(&self) -> Finding {
         Finding {
-            severity: if self.harmful { Severity::Harmful } else { Severity::Silencing },
+            severity: self.severity,
             what: self.why.clone(),
             mend: format!("`{}`, or set `fix_sysctls = true`", self.command()),
         }
     }
 }
 
-/// The kernel settings of the tunnels' interfaces that should be others. The kernel takes the larger of an interface's
-/// value and the one for all, so that no setting of others needs to be touched.
+/// The kernel settings of the tunnels' interfaces and of `lo` that should be others. The kernel takes the larger of an
+/// interface's value and the one for all, so that no setting of others needs to be touched.
 pub fn fixes(settings: &TargetSettings, host: &Observed) -> Vec<Fix> {
-    let mut fixes = Vec::new();
+    let mut fixes = second_chance(settings, host);
     if !settings.vips.iter().any(IpAddr::is_ipv4) {
         return fixes;
     }
@@ -126,20 +130,39 @@ pub fn fixes(settings: &TargetSettings, host: &Observed) -> Vec<Fix> {
             let why = format!(
                 "`{name}` drops packets of clients whom this host would not answer by `{name}` (strict `rp_filter`)"
             );
-            fixes.push(Fix::new(name, "rp_filter", 2, false, why));
+            fixes.push(Fix::new(name, "rp_filter", 2, Severity::Silencing, why));
         }
         if host.all.arp_ignore.max(now.arp_ignore) == 0 {
             let why = format!("`{name}` would answer ARP for the VIPs, which are the edge's");
-            fixes.push(Fix::new(name, "arp_ignore", 1, true, why));
+            fixes.push(Fix::new(name, "arp_ignore", 1, Severity::Harmful, why));
         }
         if host.all.arp_announce.max(now.arp_announce) < 2 {
             let why = format!(
                 "`{name}` would ask for its neighbours in a VIP's name, so that they send the VIP's packets here"
             );
-            fixes.push(Fix::new(name, "arp_announce", 2, true, why));
+            fixes.push(Fix::new(name, "arp_announce", 2, Severity::Harmful, why));
         }
     }
     fixes
+}
+
+/// The program asks for the way to another target as this host's own packets would go, and the kernel answers only if `lo`
+/// "forwards". No packet from elsewhere comes in by `lo`, so this makes no router of the host.
+fn second_chance(settings: &TargetSettings, host: &Observed) -> Vec<Fix> {
+    let Some((name, lo)) = host.interfaces.iter().find(|(_, interface)| interface.loopback) else { return Vec::new() };
+    let families = [("ipv4", true, lo.sysctls.forwarding_v4), ("ipv6", false, lo.sysctls.forwarding_v6)];
+    let off = families
+        .into_iter()
+        .filter(|&(_, v4, on)| !on && settings.edges.iter().any(|edge| edge.addr().is_ipv4() == v4));
+    off.map(|(family, ..)| Fix {
+        key: format!("{family}/conf/{name}/forwarding"),
+        value: 1,
+        severity: Severity::Doubtful,
+        why: format!(
+            "with `gue` edges, connections of other targets can't be sent on there ({family} forwarding of `{name}`)"
+        ),
+    })
+    .collect()
 }
 
 /// Everything that is wrong, the worst first.
@@ -164,7 +187,7 @@ fn interfaces(settings: &TargetSettings, host: &Observed, found: &mut Vec<Findin
         add(Severity::Silencing, format!("there is no interface `{name}`"), "see `ip link`".to_owned());
     }
     let v6 = settings.vips.iter().any(IpAddr::is_ipv6) || settings.edges.iter().any(|edge| edge.addr().is_ipv6());
-    // An outer IPv4 header, or an outer IPv6 one.
+    // An outer IPv4 header, or an outer IPv6 one. GUE needs more; which forwarding edges use can't be seen from here.
     let overhead = if settings.edges.iter().any(|edge| edge.addr().is_ipv6()) { 40 } else { 20 };
     for (name, interface) in configured(settings, host) {
         if !interface.up {
@@ -273,7 +296,8 @@ mod tests {
             ..Interface::default()
         };
         let addresses = BTreeSet::from([ip("127.0.0.1"), ip("203.0.113.1"), ip("2001:db8:ff::1")]);
-        let lo = Interface { up: true, mtu: 65536, loopback: true, addresses, ..Interface::default() };
+        let sysctls = Sysctls { forwarding_v4: true, forwarding_v6: true, ..Sysctls::default() };
+        let lo = Interface { up: true, mtu: 65536, loopback: true, addresses, sysctls };
         Observed {
             all: Sysctls::default(),
             interfaces: BTreeMap::from([("eth0.7".to_owned(), eth), ("lo".to_owned(), lo)]),
@@ -317,6 +341,18 @@ mod tests {
                 "eth0/7.disable_ipv6=0",
             ),
             (|host| lo(host).sysctls.disable_ipv6 = true, Severity::Silencing, "disabled on `lo`", "lo.disable_ipv6=0"),
+            (
+                |host| lo(host).sysctls.forwarding_v4 = false,
+                Severity::Doubtful,
+                "sent on",
+                "net.ipv4.conf.lo.forwarding=1",
+            ),
+            (
+                |host| lo(host).sysctls.forwarding_v6 = false,
+                Severity::Doubtful,
+                "sent on",
+                "net.ipv6.conf.lo.forwarding=1",
+            ),
             (|host| eth(host).up = false, Severity::Silencing, "is down", "ip link set dev eth0.7 up"),
             (|host| eth(host).mtu = 1500, Severity::Doubtful, "MTU of 1500", "mtu 1600"),
             (

@@ -14,6 +14,7 @@
 
 mod agent;
 mod findings;
+mod neighbours;
 mod network;
 mod settings;
 mod sockets;

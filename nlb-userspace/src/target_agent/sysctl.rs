@@ -38,6 +38,8 @@ pub(super) fn of(interface: &str) -> Sysctls {
         arp_ignore: v4("arp_ignore"),
         arp_announce: v4("arp_announce"),
         disable_ipv6: get(&format!("ipv6/conf/{interface}/disable_ipv6")) != Some(0),
+        forwarding_v4: v4("forwarding") != 0,
+        forwarding_v6: get(&format!("ipv6/conf/{interface}/forwarding")).is_some_and(|on| on != 0),
     }
 }
 

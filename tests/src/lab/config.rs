@@ -11,6 +11,8 @@ use super::Lab;
 pub enum Forwarding {
     /// In IPv4 or IPv6.
     IpIp,
+    /// In UDP.
+    Gue,
 }
 
 /// A group's health check.
@@ -125,6 +127,7 @@ impl AgentConfig {
             let ListenerConfig { name, address, protocol, port, affinity, .. } = listener;
             let forwarding = match self.forwarding {
                 Forwarding::IpIp => "ipip",
+                Forwarding::Gue => "gue",
             };
             let (kind, check_port) = match listener.health {
                 HealthCheck::Tcp(port) => ("tcp", port),

@@ -54,7 +54,9 @@ impl Service {
         let servers: Result<_> = lab.targets().map(|host| Ok((host.name().to_owned(), host.nginx(nginx)?))).collect();
         let dns = lab.targets().map(super::Host::dns).collect::<Result<_>>()?;
         let target_agents = lab.start_target_agents(&[VIP_V4.into(), VIP_V6.into()])?;
-        let config = configure(AgentConfig::new(&lab));
+        let mut config = AgentConfig::new(&lab);
+        config.forwarding = options.forwarding;
+        let config = configure(config);
         let agent = Some(lab.start_agent(&config)?);
         let service = Self { agent, target_agents, nginx: servers?, dns, config, lab };
         for listener in service.config.listeners.iter().filter(|listener| listener.port == 80) {

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context as _, Result};
 
+use super::config::Forwarding;
 use super::host::Host;
 use super::lease::Lease;
 use super::receiver::Receiver;
@@ -57,11 +58,13 @@ pub struct Options {
     pub arms: Arms,
     /// How many target hosts there are; at most 200.
     pub targets: u8,
+    /// How packets travel to the targets of a [`Service`](super::Service).
+    pub forwarding: Forwarding,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { arms: Arms::One, targets: 3 }
+        Self { arms: Arms::One, targets: 3, forwarding: Forwarding::IpIp }
     }
 }
 

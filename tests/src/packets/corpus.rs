@@ -39,7 +39,7 @@ pub fn files() -> Vec<(String, Vec<u8>)> {
     }
     for (index, outer) in [(1, "v4"), (3, "v6")] {
         for (packet, inner) in [(&v4, "v4"), (&v6, "v6")] {
-            let tunnel = Tunnel { target: &target(index), hash: 0, ingress: 1 };
+            let tunnel = Tunnel { target: &target(index), hash: 0, ingress: 1, second: None };
             files.push((format!("tunnel-{inner}-in-{outer}"), tunnel.frame(&[], &packet.ip(), &[])));
         }
     }

@@ -1,10 +1,10 @@
 //! What the edge should send: the outer header, built by the packet library.
 
-use etherparse::{EtherType, IpDscp, IpEcn, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header};
+use etherparse::{EtherType, IpDscp, IpEcn, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, UdpHeader};
 use nlb_common::tables::Target;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::described::{Tag, link};
+use super::described::{EDGE_MAC, ROUTER_MAC, Tag, link};
 
 /// A tunnel to a target, for one flow.
 #[derive(Clone, Copy, Debug)]
@@ -15,24 +15,34 @@ pub struct Tunnel<'a> {
     pub hash: u64,
     /// The interface that the packet came in by.
     pub ingress: u32,
+    /// The other target that the tunnel names, if it is one by GUE.
+    pub second: Option<IpAddr>,
 }
 
 impl Tunnel<'_> {
     /// The frame that carries `ip`, when the packet came in with `tags` and `padding` behind it.
     pub fn frame(&self, tags: &[Tag], ip: &[u8], padding: &[u8]) -> Vec<u8> {
         let tags = if self.target.interface == self.ingress { tags } else { &[] };
-        let (ether_type, outer) = self.outer(ip);
+        let gue = if self.target.flags & Target::GUE == 0 { Vec::new() } else { self.gue(ip) };
+        let (ether_type, outer) = self.outer(ip, gue.len());
         let link = link(self.target.next_hop_mac, self.target.source_mac, tags, ether_type);
-        [&link[..], &outer, ip, padding].concat()
+        [&link[..], &outer, &gue, ip, padding].concat()
     }
 
-    /// The outer header and what announces it.
-    fn outer(&self, ip: &[u8]) -> (EtherType, Vec<u8>) {
+    /// UDP and GUE.
+    fn gue(&self, ip: &[u8]) -> Vec<u8> {
+        let source_port = 49_152 + u16::try_from(self.hash.rotate_left(32) % 16_384).expect("14 bits");
+        gue(source_port, self.second.map(|second| (second, 1)), ip)
+    }
+
+    /// The outer header, with `between` bytes between it and `ip`, and what announces it.
+    fn outer(&self, ip: &[u8], between: usize) -> (EtherType, Vec<u8>) {
         let (protocol, traffic_class) = match ip[0] >> 4 {
             4 => (IpNumber::IPV4, ip[1]),
             6 => (IpNumber::IPV6, ip[0] << 4 | ip[1] >> 4),
             version => panic!("no such IP version: {version}"),
         };
+        let (protocol, payload) = if between > 0 { (IpNumber::UDP, between + ip.len()) } else { (protocol, ip.len()) };
         // The slot took the hash's low bits; whoever spreads flows once more begins with the high ones.
         let spread = self.hash.rotate_left(32);
         match (IpAddr::from(self.target.source), IpAddr::from(self.target.destination)) {
@@ -40,7 +50,7 @@ impl Tunnel<'_> {
                 let source =
                     varied(source.to_bits().into(), self.target.source_bits.into(), u128::from(spread & 0xffff_ffff));
                 let source = Ipv4Addr::from_bits(u32::try_from(source).expect("an IPv4 address"));
-                let length = u16::try_from(ip.len()).expect("test packets are short");
+                let length = u16::try_from(payload).expect("test packets are short");
                 let mut header = Ipv4Header::new(length, 64, protocol, source.octets(), destination.octets())
                     .expect("test packets are short");
                 header.dont_fragment = true;
@@ -54,7 +64,7 @@ impl Tunnel<'_> {
                 let header = Ipv6Header {
                     traffic_class,
                     flow_label: Ipv6FlowLabel::try_new((spread & 0xf_ffff) as u32).expect("twenty bits"),
-                    payload_length: u16::try_from(ip.len()).expect("test packets are short"),
+                    payload_length: u16::try_from(payload).expect("test packets are short"),
                     next_header: protocol,
                     hop_limit: 64,
                     source: Ipv6Addr::from_bits(source).octets(),
@@ -65,6 +75,50 @@ impl Tunnel<'_> {
             mixed => panic!("{mixed:?} mixes the families"),
         }
     }
+}
+
+/// The headers before `ip` behind the outer one: UDP without checksum, GUE, and the second target with the hops left.
+pub fn gue(source_port: u16, second: Option<(IpAddr, u8)>, ip: &[u8]) -> Vec<u8> {
+    let private = match second {
+        None => Vec::new(),
+        Some((IpAddr::V4(address), hops)) => [&[0x6e, 0x6c, 1, hops][..], &address.octets()].concat(),
+        Some((IpAddr::V6(address), hops)) => [&[0x6e, 0x6c, 1, hops][..], &address.octets()].concat(),
+    };
+    let words = u8::try_from(private.len() / 4).expect("one address");
+    let protocol = if ip.first().is_some_and(|byte| byte >> 4 == 6) { 41 } else { 4 };
+    let length = u16::try_from(12 + private.len() + ip.len()).expect("test packets are short");
+    let udp = UdpHeader { source_port, destination_port: 6080, length, checksum: 0 };
+    [&udp.to_bytes()[..], &[words, protocol, 0, 0], &private].concat()
+}
+
+/// A frame to a host, of an outer header and what it carries, which is said to be of `protocol`.
+pub fn frame(tags: &[Tag], source: &str, destination: &str, class: u8, protocol: IpNumber, payload: &[u8]) -> Vec<u8> {
+    let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+    let length = u16::try_from(payload.len()).expect("test packets are sound");
+    let (ether_type, header) = match (address(source), address(destination)) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            let mut header = Ipv4Header::new(length, 64, protocol, source.octets(), destination.octets())
+                .expect("test packets are sound");
+            header.dscp = IpDscp::try_new(class >> 2).expect("test packets are sound");
+            header.ecn = IpEcn::try_new(class & 3).expect("test packets are sound");
+            header.header_checksum = header.calc_header_checksum();
+            (EtherType::IPV4, header.to_bytes().to_vec())
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            let header = Ipv6Header {
+                traffic_class: class,
+                flow_label: Ipv6FlowLabel::ZERO,
+                payload_length: length,
+                next_header: protocol,
+                hop_limit: 64,
+                source: source.octets(),
+                destination: destination.octets(),
+            };
+            (EtherType::IPV6, header.to_bytes().to_vec())
+        }
+        mixed => panic!("{mixed:?} mixes the families"),
+    };
+    [link(EDGE_MAC, ROUTER_MAC, tags, ether_type), header, payload.to_vec()].concat()
 }
 
 /// `address` with its low `bits` taken from `spread`.

@@ -95,7 +95,7 @@ impl World {
 
     /// The tunnel to target `index` of a flow with that hash.
     pub fn tunnel_of(&self, hash: u64, index: u32) -> Tunnel<'_> {
-        Tunnel { target: &self.targets[index as usize - 1], hash, ingress: INGRESS }
+        Tunnel { target: &self.targets[index as usize - 1], hash, ingress: INGRESS, second: None }
     }
 
     /// The target whose listener claims a packet to that address and port, if one does.

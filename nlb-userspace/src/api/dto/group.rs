@@ -130,6 +130,7 @@ impl GroupView {
 pub(super) const fn forwarding(forwarding: Forwarding) -> &'static str {
     match forwarding {
         Forwarding::Ipip => "ipip",
+        Forwarding::Gue => "gue",
     }
 }
 

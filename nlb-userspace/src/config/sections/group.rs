@@ -36,6 +36,7 @@ pub(in crate::config) fn group(table: &Table<'_>) -> ReadGroup {
         Err(reported) => vec![ReadTarget::unreadable(table.span(), reported)],
     };
     targets.extend(table.tables("target").iter().map(|table| target(table, port)));
+    let forwardings = [("ipip", Forwarding::Ipip), ("gue", Forwarding::Gue)];
     let words = [("flow", Affinity::Flow), ("source_ip", Affinity::SourceIp)];
     let check = table.table("health_check");
     ReadGroup {
@@ -43,7 +44,7 @@ pub(in crate::config) fn group(table: &Table<'_>) -> ReadGroup {
         name: table.require("name").and_then(name),
         ring_size: table.optional("ring_size", ring_size).map(Option::unwrap_or_default),
         targets,
-        forwarding: table.optional("forwarding", |value| value.one_of(&[("ipip", Forwarding::Ipip)])),
+        forwarding: table.optional("forwarding", |value| value.one_of(&forwardings)),
         affinity: table.optional("affinity", |value| value.one_of(&words)),
         cross_zone: table.optional("cross_zone", |value| value.boolean()),
         port,

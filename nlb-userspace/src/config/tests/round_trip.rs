@@ -108,6 +108,7 @@ prop_compose! {
 
 prop_compose! {
     fn group(name: Name)(
+        forwarding in select(vec![Forwarding::Ipip, Forwarding::Gue]),
         source_ip in any::<bool>(), size in 8_u32..=20, cross_zone in any::<bool>(), health_check in health_check(),
         flows in flows(),
         targets in btree_map((address(10, 0x2001), 1_u16..), (of(super::round_trip::name()), 0_u16..=999), 0..6),
@@ -115,7 +116,7 @@ prop_compose! {
     ) -> TargetGroup {
         TargetGroup {
             name,
-            forwarding: Forwarding::Ipip,
+            forwarding,
             affinity: if source_ip { Affinity::SourceIp } else { Affinity::Flow },
             ring_size: RingSize::new(1 << size).unwrap(),
             cross_zone,

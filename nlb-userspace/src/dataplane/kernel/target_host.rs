@@ -13,7 +13,7 @@ use aya::programs::ProgramFd;
 use ipnet::IpNet;
 use nlb_common::address::Address;
 use nlb_common::counters::DecapOutcome;
-use nlb_common::layout::target::{EDGES, LOCAL_ADDRESSES, OUTCOMES};
+use nlb_common::layout::target::{EDGES, LOCAL_ADDRESSES, OUTCOMES, SECOND_TARGETS};
 
 use super::links::Links;
 use super::object::{Blueprint, Loaded};
@@ -27,6 +27,7 @@ const V4_MAPPED_BITS: u8 = 96;
 
 type Edges = LpmTrie<MapData, Address, u8>;
 type TunnelEnds = HashMap<MapData, Address, u8>;
+type SecondTargets = HashMap<MapData, Address, u8>;
 
 /// The target host's program. Dropping it leaves the kernel as it is.
 pub struct TargetHost {
@@ -35,6 +36,7 @@ pub struct TargetHost {
     program: ProgramFd,
     edges: Edges,
     tunnel_ends: TunnelEnds,
+    second_targets: SecondTargets,
     links: Links,
 }
 
@@ -64,8 +66,9 @@ impl TargetHost {
         let mut map = |name| object.take_map(name).ok_or(KernelError::NotInObject { name });
         let edges = Edges::try_from(map(EDGES)?).map_err(at("open", EDGES))?;
         let tunnel_ends = TunnelEnds::try_from(map(LOCAL_ADDRESSES)?).map_err(at("open", LOCAL_ADDRESSES))?;
+        let second_targets = SecondTargets::try_from(map(SECOND_TARGETS)?).map_err(at("open", SECOND_TARGETS))?;
         let links = Links::new(root.links()?);
-        Ok(Self { root, blueprint, program, edges, tunnel_ends, links })
+        Ok(Self { root, blueprint, program, edges, tunnel_ends, second_targets, links })
     }
 
     /// Opens the tunnels of these edges and no others.
@@ -98,6 +101,23 @@ impl TargetHost {
             self.tunnel_ends.remove(address).map_err(at("remove from", LOCAL_ADDRESSES))?;
         }
         Ok(())
+    }
+
+    /// Takes out the other targets that packets were sent on to since the last time, or would have been.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn take_second_targets(&mut self) -> Result<Vec<IpAddr>, DataplaneError> {
+        let found: Vec<Address> =
+            self.second_targets.keys().collect::<Result<_, _>>().map_err(at("read", SECOND_TARGETS))?;
+        for address in &found {
+            match self.second_targets.remove(address) {
+                // The kernel made room for another one meanwhile.
+                Ok(()) | Err(MapError::KeyNotFound) => {}
+                Err(error) => return Err(at("remove from", SECOND_TARGETS)(error).into()),
+            }
+        }
+        Ok(found.into_iter().map(IpAddr::from).collect())
     }
 
     /// Sees to it that the program runs on exactly these interfaces, in place of what an earlier process left there. May

@@ -4,12 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::{EdgeFacts, Finding, HostFacts};
 use crate::api::dto::{GroupView, Health, Routing, TargetView};
-
-/// Bytes of an outer IPv4 header.
-const OUTER_V4: u32 = 20;
-
-/// Bytes of an outer IPv6 header.
-const OUTER_V6: u32 = 40;
+use crate::model::Forwarding;
 
 /// From the listener to the target's host.
 pub(super) fn judge(edge: &EdgeFacts, host: &HostFacts, client_mtu: u32) -> Vec<Finding> {
@@ -38,7 +33,7 @@ pub(super) fn judge(edge: &EdgeFacts, host: &HostFacts, client_mtu: u32) -> Vec<
     }));
     for group in &edge.groups {
         findings.extend(ring(group));
-        findings.extend(group.targets.iter().flat_map(|target| self::target(target, client_mtu)));
+        findings.extend(group.targets.iter().flat_map(|target| self::target(group, target, client_mtu)));
     }
     findings
 }
@@ -84,7 +79,7 @@ fn ring(group: &GroupView) -> Vec<Finding> {
     std::iter::once(ring).chain(routing).collect()
 }
 
-fn target(target: &TargetView, client_mtu: u32) -> Vec<Finding> {
+fn target(group: &GroupView, target: &TargetView, client_mtu: u32) -> Vec<Finding> {
     let name = format!("{}/{}", target.target_group, target.socket());
     let health = match target.health {
         Health::Healthy => Finding::ok("health", format!("{name} is healthy: {}", target.reason)),
@@ -99,10 +94,10 @@ fn target(target: &TargetView, client_mtu: u32) -> Vec<Finding> {
             "ask it as the check does, from this host: curl, nc; is its service up, does its firewall let this edge in?",
         ),
     };
-    vec![way(target, &name, client_mtu), health]
+    vec![way(group, target, &name, client_mtu), health]
 }
 
-fn way(target: &TargetView, name: &str, client_mtu: u32) -> Finding {
+fn way(group: &GroupView, target: &TargetView, name: &str, client_mtu: u32) -> Finding {
     let Some(hop) = &target.next_hop else {
         let why = target.no_next_hop.as_deref().unwrap_or("not resolved yet");
         return Finding::fail(
@@ -111,7 +106,8 @@ fn way(target: &TargetView, name: &str, client_mtu: u32) -> Finding {
             format!("ip route get {}; ip neigh show; ping {}", target.address, target.address),
         );
     };
-    let outer = if target.address.is_ipv4() { OUTER_V4 } else { OUTER_V6 };
+    let forwarding = if group.forwarding == "gue" { Forwarding::Gue } else { Forwarding::Ipip };
+    let outer = forwarding.overhead(target.address);
     let needed = client_mtu.saturating_add(outer);
     if hop.mtu < needed {
         let inner = hop.mtu.saturating_sub(outer);

@@ -77,7 +77,7 @@ fn outcome(outcome: DecapOutcome, before: u64, after: u64) -> Finding {
         (DecapOutcome::Decapsulated, 0, _) => Finding::note(
             "tunnel",
             "no packet has come out of a tunnel yet",
-            "does an edge have this target, healthy and with a weight? does a firewall before it drop IP protocols 4 and 41?",
+            "does an edge have this target, healthy and with a weight? does a firewall before it drop IP protocols 4 and 41, or UDP port 6080?",
         ),
         (DecapOutcome::Decapsulated, ..) => {
             Finding::ok("tunnel", format!("{after} packets taken out, {grown} in the last second"))
@@ -87,7 +87,7 @@ fn outcome(outcome: DecapOutcome, before: u64, after: u64) -> Finding {
             format!(
                 "{grown} tunnel packets in the last second from hosts that are no edge of `edges`: passed untouched"
             ),
-            "is an edge's outer source missing in `edges`? on the edge: `nlb explain` shows it; tcpdump 'ip proto 4 or 41' here",
+            "is an edge's outer source missing in `edges`? on the edge: `nlb explain` shows it; tcpdump 'proto 4 or proto 41 or udp port 6080' here",
         ),
         (DecapOutcome::UnknownEdge, 1.., 0) => Finding::note(
             "tunnel",
@@ -107,5 +107,23 @@ fn outcome(outcome: DecapOutcome, before: u64, after: u64) -> Finding {
         ),
         (DecapOutcome::Congestion, ..) => Finding::ok("tunnel", "no congestion on the way in the last second"),
         (DecapOutcome::Malformed, ..) => Finding::ok("tunnel", "none malformed in the last second"),
+        (DecapOutcome::SecondChance, ..) => Finding::ok(
+            "second chance",
+            format!("{after} packets sent on to another target, {grown} in the last second"),
+        ),
+        (DecapOutcome::SecondChanceWaits, _, 1..) => Finding::warn(
+            "second chance",
+            format!("{grown} packets in the last second dropped until the other target's MAC address is known"),
+            "does nlb target-agent run here? is the other target up? ip neigh show",
+        ),
+        (DecapOutcome::SecondChanceWaits, ..) => {
+            Finding::ok("second chance", "the way to other targets was known in the last second")
+        }
+        (DecapOutcome::SecondChanceLost, _, 1..) => Finding::warn(
+            "second chance",
+            format!("{grown} packets in the last second could not be sent on: their connections are reset here"),
+            "sysctl -w net.ipv4.conf.lo.forwarding=1 net.ipv6.conf.lo.forwarding=1; ip route get ANOTHER_TARGET",
+        ),
+        (DecapOutcome::SecondChanceLost, ..) => Finding::ok("second chance", "none lost in the last second"),
     }
 }
