@@ -149,7 +149,7 @@ async fn explain_over_the_api_is_explain() {
     let explanation = client.explain(flow.0, flow.1, Protocol::Tcp).await.unwrap();
     assert_eq!(explanation.verdict, Verdict::Forwarded);
     let query = nlb_userspace::explain::FlowQuery::new(flow.0, flow.1, nlb_userspace::model::Protocol::Tcp).unwrap();
-    assert_eq!(explanation, nlb_userspace::explain::explain(&sample::snapshot(), &query));
+    assert_eq!(explanation, nlb_userspace::explain::explain(&sample::snapshot(), &query, None));
 }
 
 #[tokio::test]
