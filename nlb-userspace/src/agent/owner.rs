@@ -413,3 +413,6 @@ fn log(notice: &Notice) {
         info!("{notice}");
     }
 }
+
+#[cfg(test)]
+mod tests;

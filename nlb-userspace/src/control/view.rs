@@ -103,7 +103,7 @@ impl State {
             first_slot: self.regions.held(tag, group.ring_size.get())?,
             ring: Arc::clone(&ring.slots),
             last_change: ring.last_change,
-            rules: self.rules_of(group),
+            rules: self.rules_of(&group.name),
             open_slots: ring.open.count,
             pins: self.counted.as_ref().map(|counted| counted.found.groups.get(&tag).copied().unwrap_or(0)),
         })
