@@ -34,6 +34,14 @@ impl Pin {
     /// target knows whether its sequence number is right.
     pub const FIN: u32 = 1;
 
+    /// Seconds after which a half-open flow that was not heard of is as good as never seen: a target repeats its SYN-ACK for
+    /// about as long.
+    ///
+    /// The agent leaves a slot `pinned` for longer than this after its transition, and only then looks whether pins are left.
+    /// By then each half-open flow has been pinned as an open one, or is none any more; otherwise a connection that begins
+    /// while the slot is steady would be taken for an earlier one of the same name in the next transition.
+    pub const HANDSHAKE: u32 = 60;
+
     const OWNER: u32 = 8;
 
     /// A pin to the target of that index and [`tag`](crate::tables::Target::tag).

@@ -5,6 +5,7 @@
 //! closed; under [`Tracking::All`] always.
 //!
 //! ```text
+//! half-open for longer than a handshake takes ─▶ the pin goes; as not pinned
 //! pinned, the target serves it ────────────────▶ that target. `seen` is kept up to date; FIN and RST are noted;
 //!                                                the first packet after the SYN makes a half-open flow an open one
 //! pinned, the target is gone or DEAD ──────────▶ the pin goes; `current`
@@ -129,7 +130,10 @@ fn decide(flow: &Flow, written: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u
     if let Some((table, pin)) = Table::find(flow, tcp) {
         // SAFETY: a value of a flow table stays mapped while the program runs; see above for who may change it meanwhile.
         let held = unsafe { pin.read_volatile() };
+        let expired = table == Table::HalfOpen && now.saturating_sub(held.seen) > Pin::HANDSHAKE;
         match serving(held.target) {
+            // As if it weren't there.
+            _ if expired => {}
             Some(target) if held.is_of(target.tag) => {
                 if target.flags & Target::RESET != 0 && !opens {
                     table.remove(flow);
@@ -144,7 +148,7 @@ fn decide(flow: &Flow, written: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u
             _ => event(FlowEvent::Reselected),
         }
         table.remove(flow);
-        is_new = true;
+        is_new |= !expired;
     }
     let current = slot.current();
     let previous = slot.previous();

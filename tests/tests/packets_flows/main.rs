@@ -1,5 +1,6 @@
 //! Flows of slots in transition: the promises of the flow tables, held against the program in the kernel and its real maps.
 
+mod histories;
 mod resets;
 mod rules;
 mod tables;

@@ -43,6 +43,8 @@ struct Row {
     /// The flags of targets 1, 2 and 3.
     targets: [u8; 3],
     before: Held,
+    /// Seconds since that flow was last seen.
+    age: u32,
     packet: Segment,
     to: To,
     after: Held,
@@ -78,7 +80,7 @@ fn datagrams(target: u32) -> Held {
 fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     let mut add = |promise, tracking, slot, targets, before, packet, to, after, events| {
-        rows.push(Row { promise, tracking, slot, targets, before, packet, to, after, events });
+        rows.push(Row { promise, tracking, slot, targets, before, age: 1, packet, to, after, events });
     };
     use To::{Client, Dropped, Target};
 
@@ -180,9 +182,15 @@ fn rows() -> Vec<Row> {
     add(says, Transition, open(), [READY, READY, OVER], established(3), Rst, Target(3), NONE, &[]);
     add(says, Transition, open(), [READY, OVER, READY], NONE, Rst, Target(2), NONE, &[]);
 
+    let says = "a half-open flow is forgotten once no handshake takes that long";
+    add(says, Transition, open(), LIVE, half_open(3), Syn, Target(1), half_open(1), &[Pinned]);
+    add(says, Transition, open(), LIVE, half_open(3), Data, Target(2), established(2), &[Pinned]);
+    add(says, Transition, closed(), LIVE, half_open(3), Data, Target(1), NONE, &[]);
     let says = "without a target that serves, packets are dropped";
     add(says, Transition, open(), [GONE, GONE, READY], NONE, Data, Dropped(DropReason::NoTarget), NONE, &[]);
     add(says, Transition, open(), [GONE, GONE, READY], NONE, Syn, Dropped(DropReason::NoTarget), NONE, &[]);
+    let aged = rows.iter_mut().filter(|row| row.promise.contains("forgotten"));
+    aged.for_each(|row| row.age = Pin::HANDSHAKE + 2);
     rows
 }
 
@@ -209,7 +217,7 @@ fn prepare(world: &mut World, row: &Row, packet: &Described) {
         }
     }
     if let Some((table, index, ends)) = row.before {
-        let mut pin = Pin::new(index, target(index).tag, PLACE, 0);
+        let mut pin = Pin::new(index, target(index).tag, PLACE, seconds() - row.age);
         pin.flags |= u32::from(ends) * Pin::FIN;
         world.edge.set_pin(table, packet.flow(), pin).unwrap();
     }
@@ -284,6 +292,7 @@ fn a_group_without_tracking_asks_no_table_whatever_its_slots_say() {
                 tracking: Tracking::None,
                 slot,
                 targets: LIVE,
+                age: 1,
                 before: Some((if packet == Udp { DATAGRAMS } else { ESTABLISHED }, 3, false)),
                 packet,
                 to: To::Target(1),
