@@ -1,13 +1,14 @@
 //! Which target a flow gets, and why: the packet path's decision, made again over a snapshot.
 //!
 //! A pure function, used by the API and in tests. It follows the packet path stage by stage and says what each stage
-//! found; it reads the same ring, the same hash and the same tables, but never the kernel.
+//! found; it reads the same ring, the same hash and the same tables. What the kernel remembers of the flow is passed in.
 
 use std::net::{IpAddr, SocketAddr};
 
 use nlb_common::drop_reason::DropReason;
+use nlb_common::flow::Pin;
 use nlb_common::hash::Flow;
-use nlb_common::slot::Slot;
+use nlb_common::slot::{Slot, TargetIndex};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -94,16 +95,16 @@ pub struct Explanation {
 /// One stage of the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
-    /// The stage: `listener`, `group`, `hash`, `slot`, `target`, `next hop` or `outer header`.
+    /// The stage: `listener`, `group`, `hash`, `slot`, `flow`, `target`, `next hop` or `outer header`.
     pub stage: String,
     /// What it found.
     pub text: String,
 }
 
-/// Follows `query` through `snapshot`.
-pub fn explain(snapshot: &Snapshot, query: &FlowQuery) -> Explanation {
+/// Follows `query` through `snapshot`; `pin` is what is remembered of the flow.
+pub fn explain(snapshot: &Snapshot, query: &FlowQuery, pin: Option<&Pin>) -> Explanation {
     let mut story = Story::new();
-    match story.tell(snapshot, query) {
+    match story.tell(snapshot, query, pin) {
         Ok(summary) => story.end(Verdict::Forwarded, summary),
         Err((verdict, summary)) => story.end(verdict, summary),
     }
@@ -134,7 +135,7 @@ impl Story {
         self.0
     }
 
-    fn tell(&mut self, snapshot: &Snapshot, query: &FlowQuery) -> Result<String, (Verdict, String)> {
+    fn tell(&mut self, snapshot: &Snapshot, query: &FlowQuery, pin: Option<&Pin>) -> Result<String, (Verdict, String)> {
         let listener = self.listener(snapshot, query)?;
         let name = &listener.listener.group;
         let group = snapshot.group(name).ok_or_else(|| {
@@ -145,7 +146,8 @@ impl Story {
         })?;
         self.group(group);
         let slot = self.slot(snapshot, group, query)?;
-        let target = self.target(group, slot)?;
+        let index = self.remembered(group, slot, pin);
+        let target = self.target(group, index)?;
         self.way(snapshot, query, target)
     }
 
@@ -208,8 +210,44 @@ impl Story {
         Ok(slot)
     }
 
-    fn target<'s>(&mut self, group: &'s GroupState, slot: Slot) -> Result<&'s TargetState, (Verdict, String)> {
-        let index = slot.current();
+    /// Which target the slot and what is remembered give the flow's next packet.
+    fn remembered(&mut self, group: &GroupState, slot: Slot, pin: Option<&Pin>) -> TargetIndex {
+        let name = |index: TargetIndex| {
+            let known = group.targets.iter().find(|target| target.index == index);
+            known.map_or_else(|| format!("target {index}"), |target| target.key.socket().to_string())
+        };
+        if slot.is_steady() {
+            self.step("flow", "the slot is steady: no flow of it is looked up".to_owned());
+            return slot.current();
+        }
+        let serves = |pin: &&Pin| group.targets.iter().any(|target| target.index == pin.target && target.serves);
+        if let Some(pin) = pin.filter(|pin| !serves(pin)) {
+            let target = name(pin.target);
+            self.step("flow", format!("it is remembered for {target}, which serves no more: it is selected anew"));
+            return slot.current();
+        }
+        if let Some(pin) = pin {
+            let fin = if pin.flags & Pin::FIN == 0 { "" } else { ", and the client has sent a FIN" };
+            self.step("flow", format!("it is remembered for {}{fin}", name(pin.target)));
+            return pin.target;
+        }
+        if !slot.is_open() {
+            self.step("flow", "nothing is remembered of it: it belongs to the current target".to_owned());
+            return slot.current();
+        }
+        let previous = if slot.previous() == 0 { slot.current() } else { slot.previous() };
+        self.step(
+            "flow",
+            format!(
+                "nothing is remembered of it: if it has begun already it belongs to {}; a new one would go to {}",
+                name(previous),
+                name(slot.current())
+            ),
+        );
+        slot.current()
+    }
+
+    fn target<'s>(&mut self, group: &'s GroupState, index: TargetIndex) -> Result<&'s TargetState, (Verdict, String)> {
         let Some(target) = group.targets.iter().find(|target| index != 0 && target.index == index) else {
             let why = if index == 0 { "the slot names no target".to_owned() } else { format!("no target {index}") };
             self.step("target", format!("{why}: dropped as `{}`", DropReason::NoTarget.name()));

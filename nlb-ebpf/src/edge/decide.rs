@@ -4,6 +4,8 @@
 //! path. For any other the [`flows`] decide, in a function of their own, so that neither the fast path's registers nor the
 //! verifier's paths know of them.
 
+use core::hint::cold_path;
+
 use aya_ebpf::programs::XdpContext;
 use nlb_common::packet::Packet;
 use nlb_common::slot::TargetIndex;
@@ -31,6 +33,7 @@ pub(super) fn target_of<F: Functions>(ctx: &XdpContext, packet: &Packet, found: 
     if found.slot.is_steady() {
         return Decision::Target(found.slot.current());
     }
+    cold_path();
     let tcp = packet.network.protocol == protocol::TCP;
     let asked = Asked { index: found.index, tracking: found.group.tracking, opens, tcp };
     match F::decide(ctx.ctx, Offsets::of(packet), found.slot.0, asked.packed()) {

@@ -117,7 +117,7 @@ pub(super) fn answer<F: Addressed>(ctx: *mut xdp_md, at: Offsets, slot: u64, ask
 }
 
 #[inline(always)]
-fn decide(flow: &Flow, written: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u8) -> TargetIndex {
+fn decide(flow: &Flow, held: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u8) -> TargetIndex {
     let Asked { index: place, tracking, opens, tcp } = asked;
     let all = tracking == Tracking::All as u8;
     if tracking == Tracking::None as u8 {
@@ -129,7 +129,7 @@ fn decide(flow: &Flow, written: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u
     let mut is_new = opens || !tcp && all;
     if let Some((table, pin)) = Table::find(flow, tcp) {
         // SAFETY: a value of a flow table stays mapped while the program runs; see above for who may change it meanwhile.
-        let held = unsafe { pin.read_volatile() };
+        *held = unsafe { pin.read_volatile() };
         let expired = table == Table::HalfOpen && now.saturating_sub(held.seen) > Pin::HANDSHAKE;
         match serving(held.target) {
             // As if it weren't there.
@@ -140,8 +140,8 @@ fn decide(flow: &Flow, written: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u
                     return over(tcp, tcp_flags, held.target);
                 }
                 if !opens || target.flags & (Target::DRAINING | Target::RESET) == 0 {
-                    *written = noted(held, now, opens, tcp_flags);
-                    remember::touch(flow, table, pin, written, !opens);
+                    note(held, now, opens, tcp_flags);
+                    remember::touch(flow, table, pin, held, !opens);
                     return held.target;
                 }
             }
@@ -165,23 +165,21 @@ fn decide(flow: &Flow, written: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u
         return over(tcp, tcp_flags, index);
     }
     if all || slot.is_open() && current != previous {
-        *written = Pin::new(index, target.tag, place, now);
-        return remember::pin(flow, Table::of(tcp, opens), written);
+        *held = Pin::new(index, target.tag, place, now);
+        return remember::pin(flow, Table::of(tcp, opens), held);
     }
     index
 }
 
-/// A pin after a packet. A SYN begins a new connection to the same target.
+/// Notes on a pin that a packet was seen, and what it says. A SYN begins a new connection to the same target.
 #[inline(always)]
-fn noted(held: Pin, now: u32, opens: bool, tcp_flags: u8) -> Pin {
-    let flags = if opens {
-        held.flags & !Pin::FIN
+fn note(pin: &mut Pin, now: u32, opens: bool, tcp_flags: u8) {
+    pin.seen = now;
+    if opens {
+        pin.flags &= !Pin::FIN;
     } else if tcp_flags & (Tcp::FIN | Tcp::RST) != 0 {
-        held.flags | Pin::FIN
-    } else {
-        held.flags
-    };
-    Pin { seen: now, flags, ..held }
+        pin.flags |= Pin::FIN;
+    }
 }
 
 /// The answer to a packet of a flow whose target is done with its flows.

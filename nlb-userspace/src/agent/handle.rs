@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use nlb_common::flow::Pin;
 use nlb_common::hash::Flow;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -33,6 +34,13 @@ pub enum Command {
     Counters {
         /// Where the answer goes.
         reply: oneshot::Sender<Result<CounterReading, DataplaneError>>,
+    },
+    /// Looks one flow up among those that are remembered.
+    Pin {
+        /// The flow.
+        flow: Flow,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Option<Pin>, DataplaneError>>,
     },
     /// Traces the packets of one flow until the receiver of the lines is dropped.
     Trace {
@@ -166,6 +174,11 @@ impl Handle {
     /// See [`Command::Counters`].
     pub async fn counters(&self) -> Result<CounterReading, AskError<DataplaneError>> {
         self.ask(|reply| Command::Counters { reply }).await
+    }
+
+    /// See [`Command::Pin`].
+    pub async fn pin(&self, flow: Flow) -> Result<Option<Pin>, AskError<DataplaneError>> {
+        self.ask(|reply| Command::Pin { flow, reply }).await
     }
 
     /// See [`Command::Trace`].

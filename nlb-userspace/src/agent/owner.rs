@@ -164,6 +164,7 @@ impl<D: Dataplane> Owner<D> {
             Command::Reload { reply } => answer(reply, self.reload()),
             Command::Change { change, reply } => answer(reply, self.change(&change)),
             Command::Counters { reply } => answer(reply, self.counters()),
+            Command::Pin { flow, reply } => answer(reply, self.dataplane.pin_of(&flow)),
             Command::Trace { flow, reply } => answer(reply, self.begin_trace(flow)),
             Command::Stop => {}
         }
@@ -418,3 +419,6 @@ fn log(notice: &Notice) {
         info!("{notice}");
     }
 }
+
+#[cfg(test)]
+mod tests;

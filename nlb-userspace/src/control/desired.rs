@@ -87,18 +87,19 @@ impl State {
     /// What each target of `group` may still do, written into its entry. Gives what the group's slots follow from.
     fn build_lives(&self, group: &TargetGroup, members: &[Member], tables: &mut Tables, now: Timestamp) -> Stepped {
         let (mut exist, mut serve) = (BTreeSet::new(), BTreeSet::new());
+        let members: BTreeSet<_> = members.iter().map(|member| member.index).collect();
         for target in self.with_leaving(group) {
             let key = group.key(target);
             let Some(index) = self.target_indexes.get(&target_tag(&key)) else { continue };
             let Some(entry) = tables.targets.get_mut(&index) else { continue };
-            let flags = self.flags(group, &key, members.iter().any(|member| member.index == index), now);
+            let flags = self.flags(group, &key, members.contains(&index), now);
             entry.flags |= flags;
             exist.insert(index);
             if flags & tables::Target::DEAD == 0 {
                 serve.insert(index);
             }
         }
-        Stepped::new(group, &self.rules_of(group), exist, serve)
+        Stepped::new(group, &self.rules_of(&group.name), exist, serve)
     }
 
     /// A target's entry: by netlink's answer, by what an earlier agent wrote while there is no answer, or not ready.

@@ -1,6 +1,7 @@
 //! A target's life as the packet path sees it: what it may still do, how it leaves, and how it begins slowly.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use nlb_common::slot::TargetIndex;
@@ -10,7 +11,9 @@ use super::event::Health;
 use super::identity::target_tag;
 use super::notice::Notice;
 use super::state::State;
-use crate::model::{Drain, DrainCause, FlowRules, Target, TargetGroup, TargetKey, Timestamp, Weight};
+use crate::model::{
+    Drain, DrainCause, FlowRules, FlowSettings, Name, Target, TargetGroup, TargetKey, Timestamp, Weight,
+};
 
 /// Steps in which a slow start rises: each is a change of the ring.
 const STEPS: u32 = 20;
@@ -29,22 +32,20 @@ pub(super) enum Phase {
 impl State {
     /// The targets of `group` that have entries: registered ones, then those that are leaving.
     pub(super) fn with_leaving<'a>(&'a self, group: &'a TargetGroup) -> impl Iterator<Item = &'a Target> + 'a {
-        let leaving = self
-            .drains
-            .iter()
-            .filter(|(key, drain)| key.group == group.name && drain.cause == DrainCause::Deregistered);
+        let first = TargetKey { group: group.name.clone(), address: Ipv4Addr::UNSPECIFIED.into(), port: 0 };
+        let leaving = self.drains.range(first..).take_while(|(key, _)| key.group == group.name);
+        let leaving = leaving.filter(|(_, drain)| drain.cause == DrainCause::Deregistered);
         group.targets.iter().chain(leaving.map(|(_, drain)| &drain.target))
     }
 
     /// The settings in force of a group's flows.
-    pub(super) fn rules_of(&self, group: &TargetGroup) -> FlowRules {
-        group.flows.in_force(self.configuration.protocols_of(&group.name))
+    pub(super) fn rules_of(&self, group: &Name) -> FlowRules {
+        self.rules.get(group).copied().unwrap_or_else(|| FlowSettings::default().in_force([]))
     }
 
     /// How far the drain of `key` has come.
     pub(super) fn phase(&self, key: &TargetKey, drain: &Drain, now: Timestamp) -> Phase {
-        let Some(group) = self.groups.iter().find(|group| group.name == key.group) else { return Phase::Over };
-        let rules = self.rules_of(group);
+        let rules = self.rules_of(&key.group);
         if self.is_without_flows(key, drain, &rules) {
             Phase::Over
         } else if now < drain.ends {
@@ -84,8 +85,7 @@ impl State {
     /// When a drain, or the flows of a target that failed its checks, comes to its next phase.
     pub(super) fn life_due(&self, now: Timestamp) -> Option<Timestamp> {
         let drains = self.drains.iter().filter_map(|(key, drain)| {
-            let idle = self.groups.iter().find(|group| group.name == key.group);
-            let idle = idle.map(|group| self.rules_of(group).idle_timeout).unwrap_or_default();
+            let idle = self.rules_of(&key.group).idle_timeout;
             match (self.phase(key, drain, now), drain.cause) {
                 (Phase::Serving, _) => Some(drain.ends),
                 (Phase::Cutting, _) => Some(drain.ends + idle),
@@ -108,7 +108,7 @@ impl State {
         let mut flags = 0;
         if let Some(drain) = self.drains.get(key) {
             flags |= Entry::DRAINING;
-            let rules = self.rules_of(group);
+            let rules = self.rules_of(&group.name);
             if now >= drain.ends {
                 let cutting = rules.connection_termination && now < drain.ends + rules.idle_timeout;
                 flags |= if cutting { Entry::RESET } else { Entry::DEAD };

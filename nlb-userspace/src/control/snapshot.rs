@@ -141,6 +141,8 @@ pub struct TargetState {
     pub next_hop: Result<NextHop, NoNextHop>,
     /// Slots of the ring that are its own.
     pub slots: u32,
+    /// Whether it may serve the flows that it has: otherwise they are selected anew.
+    pub serves: bool,
     /// How it is leaving, if it is.
     pub draining: Option<Draining>,
     /// Flows of it that are remembered, as last counted; `None` before the first count.

@@ -20,7 +20,8 @@ use super::transition::clock::PacketClock;
 use super::transition::sweep::Sweep;
 use crate::dataplane::Tables;
 use crate::model::{
-    Configuration, Drain, DrainCause, Drains, Name, Overlay, Target, TargetGroup, TargetKey, Timestamp, drains_after,
+    Configuration, Drain, DrainCause, Drains, FlowRules, Name, Overlay, Protocol, Target, TargetGroup, TargetKey,
+    Timestamp, drains_after,
 };
 
 /// Everything that the tables follow from. Owned by one task.
@@ -48,6 +49,8 @@ pub struct State {
     pub(super) packets: PacketClock,
     /// Targets that are leaving.
     pub(super) drains: Drains,
+    /// The settings in force of each group's flows.
+    pub(super) rules: BTreeMap<Name, FlowRules>,
     /// Tags of entries that are to go, once a sweep has shown that no pin names them.
     pub(super) condemned: BTreeSet<u64>,
     /// The sweep over all pins that is under way.
@@ -117,6 +120,7 @@ impl State {
             adopted: BTreeMap::new(),
             in_service: Vec::new(),
             rings: BTreeMap::new(),
+            rules: BTreeMap::new(),
             condemned: BTreeSet::new(),
             sweep: None,
             sweep_after: now,
@@ -286,6 +290,15 @@ impl State {
     /// Makes what is kept per target fit the targets there are.
     fn refresh(&mut self, now: Timestamp) {
         self.groups = self.overlay.apply(&self.configuration);
+        let mut protocols = BTreeMap::<&Name, Vec<Protocol>>::new();
+        for listener in &self.configuration.listeners {
+            protocols.entry(&listener.group).or_default().push(listener.protocol);
+        }
+        let rules = self.groups.iter().map(|group| {
+            let protocols = protocols.remove(&group.name).unwrap_or_default();
+            (group.name.clone(), group.flows.in_force(protocols))
+        });
+        self.rules = rules.collect();
         // A drain needs its group, and is over with the registration of its target.
         self.drains = drains_after(&self.drains, &[], &self.groups, now);
         let mut conditions = BTreeMap::new();

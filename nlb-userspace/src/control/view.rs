@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use nlb_common::tables::Target as Entry;
+
 use super::desired::listener_key;
 use super::event::NoNextHop;
 use super::identity::target_tag;
@@ -47,7 +49,7 @@ impl State {
             reload_failure: outside.reload_failure,
             dataplane_error: outside.dataplane_error,
             listeners: listeners.collect(),
-            groups: self.groups.iter().filter_map(|group| self.group_state(group)).collect(),
+            groups: self.groups.iter().filter_map(|group| self.group_state(group, now)).collect(),
         }
     }
 
@@ -81,7 +83,7 @@ impl State {
         self.rings.get(&Self::tag_of(group))?.last_change
     }
 
-    fn group_state(&self, group: &TargetGroup) -> Option<GroupState> {
+    fn group_state(&self, group: &TargetGroup, now: Timestamp) -> Option<GroupState> {
         let tag = Self::tag_of(group);
         let ring = self.rings.get(&tag)?;
         let mut held = BTreeMap::<u32, u32>::new();
@@ -96,12 +98,12 @@ impl State {
             routing: self.routings.get(&group.name).copied().unwrap_or(Routing::Waiting),
             targets: self
                 .with_leaving(group)
-                .filter_map(|target| self.target_state(group, target, in_file, &held))
+                .filter_map(|target| self.target_state(group, target, in_file, (&held, now)))
                 .collect(),
             first_slot: self.regions.held(tag, group.ring_size.get())?,
             ring: Arc::clone(&ring.slots),
             last_change: ring.last_change,
-            rules: self.rules_of(group),
+            rules: self.rules_of(&group.name),
             open_slots: ring.open.count,
             pins: self.counted.as_ref().map(|counted| counted.found.groups.get(&tag).copied().unwrap_or(0)),
         })
@@ -112,7 +114,7 @@ impl State {
         group: &TargetGroup,
         target: &Target,
         in_file: &[Target],
-        held: &BTreeMap<u32, u32>,
+        (held, now): (&BTreeMap<u32, u32>, Timestamp),
     ) -> Option<TargetState> {
         let key = group.key(target);
         let index = self.target_indexes.get(&target_tag(&key))?;
@@ -129,6 +131,7 @@ impl State {
             reason: condition.reason.clone(),
             next_hop: self.next_hops.get(&target.address).cloned().unwrap_or(Err(NoNextHop::Pending)),
             slots: held.get(&index).copied().unwrap_or(0),
+            serves: self.flags(group, &key, held.contains_key(&index), now) & Entry::DEAD == 0,
             draining: self.drains.get(&key).map(|&Drain { cause, began, ends, .. }| Draining { cause, began, ends }),
             pins: self.pins_of(index),
             key,

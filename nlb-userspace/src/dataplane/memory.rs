@@ -106,6 +106,10 @@ impl Dataplane for Memory {
         Ok((batch, next))
     }
 
+    fn pin_of(&mut self, flow: &Flow) -> Result<Option<Pin>, DataplaneError> {
+        Ok(self.pins.iter().find(|(place, _)| place.flow == *flow).map(|&(_, pin)| pin))
+    }
+
     fn unpin(&mut self, pins: &[PinPlace]) -> Result<(), DataplaneError> {
         self.pins.retain(|(place, _)| !pins.contains(place));
         Ok(())

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
-use nlb_common::flow::FlowEvent;
+use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
 use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target};
@@ -124,6 +124,9 @@ pub trait Dataplane: Send {
     /// Reads some `limit` pins: the first of a new sweep, or those behind `after`, which is what the call before gave. A pin
     /// that is there throughout a sweep is seen in it; one that comes or goes meanwhile, perhaps.
     fn pins(&mut self, after: Option<PinPlace>, limit: usize) -> Result<PinBatch, DataplaneError>;
+
+    /// The pin of one flow, half-open ones included; `None` when nothing is remembered of it.
+    fn pin_of(&mut self, flow: &Flow) -> Result<Option<Pin>, DataplaneError>;
 
     /// Removes pins. One that is gone already is no error.
     fn unpin(&mut self, pins: &[PinPlace]) -> Result<(), DataplaneError>;

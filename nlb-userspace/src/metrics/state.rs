@@ -136,6 +136,12 @@ fn targets(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> Result<(
     )?;
     gauges(
         encoder,
+        "nlb_target_draining",
+        "Whether the target is leaving: it gets no new flows.",
+        targets().map(|target| (label(target), flag(target.draining.is_some()))),
+    )?;
+    gauges(
+        encoder,
         "nlb_target_reachable",
         "Whether the next hop to the target is known.",
         targets().map(|target| (label(target), flag(target.next_hop.is_ok()))),

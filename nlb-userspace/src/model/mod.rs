@@ -45,11 +45,6 @@ impl Configuration {
         self.groups.iter().find(|group| &group.name == name)
     }
 
-    /// The protocols of the listeners that the group of that name serves.
-    pub fn protocols_of<'a>(&'a self, group: &'a Name) -> impl Iterator<Item = Protocol> + 'a {
-        self.listeners.iter().filter(move |listener| &listener.group == group).map(|listener| listener.protocol)
-    }
-
     /// The target of that name.
     pub fn target(&self, key: &TargetKey) -> Option<&Target> {
         let targets = &self.group(&key.group)?.targets;

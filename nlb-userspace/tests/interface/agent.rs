@@ -57,6 +57,9 @@ impl Agent {
                     Command::Counters { reply } => {
                         let _sent = reply.send(Ok(sample::reading()));
                     }
+                    Command::Pin { reply, .. } => {
+                        let _sent = reply.send(Ok(None));
+                    }
                     Command::Trace { flow, reply } => {
                         if running.as_ref().is_some_and(|lines| !lines.is_closed()) {
                             let _sent = reply.send(Err(TraceError::Busy));

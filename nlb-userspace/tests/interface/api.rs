@@ -82,12 +82,18 @@ async fn changes_reach_the_owner_as_they_were_meant() {
     let by_socket = TargetPath::Socket("[2001:db8:1::3]:80".parse().unwrap());
     let weight = SetWeight { weight: Weight::new(0).unwrap() };
     client.set_weight(&web, by_socket, &weight).await.unwrap();
+    client.drain(&web, TargetPath::Address("10.0.0.1".parse().unwrap())).await.unwrap();
+    client.undrain(&web, by_socket).await.unwrap();
+    client.undrain(&web, TargetPath::Address("10.0.0.1".parse().unwrap())).await.unwrap_err();
 
     let changes = agent.changes.lock().unwrap();
     let [
         Change::Register { target, .. },
         Change::Deregister { target: gone },
         Change::SetWeight { target: set, weight },
+        Change::Drain { target: drained },
+        Change::Undrain { target: undrained },
+        Change::Undrain { .. },
     ] = changes.as_slice()
     else {
         panic!("{changes:?}");
@@ -95,6 +101,7 @@ async fn changes_reach_the_owner_as_they_were_meant() {
     assert_eq!((target.port, target.weight.get(), target.zone.clone()), (80, 100, Some(name("b"))));
     assert_eq!(gone.to_string(), "web/[2001:db8:1::3]:80");
     assert_eq!((set, weight.get()), (gone, 0));
+    assert_eq!((drained.to_string(), undrained), ("web/10.0.0.1:80".to_owned(), gone));
 }
 
 #[tokio::test]
@@ -149,7 +156,7 @@ async fn explain_over_the_api_is_explain() {
     let explanation = client.explain(flow.0, flow.1, Protocol::Tcp).await.unwrap();
     assert_eq!(explanation.verdict, Verdict::Forwarded);
     let query = nlb_userspace::explain::FlowQuery::new(flow.0, flow.1, nlb_userspace::model::Protocol::Tcp).unwrap();
-    assert_eq!(explanation, nlb_userspace::explain::explain(&sample::snapshot(), &query));
+    assert_eq!(explanation, nlb_userspace::explain::explain(&sample::snapshot(), &query, None));
 }
 
 #[tokio::test]

@@ -31,6 +31,8 @@ fn every_documented_command_is_understood() {
         "nlb target register web [2001:db8::1]:80",
         "nlb target deregister web 2001:db8::1",
         "nlb target set-weight web 10.0.0.1 999",
+        "nlb target drain web 10.0.0.1:80",
+        "nlb target undrain web 2001:db8::1",
         "nlb stats",
         "nlb stats --watch",
         "nlb stats --watch --interval 5",

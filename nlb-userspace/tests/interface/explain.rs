@@ -1,6 +1,8 @@
 //! `explain` against the packet path's own hash and ring.
 
+use nlb_common::flow::Pin;
 use nlb_common::hash::HashKeys;
+use nlb_common::slot::{Slot, Tick};
 use nlb_userspace::control::event::NoNextHop;
 use nlb_userspace::control::snapshot::Snapshot;
 use nlb_userspace::explain::{Explanation, FlowQuery, Verdict, explain};
@@ -9,7 +11,7 @@ use nlb_userspace::model::Protocol;
 use crate::sample;
 
 fn ask(snapshot: &Snapshot, source: &str, destination: &str, protocol: Protocol) -> Explanation {
-    explain(snapshot, &FlowQuery::new(source.parse().unwrap(), destination.parse().unwrap(), protocol).unwrap())
+    explain(snapshot, &FlowQuery::new(source.parse().unwrap(), destination.parse().unwrap(), protocol).unwrap(), None)
 }
 
 fn step<'e>(explanation: &'e Explanation, stage: &str) -> &'e str {
@@ -23,7 +25,7 @@ fn it_names_the_slot_and_target_that_the_ring_holds() {
     for port in 1..2_000 {
         let source = std::net::SocketAddr::from(([198, 51, 100, 7], port));
         let query = FlowQuery::new(source, "192.0.2.10:80".parse().unwrap(), Protocol::Tcp).unwrap();
-        let explanation = explain(&snapshot, &query);
+        let explanation = explain(&snapshot, &query, None);
         let hash = HashKeys::from_seed(snapshot.seed).hash(&query.flow(), nlb_common::hash::Affinity::Flow);
         let slot = usize::try_from(hash % 256).unwrap();
         assert_eq!(explanation.slot.map(|slot| slot as usize), Some(slot));
@@ -47,7 +49,35 @@ fn it_follows_the_packet_to_its_outer_header() {
     );
     assert_eq!(step(&to_v6, "next hop"), "by router 2001:db8:1::1, MAC 02:00:00:00:00:02, out of `eth0`, MTU 1600");
     let stages: Vec<_> = to_v6.steps.iter().map(|step| step.stage.as_str()).collect();
-    assert_eq!(stages, ["listener", "group", "hash", "slot", "target", "next hop", "outer header"]);
+    assert_eq!(stages, ["listener", "group", "hash", "slot", "flow", "target", "next hop", "outer header"]);
+}
+
+#[test]
+fn it_tells_what_is_remembered_of_the_flow_and_what_is_in_transition() {
+    let mut snapshot = sample::snapshot();
+    let query =
+        FlowQuery::new("198.51.100.7:1".parse().unwrap(), "192.0.2.10:80".parse().unwrap(), Protocol::Tcp).unwrap();
+    let set = |snapshot: &mut Snapshot, slot| snapshot.groups[0].ring = vec![slot; 256].into();
+    let pin = Pin { target: 3, ..Pin::default() };
+    let told = |snapshot: &Snapshot, pin| {
+        let explanation = explain(snapshot, &query, pin);
+        (explanation.target.clone().unwrap(), step(&explanation, "flow").to_owned())
+    };
+    let (one, three) = ("10.0.0.1:80".to_owned(), "[2001:db8:1::3]:80".to_owned());
+
+    set(&mut snapshot, Slot::closed(1, 3));
+    let (target, text) = told(&snapshot, Some(&pin));
+    assert_eq!((target, text.contains("steady")), (one.clone(), true), "a pin of a steady slot is not looked up");
+    set(&mut snapshot, Slot::closed(1, 3).with_pins(true));
+    assert_eq!(told(&snapshot, Some(&pin)), (three.clone(), format!("it is remembered for {three}")));
+    assert_eq!(told(&snapshot, None).0, one);
+    let dead = Pin { target: 2, ..pin };
+    let (target, text) = told(&snapshot, Some(&dead));
+    assert_eq!((target, text.contains("selected anew")), (one.clone(), true));
+    set(&mut snapshot, Slot::open(1, 3, Tick::at(5)));
+    let (target, text) = told(&snapshot, None);
+    assert_eq!(target, one);
+    assert!(text.contains(&format!("belongs to {three}")), "{text}");
 }
 
 #[test]

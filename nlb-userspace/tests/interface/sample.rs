@@ -136,6 +136,7 @@ fn target(group: &TargetGroup, target: &Target, index: u32, slots: u32, health: 
         reason: reason.to_owned(),
         next_hop: Ok(hop(target.address)),
         slots,
+        serves: health != Health::Unhealthy || slots > 0,
         draining: None,
         pins: (index == 1).then_some(1_200),
     }

@@ -88,7 +88,8 @@ impl GroupSummary {
 
     /// One group of `snapshot`.
     pub fn of(snapshot: &Snapshot, group: &GroupState) -> Self {
-        let count = |health| group.targets.iter().filter(|target| target.health == health).count();
+        let registered = || group.targets.iter().filter(|target| !target.is_leaving());
+        let count = |health| registered().filter(|target| target.health == health).count();
         let served = snapshot.listeners.iter().filter(|state| state.listener.group == group.name);
         Self {
             name: group.name.to_string(),
@@ -96,7 +97,7 @@ impl GroupSummary {
             healthy: count(Health::Healthy),
             unhealthy: count(Health::Unhealthy),
             initial: count(Health::Initial),
-            total: group.targets.len(),
+            total: registered().count(),
             listeners: served.map(|state| state.listener.name.to_string()).collect(),
         }
     }

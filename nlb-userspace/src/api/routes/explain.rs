@@ -40,6 +40,8 @@ pub(super) struct ExplainQuery {
     responses(
         (status = 200, body = Explanation),
         (status = 400, description = "Not a flow", body = ErrorBody),
+        (status = 500, description = "The tables of remembered flows can't be read", body = ErrorBody),
+        (status = 503, description = "The agent is stopping", body = ErrorBody),
     )
 )]
 pub(super) async fn explain(
@@ -52,5 +54,6 @@ pub(super) async fn explain(
         SocketAddr::new(query.destination, query.destination_port),
         query.protocol.into(),
     )?;
-    Ok(Json(explain::explain(&agent.snapshot(), &query)))
+    let pin = agent.pin(query.flow()).await?;
+    Ok(Json(explain::explain(&agent.snapshot(), &query, pin.as_ref())))
 }

@@ -25,6 +25,7 @@ use crate::dataplane::flows::{FlowTable, PinBatch, PinPlace, Pins};
 
 /// The flow tables of one set, open.
 pub(super) struct KernelFlows {
+    half_open: MapData,
     established: MapData,
     datagrams: MapData,
     events: PerCpuArray<MapData, u64>,
@@ -61,11 +62,14 @@ impl KernelFlows {
         let mut map = |name| object.take_map(name).ok_or(KernelError::NotInObject { name });
         let (established, datagrams, events) =
             (map(edge::ESTABLISHED)?, map(edge::DATAGRAMS)?, map(edge::FLOW_EVENTS)?);
+        let Map::LruHashMap(half_open) = map(edge::HALF_OPEN)? else {
+            return Err(KernelError::NotInObject { name: edge::HALF_OPEN });
+        };
         let (Map::HashMap(established), Map::LruHashMap(datagrams)) = (established, datagrams) else {
             return Err(KernelError::NotInObject { name: edge::ESTABLISHED });
         };
         let events = PerCpuArray::try_from(events).map_err(at("open", edge::FLOW_EVENTS))?;
-        Ok(Self { established, datagrams, events, sweep: None })
+        Ok(Self { half_open, established, datagrams, events, sweep: None })
     }
 
     /// Some `limit` pins of those behind `after`. Part of a bucket is never left out, so there may be more.
@@ -109,6 +113,25 @@ impl KernelFlows {
                 Err(error) => return Err(failed("read", "bpf_map_lookup_batch", table, error)),
             }
         }
+    }
+
+    /// The pin of one flow, in the order in which the packet path looks for it.
+    pub(super) fn pin_of(&self, flow: &Flow) -> Result<Option<Pin>, KernelError> {
+        let tables = [
+            (&self.established, edge::ESTABLISHED),
+            (&self.half_open, edge::HALF_OPEN),
+            (&self.datagrams, edge::DATAGRAMS),
+        ];
+        for (table, name) in tables {
+            let found = sys::lookup(table.fd().as_fd(), flow).map_err(|io_error| {
+                let call = "bpf_map_lookup_elem";
+                at("read", name)(MapError::SyscallError(aya::sys::SyscallError { call, io_error }))
+            })?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// Removes pins; one that is gone already is no error.

@@ -34,7 +34,7 @@ use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
 use aya::programs::ProgramFd;
-use nlb_common::flow::FlowEvent;
+use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::slot::TargetIndex;
 
@@ -186,6 +186,10 @@ impl Dataplane for Kernel {
 
     fn pins(&mut self, after: Option<PinPlace>, limit: usize) -> Result<PinBatch, DataplaneError> {
         Ok(self.flows.pins(after, limit)?)
+    }
+
+    fn pin_of(&mut self, flow: &Flow) -> Result<Option<Pin>, DataplaneError> {
+        Ok(self.flows.pin_of(flow)?)
     }
 
     fn unpin(&mut self, pins: &[PinPlace]) -> Result<(), DataplaneError> {

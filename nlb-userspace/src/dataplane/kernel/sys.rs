@@ -111,6 +111,21 @@ pub(super) fn set_only_map(outer: impl AsFd, inner: impl AsFd) -> io::Result<()>
     unsafe { bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr) }.map(drop)
 }
 
+/// Reads one entry of a flow table.
+pub(super) fn lookup(table: impl AsFd, flow: &Flow) -> io::Result<Option<Pin>> {
+    let mut pin = Pin::default();
+    let mut attr = zeroed();
+    attr.__bindgen_anon_2.map_fd = number(table.as_fd());
+    attr.__bindgen_anon_2.key = std::ptr::from_ref(flow) as u64;
+    attr.__bindgen_anon_2.__bindgen_anon_1.value = (&raw mut pin) as u64;
+    // SAFETY: key and value are of the sizes that the flow tables were made with and live until the call returns.
+    match unsafe { bpf(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr) } {
+        Ok(_) => Ok(Some(pin)),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// What a batch of look-ups gave.
 pub(super) struct Batch {
     /// How many entries were filled in.

@@ -1,0 +1,124 @@
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+
+use nlb_common::flow::Pin;
+use nlb_common::tables::Target as Entry;
+
+use super::*;
+use crate::control::event::{Health, HealthReport};
+use crate::control::{Kept, NextHop};
+use crate::dataplane::{FlowTable, Memory};
+use crate::model::DrainCause;
+
+const FILE: &str = "agent.interfaces = ['e']\nagent.capacity.slots = 4096\n[[target_group]]\nname = 'g'\nring_size = 256\n\
+                    targets = ['10.0.0.1:80', '10.0.0.2:80']\n[[listener]]\naddress = '192.0.2.1'\nprotocol = 'tcp'\n\
+                    port = 80\ntarget_group = 'g'";
+
+fn target(last: u8) -> TargetKey {
+    TargetKey { group: "g".parse().unwrap(), address: [10, 0, 0, last].into(), port: 80 }
+}
+
+fn owner(dir: &Path, memory: Memory, tables: Tables) -> Owner<Memory> {
+    let store = Store::open(&dir.join("state")).unwrap();
+    let clock = Clock::new();
+    let kept = Kept { seed: 1, overlay: store.overlay().unwrap(), drains: store.drains().unwrap() };
+    let file = dir.join("nlb.toml");
+    let configuration = config::load(&file).unwrap();
+    let state = State::new(configuration, kept, &tables, clock.beginning());
+    let (mut owner, _) = Owner::begin(state, memory, tables, store, file, clock).unwrap();
+    for last in [1, 2] {
+        let hop = NextHop {
+            interface: 1,
+            interface_name: "e".to_owned(),
+            source_mac: [2; 6],
+            source: [10, 0, 0, 254].into(),
+            gateway: None,
+            mac: [4; 6],
+            mtu: 1500,
+        };
+        let report = HealthReport { target: target(last), health: Health::Healthy, reason: "told".to_owned() };
+        owner.events([Event::NextHop(IpAddr::from([10, 0, 0, last]), Ok(hop)), Event::Health(report)].into_iter());
+    }
+    owner
+}
+
+fn begin(dir: &Path) -> Owner<Memory> {
+    fs::write(dir.join("nlb.toml"), FILE).unwrap();
+    owner(dir, Memory::new(4096), Tables::default())
+}
+
+/// What a kill leaves: the file as it is now.
+fn kept(dir: &Path, copy: &str) -> Store {
+    let copy = dir.join(copy);
+    fs::create_dir(&copy).unwrap();
+    fs::copy(dir.join("state").join(crate::store::FILE_NAME), copy.join(crate::store::FILE_NAME)).unwrap();
+    Store::open(&copy).unwrap()
+}
+
+fn flags(owner: &Owner<Memory>, last: u8) -> Option<u8> {
+    let address = IpAddr::from([10, 0, 0, last]).into();
+    owner.current.targets.values().find(|entry| entry.destination == address).map(|entry| entry.flags)
+}
+
+#[tokio::test]
+async fn drains_survive_the_agent() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = begin(dir.path());
+    first.change(&Change::Drain { target: target(1) }).unwrap();
+    first.change(&Change::Deregister { target: target(2) }).unwrap();
+    let drains = kept(dir.path(), "killed").drains().unwrap();
+    let causes: Vec<_> = drains.iter().map(|(key, drain)| (key.clone(), drain.cause)).collect();
+    assert_eq!(causes, [(target(1), DrainCause::Command), (target(2), DrainCause::Deregistered)]);
+
+    let Owner { mut dataplane, store, .. } = first;
+    drop(store);
+    let tables = dataplane.read().unwrap();
+    let mut next = owner(dir.path(), dataplane, tables);
+    assert_eq!(*next.state.drains(), drains);
+    for last in [1, 2] {
+        assert_eq!(flags(&next, last), Some(Entry::READY | Entry::DRAINING));
+    }
+    next.change(&Change::Undrain { target: target(1) }).unwrap();
+    assert_eq!(kept(dir.path(), "undrained").drains().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_target_taken_out_of_the_file_drains_and_that_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut owner = begin(dir.path());
+    fs::write(dir.path().join("nlb.toml"), FILE.replace(", '10.0.0.2:80'", "")).unwrap();
+    owner.reload().unwrap();
+    assert_eq!(flags(&owner, 2), Some(Entry::READY | Entry::DRAINING));
+    assert!(kept(dir.path(), "killed").drains().unwrap().contains_key(&target(2)));
+}
+
+#[tokio::test]
+async fn many_pins_are_swept_a_part_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut owner = begin(dir.path());
+    let address = IpAddr::from([198, 51, 100, 1]).into();
+    // Of a listener that is no longer there: none of them is of any use.
+    let flow = |port| Flow {
+        source: address,
+        destination: address,
+        source_port: port,
+        destination_port: 0,
+        protocol: 6,
+        padding: [0; 3],
+    };
+    let place = |port| PinPlace { table: FlowTable::Established, flow: flow(port) };
+    owner.dataplane.pinned().extend((0..10_000).map(|port| (place(port), Pin::default())));
+    owner.change(&Change::Drain { target: target(1) }).unwrap();
+
+    let mut parts = 0;
+    while !owner.dataplane.pinned().is_empty() {
+        tokio::time::sleep_until(owner.due().expect("there are pins to sweep")).await;
+        let before = owner.dataplane.pinned().len();
+        owner.work();
+        let removed = before - owner.dataplane.pinned().len();
+        assert!(removed <= SWEPT + 1, "{removed} at once");
+        parts += usize::from(removed > 0);
+    }
+    assert!(parts >= 3, "{parts}");
+}
