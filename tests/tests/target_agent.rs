@@ -502,7 +502,7 @@ fn detaching_leaves_the_host_as_it_was() {
     assert!(!scene.status().attachments.is_empty());
     drop(agent);
     let removed = target.inside(|| target_agent::detach(&scene.file())).unwrap();
-    assert_eq!((removed.interfaces, removed.sysctls.len()), (vec!["eth0".to_owned()], 3));
+    assert_eq!((removed.interfaces, removed.sysctls.len()), (vec!["eth0".to_owned()], 5));
     assert_eq!(seen(), before);
     assert!(!scene.pin_path.exists() && !scene.folder.path().join("state").exists());
     let again = target.inside(|| target_agent::detach(&scene.file())).unwrap();
