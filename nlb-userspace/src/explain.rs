@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::api::dto::{NextHopView, Routing};
 use crate::control::snapshot::{GroupState, ListenerState, Snapshot, TargetState};
-use crate::model::{Affinity, Protocol};
+use crate::model::{Affinity, Forwarding, Protocol};
 
 /// A flow, as a user names it. Both addresses are of the same family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -289,7 +289,9 @@ impl Story {
             .map_or_else(String::new, |length| format!(" (varied by flow within {}/{length})", hop.source));
         let outer = if address.is_ipv4() { "IPv4" } else { "IPv6" };
         let inner = if query.destination.is_ipv4() { "IPv4" } else { "IPv6" };
-        self.step("outer header", format!("{inner} in {outer}, from {}{varied} to {address}", hop.source));
+        let forwarding = snapshot.configuration.group(&target.key.group).map(|group| group.forwarding);
+        let gue = if forwarding == Some(Forwarding::Gue) { "GUE in UDP in " } else { "" };
+        self.step("outer header", format!("{inner} in {gue}{outer}, from {}{varied} to {address}", hop.source));
         Ok(format!("goes to target {} out of `{}`", target.key.socket(), hop.interface))
     }
 }

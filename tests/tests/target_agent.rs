@@ -491,13 +491,20 @@ fn detaching_leaves_the_host_as_it_was() {
     let scene = Scene::new();
     let target = scene.target();
     target.sysctl("ipv4/conf/eth0/rp_filter", "1");
+    for family in ["ipv4", "ipv6"] {
+        target.sysctl(&format!("{family}/conf/lo/forwarding"), "0");
+    }
     let seen = || {
         let settings = ["rp_filter", "arp_ignore", "arp_announce"].map(|name| setting(target, name));
-        (settings, target.ip("-o address show dev lo"), target.ip("-o link show dev eth0"))
+        let forwarding = ["ipv4", "ipv6"].map(|family| {
+            target.inside(|| fs::read_to_string(format!("/proc/sys/net/{family}/conf/lo/forwarding")).unwrap())
+        });
+        (settings, forwarding, target.ip("-o address show dev lo"), target.ip("-o link show dev eth0"))
     };
     let before = seen();
     let agent = scene.agent();
     assert_eq!(seen().0, ["2", "1", "2"]);
+    assert_eq!(seen().1, ["1\n", "1\n"]);
     assert!(target.inside(|| target_agent::detach(&scene.file())).is_err(), "not while the agent runs");
     assert!(!scene.status().attachments.is_empty());
     drop(agent);

@@ -109,9 +109,13 @@ mod program {
         trace.decision(ctx, found.slot, hash, index);
         let target = target::find(index)?;
         trace.target(ctx, target);
-        let second = target::second(found.slot, index, target, packet, opens);
         let way_out = transmit::way_out(ctx, target);
-        encapsulation::wrap::<F>(door, packet, target, second, hash, way_out)?;
+        if target.is_gue() {
+            let second = target::second(found.slot, index, target, packet, opens);
+            encapsulation::wrap_gue::<F>(door, packet, target, second, hash, way_out)?;
+        } else {
+            encapsulation::wrap::<F>(door, packet, target, hash, way_out)?;
+        }
         count::add(&maps::LISTENER_COUNTERS, listener.counters, packet.network.length, opens);
         count::add(&maps::TARGET_COUNTERS, index, packet.network.length, opens);
         Ok(transmit::send(way_out))

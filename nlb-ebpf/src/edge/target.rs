@@ -25,8 +25,8 @@ pub(super) fn find(index: TargetIndex) -> Result<&'static Target, Stop> {
     }
 }
 
-/// The slot's other target, for a packet that goes to `target`, which is `index`: where its flow may be instead. None for a
-/// flow that begins, for forwarding that can't name it, and for protocols that it couldn't be asked for.
+/// The slot's other target, for a packet that goes by GUE to `target`, which is `index`: where its flow may be instead. None
+/// for a flow that begins, and for protocols that it couldn't be asked for.
 #[inline(always)]
 pub(super) fn second(
     slot: Slot,
@@ -35,7 +35,7 @@ pub(super) fn second(
     packet: &Packet,
     opens: bool,
 ) -> Option<&'static Target> {
-    if !target.is_gue() || opens || packet.network.protocol != protocol::TCP {
+    if opens || packet.network.protocol != protocol::TCP {
         return None;
     }
     let other = if index == slot.current() { slot.previous() } else { slot.current() };

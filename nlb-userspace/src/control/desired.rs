@@ -223,3 +223,17 @@ fn resolved(tag: u64, address: IpAddr, hop: &NextHop, configured: Option<IpNet>)
         source_bits: bits,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forwarding_is_a_flag_beside_the_others_whatever_an_earlier_agent_wrote() {
+        let ready = tables::Target { flags: tables::Target::READY, ..tables::Target::default() };
+        let by_gue = forwarded(ready, Forwarding::Gue);
+        assert_eq!(by_gue.flags, tables::Target::READY | tables::Target::GUE);
+        assert_eq!(forwarded(by_gue, Forwarding::Gue), by_gue);
+        assert_eq!(forwarded(by_gue, Forwarding::Ipip), ready);
+    }
+}

@@ -219,6 +219,17 @@ const OBSTACLES: &[(&str, Harm, Severity, &str, &str)] = &[
         "advmss 1439",
     ),
     (
+        "room for IP in IP, and none for GUE",
+        |facts| {
+            harmed(facts).groups[0].forwarding = "gue".to_owned();
+            harmed(facts).groups[0].targets[0].next_hop.as_mut().unwrap().mtu = 1539;
+            harmed(facts).groups[0].targets.truncate(1);
+        },
+        Severity::Warn,
+        "MTU",
+        "ip link set eth0 mtu 1540",
+    ),
+    (
         "drops that grow",
         |facts| harmed(facts).counters.as_mut().unwrap().1.drops.last_mut().unwrap().packets += 3,
         Severity::Fail,

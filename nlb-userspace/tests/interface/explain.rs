@@ -6,7 +6,7 @@ use nlb_common::slot::{Slot, Tick};
 use nlb_userspace::control::event::NoNextHop;
 use nlb_userspace::control::snapshot::Snapshot;
 use nlb_userspace::explain::{Explanation, FlowQuery, Verdict, explain};
-use nlb_userspace::model::Protocol;
+use nlb_userspace::model::{Forwarding, Protocol};
 
 use crate::sample;
 
@@ -33,6 +33,14 @@ fn it_names_the_slot_and_target_that_the_ring_holds() {
         let target = snapshot.groups[0].targets.iter().find(|target| target.index == index).unwrap();
         assert_eq!(explanation.target, Some(target.key.socket().to_string()));
     }
+}
+
+#[test]
+fn it_says_when_packets_travel_by_gue() {
+    let mut snapshot = sample::snapshot();
+    std::sync::Arc::make_mut(&mut snapshot.configuration).groups[0].forwarding = Forwarding::Gue;
+    let explanation = ask(&snapshot, "198.51.100.7:1", "192.0.2.10:80", Protocol::Tcp);
+    assert!(step(&explanation, "outer header").starts_with("IPv4 in GUE in UDP in IPv"));
 }
 
 #[test]
