@@ -12,6 +12,7 @@
 //! - What pads the frame behind the IP packet stays: the outer length describes exactly the packet, so every receiver
 //!   ignores the rest as it did before, and cutting it off would cost a helper call for every small packet.
 
+use aya_ebpf::programs::XdpContext;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::packet::link::Link;
 use nlb_common::packet::network::Family;
@@ -44,18 +45,48 @@ pub(super) fn wrap<F: Family>(
 /// Puts the packet into a tunnel to `target`, by GUE, which names `second` as the other target that may have its flow.
 #[inline(always)]
 pub(super) fn wrap_gue<F: Family>(
-    door: PacketDoor<'_>,
+    ctx: &XdpContext,
     packet: &Packet,
     target: &Target,
     second: Option<&Target>,
     hash: u64,
     way_out: WayOut,
 ) -> Result<(), Stop> {
-    let inner = carried::<F>(packet);
-    if target.destination.is_v4() {
-        wrap_gue_in::<Ipv4>(door, &packet.link, inner, target, second, hash, way_out)
+    // A copy: what the function below is lent lies in memory, and the packet's own parts are to stay in registers.
+    let parts = Parts { link: packet.link, inner: carried::<F>(packet), way_out };
+    match gue_of_parts(ctx, &parts, target, second, hash) {
+        WRAPPED => Ok(()),
+        TOO_LONG => Err(Stop::Drop(DropReason::TooLong)),
+        NO_HEADROOM => Err(Stop::Drop(DropReason::NoHeadroom)),
+        _ => Err(Stop::Drop(DropReason::TruncatedLink)),
+    }
+}
+
+struct Parts {
+    link: Link,
+    inner: Carried,
+    way_out: WayOut,
+}
+
+const WRAPPED: u32 = 0;
+const TOO_LONG: u32 = 1;
+const NO_HEADROOM: u32 = 2;
+const TRUNCATED: u32 = 3;
+
+/// A function of its own: it has a stack of its own then, which IP in IP does not need to have room for.
+#[inline(never)]
+fn gue_of_parts(ctx: &XdpContext, parts: &Parts, target: &Target, second: Option<&Target>, hash: u64) -> u32 {
+    let door = PacketDoor::new(ctx);
+    let wrapped = if target.destination.is_v4() {
+        wrap_gue_in::<Ipv4>(door, &parts.link, parts.inner, target, second, hash, parts.way_out)
     } else {
-        wrap_gue_in::<Ipv6>(door, &packet.link, inner, target, second, hash, way_out)
+        wrap_gue_in::<Ipv6>(door, &parts.link, parts.inner, target, second, hash, parts.way_out)
+    };
+    match wrapped {
+        Ok(()) => WRAPPED,
+        Err(Stop::Drop(DropReason::TooLong)) => TOO_LONG,
+        Err(Stop::Drop(DropReason::NoHeadroom)) => NO_HEADROOM,
+        Err(_) => TRUNCATED,
     }
 }
 
