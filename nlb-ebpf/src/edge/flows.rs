@@ -24,6 +24,8 @@
 //!   had come a moment earlier. The pin's memory stays mapped, but it may already hold another flow: then one packet may go
 //!   to that flow's target, or that flow is taken for seen or ending. The window is some nanoseconds, and nothing of it
 //!   lasts but the note that a flow ends, which shortens how long an idle flow is remembered.
+//! - A pin was pushed out, of the half-open flows by a flood of SYNs or of UDP's by many flows: the next packet is one of an
+//!   unknown flow, and breaks it if that means another target. Established flows of TCP are never pushed out.
 //! - A slot changes between its being read and a pin being made: as if the packet had come before the change. The pin says
 //!   where the flow went.
 

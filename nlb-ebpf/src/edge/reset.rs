@@ -20,7 +20,12 @@ use nlb_ebpf::door::PacketDoor;
 use super::addressed::{Addressed, Offsets};
 
 /// Length of the answer's TCP header.
+#[expect(clippy::cast_possible_truncation, reason = "20 bytes")]
 const TCP: u16 = Tcp::LENGTH as u16;
+
+/// Length of the answer's IPv4 packet.
+#[expect(clippy::cast_possible_truncation, reason = "40 bytes")]
+const V4_PACKET: u16 = (Ipv4::LENGTH + Tcp::LENGTH) as u16;
 
 /// A family that can answer.
 pub(super) trait Answering: Addressed {
@@ -47,7 +52,7 @@ impl Answering for V4 {
         let mut header = Ipv4 {
             version_and_words: Ipv4::PLAIN,
             traffic_class: without_ecn(asked.traffic_class),
-            total_length: (Ipv4::LENGTH as u16 + TCP).to_be(),
+            total_length: V4_PACKET.to_be(),
             identification: 0,
             fragment: Ipv4::DONT_FRAGMENT,
             ttl: HOP_LIMIT,

@@ -221,7 +221,6 @@ impl Described {
             header.ack = matches!(self.segment, Segment::SynAck | Segment::Data | Segment::Fin);
             header.fin = self.segment == Segment::Fin;
             header.rst = self.segment == Segment::Rst;
-            header.acknowledgment_number = if header.ack { 0x0506_0708 } else { 0 };
             header.checksum = 0xbeef;
             header.to_bytes().to_vec()
         };

@@ -177,6 +177,7 @@ fn measured_at_the_default_capacity() {
         let group = Group { tag: 1, slot_mask: 65_535, ..Group::default() };
         kernel.apply(&[Write::Group { index: 0, value: group }]).unwrap();
         timed("read", &mut || assert_eq!(kernel.read().unwrap().rings[&0].len(), 65_536));
+        timed("sweep, no pins", &mut || assert_eq!(kernel.pins(None, 1_000).unwrap(), (vec![], None)));
         timed("a target removed", &mut || kernel.apply(&[Write::RemoveTarget(1)]).unwrap());
         timed("activate", &mut || kernel.activate().unwrap());
         drop(kernel);
