@@ -4,15 +4,13 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Configuration, TargetKey};
+use crate::model::TargetKey;
 
 pub use crate::model::{Change, ChangeError};
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A checked configuration is to be used.
-    Configured(Box<Configuration>),
     /// The way to a target's address became known, changed or was lost.
     NextHop(IpAddr, Result<NextHop, NoNextHop>),
     /// A health check changed its mind about a target.

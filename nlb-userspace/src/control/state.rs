@@ -184,10 +184,6 @@ impl State {
     /// Takes in one event. Gives what changed.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Notice> {
         match event {
-            Event::Configured(configuration) => {
-                self.configure(*configuration, self.overlay.clone(), now);
-                Vec::new()
-            }
             Event::NextHop(address, way) => self.next_hop(address, way).into_iter().collect(),
             Event::Health(report) => self.health(report, now).into_iter().collect(),
         }
