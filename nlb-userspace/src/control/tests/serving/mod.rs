@@ -64,7 +64,8 @@ impl World {
     }
 
     fn configure(&mut self, text: &str) -> Vec<Notice> {
-        self.event(Event::Configured(Box::new(configuration(text))))
+        self.state.configure(configuration(text), self.state.overlay().clone(), self.now);
+        self.write()
     }
 
     fn health(&mut self, target: &str, health: Health) -> Vec<Notice> {
