@@ -70,16 +70,16 @@ fn runtime_changes_are_seen_at_once_and_told_apart() {
     let mut world = World::new(&web(TWO, ""));
     world.all_well();
     let target = Target { address: "10.0.0.3".parse().unwrap(), port: 80, zone: None, weight: Weight::default() };
-    world.change(Change::Register { group: "web".parse().unwrap(), target });
+    world.change(&Change::Register { group: "web".parse().unwrap(), target });
     world.all_well();
     assert_eq!(world.serving("web"), addresses(&["10.0.0.1", "10.0.0.2", "10.0.0.3"]));
     assert_eq!(world.group("web").targets[2].origin, Origin::Runtime);
 
-    world.change(Change::SetWeight { target: key("web/10.0.0.1:80"), weight: Weight::new(0).unwrap() });
+    world.change(&Change::SetWeight { target: key("web/10.0.0.1:80"), weight: Weight::new(0).unwrap() });
     assert_eq!(world.serving("web"), addresses(&["10.0.0.2", "10.0.0.3"]));
     assert_eq!(world.group("web").targets[0].file_weight, Some(100));
 
-    world.change(Change::Deregister { target: key("web/10.0.0.2:80") });
+    world.change(&Change::Deregister { target: key("web/10.0.0.2:80") });
     assert_eq!(world.serving("web"), addresses(&["10.0.0.3"]));
 }
 

@@ -76,10 +76,10 @@ impl World {
         self.event(Event::NextHop(address.parse().unwrap(), way))
     }
 
-    fn change(&mut self, change: Change) {
+    fn change(&mut self, change: &Change) {
         let mut overlay = self.state.overlay().clone();
         overlay.record(change.clone(), self.state.configuration()).unwrap();
-        let drains = self.state.drains_with(&change, &overlay, self.now).unwrap();
+        let drains = self.state.drains_with(change, &overlay, self.now).unwrap();
         self.state.set_changes(overlay, drains, self.now);
         self.write();
     }
