@@ -12,18 +12,21 @@
 //! - What pads the frame behind the IP packet stays: the outer length describes exactly the packet, so every receiver
 //!   ignores the rest as it did before, and cutting it off would cost a helper call for every small packet.
 
+use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::programs::XdpContext;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::packet::link::Link;
 use nlb_common::packet::network::Family;
 use nlb_common::packet::{Door as _, Packet, Stop};
+use nlb_common::slot::TargetIndex;
 use nlb_common::tables::Target;
 use nlb_common::tunnel::gue::{self, Gue, Second};
 use nlb_common::tunnel::{Carried, Outer};
-use nlb_common::wire::{Framed, Ipv4, Ipv6, TagBytes};
+use nlb_common::wire::{EtherType, Framed, Ipv4, Ipv6, TagBytes, VlanTag};
 use nlb_ebpf::door::PacketDoor;
 
-use super::transmit::WayOut;
+use super::maps::TARGETS;
+use super::transmit::{self, WayOut};
 
 /// Puts the packet into a tunnel to `target`, by IP in IP.
 #[inline(always)]
@@ -42,45 +45,113 @@ pub(super) fn wrap<F: Family>(
     }
 }
 
-/// Puts the packet into a tunnel to `target`, by GUE, which names `second` as the other target that may have its flow.
+/// Puts the packet into a tunnel to the target `index`, by GUE, which names `second` as the other target that may have its
+/// flow (0: none).
 #[inline(always)]
 pub(super) fn wrap_gue<F: Family>(
     ctx: &XdpContext,
     packet: &Packet,
+    index: TargetIndex,
     target: &Target,
-    second: Option<&Target>,
+    second: TargetIndex,
     hash: u64,
-    way_out: WayOut,
 ) -> Result<(), Stop> {
-    // A copy: what the function below is lent lies in memory, and the packet's own parts are to stay in registers.
-    let parts = Parts { link: packet.link, inner: carried::<F>(packet), way_out };
-    match gue_of_parts(ctx, &parts, target, second, hash) {
+    let parts = Parts { tags: packet.link.tags(), inner: carried::<F>(packet) };
+    let (parts, index, other) = (parts.packed(), index.into(), second.into());
+    let wrapped = match (target.destination.is_v4(), other) {
+        (true, 0) => nlb_gue_in_v4(ctx.ctx, parts, index, other, hash),
+        (true, _) => nlb_gue_naming_in_v4(ctx.ctx, parts, index, other, hash),
+        (false, 0) => nlb_gue_in_v6(ctx.ctx, parts, index, other, hash),
+        (false, _) => nlb_gue_naming_in_v6(ctx.ctx, parts, index, other, hash),
+    };
+    match wrapped {
         WRAPPED => Ok(()),
         TOO_LONG => Err(Stop::Drop(DropReason::TooLong)),
         NO_HEADROOM => Err(Stop::Drop(DropReason::NoHeadroom)),
+        NO_TARGET => Err(Stop::Drop(DropReason::NoTarget)),
         _ => Err(Stop::Drop(DropReason::TruncatedLink)),
     }
 }
 
+/// What of a packet decides its outer headers.
 struct Parts {
-    link: Link,
+    tags: usize,
     inner: Carried,
-    way_out: WayOut,
+}
+
+impl Parts {
+    const PROTOCOL: u32 = 32;
+    const TRAFFIC_CLASS: u32 = 40;
+    const TAGS: u32 = 48;
+
+    /// All of it in one register.
+    #[inline(always)]
+    fn packed(self) -> u64 {
+        self.inner.length as u64 & 0xffff_ffff
+            | u64::from(self.inner.protocol) << Self::PROTOCOL
+            | u64::from(self.inner.traffic_class) << Self::TRAFFIC_CLASS
+            | (self.tags as u64) << Self::TAGS
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "each field is its own bits")]
+    fn unpacked(word: u64) -> Self {
+        let inner = Carried {
+            length: word as u32 as usize,
+            protocol: (word >> Self::PROTOCOL) as u8,
+            traffic_class: (word >> Self::TRAFFIC_CLASS) as u8,
+        };
+        // Two bits: no packet has three tags, but the verifier wants a bound.
+        Self { tags: (word >> Self::TAGS) as usize & 3, inner }
+    }
 }
 
 const WRAPPED: u32 = 0;
 const TOO_LONG: u32 = 1;
 const NO_HEADROOM: u32 = 2;
 const TRUNCATED: u32 = 3;
+const NO_TARGET: u32 = 4;
 
-/// A function of its own: it has a stack of its own then, which IP in IP does not need to have room for.
-#[inline(never)]
-fn gue_of_parts(ctx: &XdpContext, parts: &Parts, target: &Target, second: Option<&Target>, hash: u64) -> u32 {
+/// Global functions, as those of `functions`: they have stacks of their own, which IP in IP does not need to have room for.
+/// They are given numbers and no memory: lent a part of its caller's stack, kernel 6.1 takes what stood there for one packet
+/// as given for all, and cuts away the branches that others need.
+macro_rules! functions {
+    ($outer:ty, $names_second:literal, $name:ident) => {
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $name(ctx: *mut xdp_md, parts: u64, index: u64, second: u64, hash: u64) -> u32 {
+            gue_in::<$outer, $names_second>(&XdpContext::new(ctx), Parts::unpacked(parts), index, second, hash)
+        }
+    };
+}
+
+functions!(Ipv4, false, nlb_gue_in_v4);
+functions!(Ipv4, true, nlb_gue_naming_in_v4);
+functions!(Ipv6, false, nlb_gue_in_v6);
+functions!(Ipv6, true, nlb_gue_naming_in_v6);
+
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "indexes were widened to fill their registers")]
+fn gue_in<O: Outer, const NAMES_SECOND: bool>(
+    ctx: &XdpContext,
+    parts: Parts,
+    index: u64,
+    second: u64,
+    hash: u64,
+) -> u32 {
+    let Some(target) = TARGETS.get(index as TargetIndex) else { return NO_TARGET };
+    let Parts { tags, inner } = parts;
+    let link = &Link { length: Link::UNTAGGED + tags * size_of::<VlanTag>(), ether_type: EtherType::IPV4 };
+    let way_out = transmit::way_out(ctx, target);
     let door = PacketDoor::new(ctx);
-    let wrapped = if target.destination.is_v4() {
-        wrap_gue_in::<Ipv4>(door, &parts.link, parts.inner, target, second, hash, parts.way_out)
+    let protocol = inner.protocol;
+    let wrapped = if NAMES_SECOND {
+        let Some(second) = TARGETS.get(second as TargetIndex) else { return NO_TARGET };
+        let carried = gue::carried(inner, size_of::<Second<O::Wire>>());
+        wrap_in::<O, _>(door, link, carried, target, hash, way_out, Naming { carried, protocol, hash, second })
     } else {
-        wrap_gue_in::<Ipv6>(door, &parts.link, parts.inner, target, second, hash, parts.way_out)
+        let carried = gue::carried(inner, 0);
+        wrap_in::<O, _>(door, link, carried, target, hash, way_out, Alone { carried, protocol, hash })
     };
     match wrapped {
         Ok(()) => WRAPPED,
@@ -94,22 +165,6 @@ fn gue_of_parts(ctx: &XdpContext, parts: &Parts, target: &Target, second: Option
 fn carried<F: Family>(packet: &Packet) -> Carried {
     let network = &packet.network;
     Carried { protocol: F::PROTOCOL, length: network.length, traffic_class: network.traffic_class }
-}
-
-#[inline(always)]
-fn wrap_gue_in<O: Outer>(
-    door: PacketDoor<'_>,
-    link: &Link,
-    inner: Carried,
-    target: &Target,
-    second: Option<&Target>,
-    hash: u64,
-    way_out: WayOut,
-) -> Result<(), Stop> {
-    let private = if second.is_some() { size_of::<Second<O::Wire>>() } else { 0 };
-    let carried = gue::carried(inner, private);
-    let then = Headers { gue: Gue::new(carried, private, inner.protocol, hash), private, second };
-    wrap_in::<O, _>(door, link, carried, target, hash, way_out, then)
 }
 
 #[inline(always)]
@@ -156,24 +211,44 @@ impl<O: Outer> Between<O> for Nothing {
     }
 }
 
-/// GUE.
-struct Headers<'a> {
-    gue: Gue,
-    private: usize,
-    second: Option<&'a Target>,
+/// GUE alone. The header is made when it is written: until then it would take room on the stack.
+struct Alone {
+    carried: Carried,
+    protocol: u8,
+    hash: u64,
 }
 
-impl<O: Outer> Between<O> for Headers<'_> {
+impl<O: Outer> Between<O> for Alone {
     #[inline(always)]
     fn length(&self) -> usize {
-        Gue::LENGTH + self.private
+        Gue::LENGTH
     }
 
     #[inline(always)]
     fn write(self, mut door: PacketDoor<'_>, at: usize) -> Option<()> {
-        door.write(at, self.gue)?;
-        let Some(second) = self.second else { return Some(()) };
-        door.write(at + Gue::LENGTH, Second::new(O::wire(second.destination)))
+        door.write(at, Gue::new(self.carried, 0, self.protocol, self.hash))
+    }
+}
+
+/// GUE with another target's name.
+struct Naming<'a> {
+    carried: Carried,
+    protocol: u8,
+    hash: u64,
+    second: &'a Target,
+}
+
+impl<O: Outer> Between<O> for Naming<'_> {
+    #[inline(always)]
+    fn length(&self) -> usize {
+        Gue::LENGTH + size_of::<Second<O::Wire>>()
+    }
+
+    #[inline(always)]
+    fn write(self, mut door: PacketDoor<'_>, at: usize) -> Option<()> {
+        let private = size_of::<Second<O::Wire>>();
+        door.write(at, Gue::new(self.carried, private, self.protocol, self.hash))?;
+        door.write(at + Gue::LENGTH, Second::new(O::wire(self.second.destination)))
     }
 }
 

@@ -25,22 +25,20 @@ pub(super) fn find(index: TargetIndex) -> Result<&'static Target, Stop> {
     }
 }
 
-/// The slot's other target, for a packet that goes by GUE to `target`, which is `index`: where its flow may be instead. None
+/// The slot's other target, for a packet that goes by GUE to `target`, which is `index`: where its flow may be instead. 0
 /// for a flow that begins, and for protocols that it couldn't be asked for.
 #[inline(always)]
-pub(super) fn second(
-    slot: Slot,
-    index: TargetIndex,
-    target: &Target,
-    packet: &Packet,
-    opens: bool,
-) -> Option<&'static Target> {
+pub(super) fn second(slot: Slot, index: TargetIndex, target: &Target, packet: &Packet, opens: bool) -> TargetIndex {
+    const NONE: TargetIndex = 0;
     if opens || packet.network.protocol != protocol::TCP {
-        return None;
+        return NONE;
     }
     let other = if index == slot.current() { slot.previous() } else { slot.current() };
     if other < FIRST_TARGET || other == index {
-        return None;
+        return NONE;
     }
-    TARGETS.get(other).filter(|other| target.may_name(other))
+    match TARGETS.get(other) {
+        Some(entry) if target.may_name(entry) => other,
+        _ => NONE,
+    }
 }
