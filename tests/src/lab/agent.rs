@@ -121,7 +121,8 @@ impl Lab {
     /// # Errors
     /// When it does not start; the error has what it said.
     pub fn start_agent(&self, config: &AgentConfig) -> Result<Agent> {
-        self.start_agent_with(&config.to_toml(), &config.socket)
+        let program = config.program.clone().map_or_else(nlb_binary, Ok)?;
+        self.start_program(&program, &config.to_toml(), &config.socket)
     }
 
     /// Starts the agent with a configuration as it stands.
@@ -129,11 +130,15 @@ impl Lab {
     /// # Errors
     /// When it does not start; the error has what it said.
     pub fn start_agent_with(&self, text: &str, socket: &Path) -> Result<Agent> {
+        self.start_program(&nlb_binary()?, text, socket)
+    }
+
+    fn start_program(&self, program: &Path, text: &str, socket: &Path) -> Result<Agent> {
         mount_bpffs()?;
         let edge = self.edge();
         let file = edge.dir().join("nlb.toml");
         fs::write(&file, text).context("cannot write the agent's configuration")?;
-        let mut process = start(edge, "agent", &file)?;
+        let mut process = start(edge, program, "agent", &file)?;
         let answers = || nlb(edge, socket, ["status"]).is_ok_and(|said| said.status.success());
         process.wait_ready(READY, answers)?;
         Ok(Agent { process, file })
@@ -155,7 +160,7 @@ impl Lab {
         mount_bpffs()?;
         let file = host.dir().join("nlb-target.toml");
         fs::write(&file, config.to_toml()).context("cannot write the target agent's configuration")?;
-        let mut process = start(host, "target-agent", &file)?;
+        let mut process = start(host, &nlb_binary()?, "target-agent", &file)?;
         let serves = || {
             let addresses = host.ip("-oneline address show dev lo").unwrap_or_default();
             config.vips.iter().all(|vip| addresses.contains(&format!(" {vip}/")))
@@ -192,9 +197,9 @@ impl Host {
 }
 
 /// Starts one of the agents with the capabilities that its systemd unit gives it, and no others.
-fn start(host: &Host, role: &str, file: &Path) -> Result<Process> {
+fn start(host: &Host, program: &Path, role: &str, file: &Path) -> Result<Process> {
     let mut command = host.command("setpriv")?;
-    command.arg(format!("--bounding-set=-all,{CAPABILITIES}")).arg(nlb_binary()?);
+    command.arg(format!("--bounding-set=-all,{CAPABILITIES}")).arg(program);
     command.arg(role).arg("--config").arg(file);
     host.spawn(role, command)
 }

@@ -50,6 +50,8 @@ pub struct ListenerConfig {
 /// An agent's configuration.
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
+    /// The `nlb` program that runs it, if not the one under test.
+    pub program: Option<PathBuf>,
     /// The edge's interfaces.
     pub interfaces: Vec<String>,
     /// `native` or `generic`.
@@ -79,6 +81,7 @@ impl AgentConfig {
     pub fn new(lab: &Lab) -> Self {
         let dir = lab.edge().dir();
         Self {
+            program: None,
             interfaces: lab.edge_interfaces(),
             mode: "native",
             metrics: None,
