@@ -113,15 +113,23 @@ impl Lab {
     /// Where the agents of this laboratory pin: a folder in bpffs that goes with it.
     #[must_use]
     pub fn pins(&self) -> PathBuf {
-        Path::new(BPFFS).join(self.id())
+        self.pins_of(self.edge())
     }
 
-    /// Starts the agent on the edge with this configuration, and waits until it answers.
+    /// Where the agent of this edge pins.
+    #[must_use]
+    pub fn pins_of(&self, edge: &Host) -> PathBuf {
+        let other = edge.name() != self.edge().name();
+        Path::new(BPFFS).join(if other { format!("{}-{}", self.id(), edge.name()) } else { self.id().to_owned() })
+    }
+
+    /// Starts the agent on its edge with this configuration, and waits until it answers.
     ///
     /// # Errors
     /// When it does not start; the error has what it said.
     pub fn start_agent(&self, config: &AgentConfig) -> Result<Agent> {
-        self.start_agent_with(&config.to_toml(), &config.socket)
+        let program = config.program.clone().map_or_else(nlb_binary, Ok)?;
+        start_edge(self.host(&config.edge), &program, &config.to_toml(), &config.socket)
     }
 
     /// Starts the agent with a configuration as it stands.
@@ -129,14 +137,7 @@ impl Lab {
     /// # Errors
     /// When it does not start; the error has what it said.
     pub fn start_agent_with(&self, text: &str, socket: &Path) -> Result<Agent> {
-        mount_bpffs()?;
-        let edge = self.edge();
-        let file = edge.dir().join("nlb.toml");
-        fs::write(&file, text).context("cannot write the agent's configuration")?;
-        let mut process = start(edge, "agent", &file)?;
-        let answers = || nlb(edge, socket, ["status"]).is_ok_and(|said| said.status.success());
-        process.wait_ready(READY, answers)?;
-        Ok(Agent { process, file })
+        start_edge(self.edge(), &nlb_binary()?, text, socket)
     }
 
     /// Runs `nlb` on the edge against the agent there.
@@ -144,7 +145,15 @@ impl Lab {
     /// # Errors
     /// When it cannot be run. How it ended is in the answer.
     pub fn nlb<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<Finished> {
-        nlb(self.edge(), &AgentConfig::new(self).socket, arguments)
+        self.nlb_on(self.edge(), arguments)
+    }
+
+    /// Runs `nlb` on this edge against the agent there.
+    ///
+    /// # Errors
+    /// When it cannot be run. How it ended is in the answer.
+    pub fn nlb_on<'a>(&self, edge: &Host, arguments: impl IntoIterator<Item = &'a str>) -> Result<Finished> {
+        nlb(edge, &AgentConfig::for_edge(self, edge).socket, arguments)
     }
 
     /// Starts the target agent on a target host with this configuration, and waits until the VIPs are there.
@@ -155,7 +164,7 @@ impl Lab {
         mount_bpffs()?;
         let file = host.dir().join("nlb-target.toml");
         fs::write(&file, config.to_toml()).context("cannot write the target agent's configuration")?;
-        let mut process = start(host, "target-agent", &file)?;
+        let mut process = start(host, &nlb_binary()?, "target-agent", &file)?;
         let serves = || {
             let addresses = host.ip("-oneline address show dev lo").unwrap_or_default();
             config.vips.iter().all(|vip| addresses.contains(&format!(" {vip}/")))
@@ -174,7 +183,7 @@ impl Lab {
             interfaces: vec!["eth0".to_owned()],
             pin_path: Path::new(BPFFS).join(format!("{}-{}", self.id(), host.name())),
             state_dir: host.dir().join("state"),
-            edges: vec![self.edge_source_v4().into(), self.edge_source_v6().into()],
+            edges: self.edges().flat_map(|edge| self.edge_sources(edge)).collect(),
             vips: vips.to_vec(),
         };
         self.targets().map(|host| self.start_target_agent(host, &config(host))).collect()
@@ -191,10 +200,20 @@ impl Host {
     }
 }
 
+fn start_edge(edge: &Host, program: &Path, text: &str, socket: &Path) -> Result<Agent> {
+    mount_bpffs()?;
+    let file = edge.dir().join("nlb.toml");
+    fs::write(&file, text).context("cannot write the agent's configuration")?;
+    let mut process = start(edge, program, "agent", &file)?;
+    let answers = || nlb(edge, socket, ["status"]).is_ok_and(|said| said.status.success());
+    process.wait_ready(READY, answers)?;
+    Ok(Agent { process, file })
+}
+
 /// Starts one of the agents with the capabilities that its systemd unit gives it, and no others.
-fn start(host: &Host, role: &str, file: &Path) -> Result<Process> {
+fn start(host: &Host, program: &Path, role: &str, file: &Path) -> Result<Process> {
     let mut command = host.command("setpriv")?;
-    command.arg(format!("--bounding-set=-all,{CAPABILITIES}")).arg(nlb_binary()?);
+    command.arg(format!("--bounding-set=-all,{CAPABILITIES}")).arg(program);
     command.arg(role).arg("--config").arg(file);
     host.spawn(role, command)
 }

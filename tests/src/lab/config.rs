@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Lab;
+use super::{Host, Lab};
 
 /// How packets travel to a group's targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,12 @@ pub struct ListenerConfig {
 /// An agent's configuration.
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
+    /// The name of the edge that it is for.
+    pub edge: String,
+    /// The `nlb` program that runs it, if not the one under test.
+    pub program: Option<PathBuf>,
+    /// The seed of the flow hash, if it is not to be one of the edge's own.
+    pub seed: Option<u64>,
     /// The edge's interfaces.
     pub interfaces: Vec<String>,
     /// `native` or `generic`.
@@ -68,6 +74,8 @@ pub struct AgentConfig {
     pub forwarding: Forwarding,
     /// The time between two health checks of one target.
     pub health_interval: Duration,
+    /// After how long without packets a flow is over, if not after the default.
+    pub idle_timeout: Option<Duration>,
     /// The listeners.
     pub listeners: Vec<ListenerConfig>,
     targets: Vec<(String, IpAddr, IpAddr)>,
@@ -77,17 +85,27 @@ impl AgentConfig {
     /// One for this laboratory's edge, with no listeners yet.
     #[must_use]
     pub fn new(lab: &Lab) -> Self {
-        let dir = lab.edge().dir();
+        Self::for_edge(lab, lab.edge())
+    }
+
+    /// One for this edge of the laboratory, with no listeners yet.
+    #[must_use]
+    pub fn for_edge(lab: &Lab, edge: &Host) -> Self {
+        let dir = edge.dir();
         Self {
+            edge: edge.name().to_owned(),
+            program: None,
+            seed: None,
             interfaces: lab.edge_interfaces(),
             mode: "native",
             metrics: None,
-            pin_path: lab.pins(),
+            pin_path: lab.pins_of(edge),
             state_dir: dir.join("state"),
             socket: dir.join("nlb.sock"),
-            sources: vec![lab.edge_source_v4().into(), lab.edge_source_v6().into()],
+            sources: lab.edge_sources(edge).to_vec(),
             forwarding: Forwarding::IpIp,
             health_interval: Duration::from_millis(500),
+            idle_timeout: None,
             listeners: Vec::new(),
             targets: lab.targets().map(|host| (host.name().to_owned(), host.v4().into(), host.v6().into())).collect(),
         }
@@ -120,9 +138,14 @@ impl AgentConfig {
             self.state_dir,
             self.socket
         );
+        if let Some(seed) = self.seed {
+            text.push_str(&format!("seed = \"{seed:#x}\"\n"));
+        }
         if let Some(port) = self.metrics {
             text.push_str(&format!("metrics = \"127.0.0.1:{port}\"\n"));
         }
+        let seconds = |timeout: Duration| format!("idle_timeout = \"{}s\"\n", timeout.as_secs());
+        let idle_timeout = self.idle_timeout.map_or_else(String::new, seconds);
         for listener in &self.listeners {
             let ListenerConfig { name, address, protocol, port, affinity, .. } = listener;
             let forwarding = match self.forwarding {
@@ -137,7 +160,7 @@ impl AgentConfig {
             let block = format!(
                 "\n[[listener]]\nname = {name:?}\naddress = \"{address}\"\nprotocol = {protocol:?}\nport = {port}\n\
                  target_group = {name:?}\n\n[[target_group]]\nname = {name:?}\nforwarding = {forwarding:?}\n\
-                 affinity = {affinity:?}\n\n[target_group.health_check]\nkind = {kind:?}\nport = {check_port}\n\
+                 affinity = {affinity:?}\n{idle_timeout}\n[target_group.health_check]\nkind = {kind:?}\nport = {check_port}\n\
                  interval = \"{interval}ms\"\ntimeout = \"{interval}ms\"\n"
             );
             text.push_str(&block);

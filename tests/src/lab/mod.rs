@@ -10,6 +10,8 @@
 //! The router sends what is for a VIP to the edge. Targets answer the client through the router, past the edge (direct
 //! server return). Every host has an IPv4 and an IPv6 address.
 //!
+//! There can be a second edge beside the first, `edge2`; the router spreads the flows over both.
+//!
 //! Nothing here knows how the balancer works: it starts the `nlb` program as a user would. The invariant: what a
 //! laboratory makes (namespaces, processes, files, pins) carries its id and is gone when it is dropped; what a killed
 //! run left behind is removed by the next one ([`sweep`]).
@@ -19,9 +21,11 @@ mod browser;
 mod certificate;
 mod config;
 mod dns;
+mod flows;
 mod host;
 mod iperf;
 mod lease;
+mod line_echo;
 mod load;
 mod netns;
 mod nginx;
@@ -33,7 +37,7 @@ mod udp_echo;
 mod wait;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -43,9 +47,11 @@ pub use browser::{Tally, Transfer, ensure_same, literal};
 pub use certificate::Certificate;
 pub use config::{AgentConfig, Forwarding, HealthCheck, ListenerConfig, TargetAgentConfig};
 pub use dns::Dns;
+pub use flows::{FlowReport, Flows};
 pub use host::{Finished, Host};
 pub use iperf::{IperfReport, IperfServer};
 pub use lease::{abandon, sweep};
+pub use line_echo::LineEcho;
 pub use load::{Load, Outcome};
 pub use nginx::{Nginx, NginxOptions};
 pub use process::Process;
@@ -135,12 +141,32 @@ impl Lab {
     /// The address that a target sees as the source of the edge's IPv4 tunnel packets: that of the leg they leave by.
     #[must_use]
     pub fn edge_source_v4(&self) -> Ipv4Addr {
-        topology::edge_source_v4(self.options.arms)
+        topology::edge_sources(self.options.arms, "edge").0
     }
 
     /// The same for IPv6.
     #[must_use]
     pub fn edge_source_v6(&self) -> Ipv6Addr {
-        topology::edge_source_v6(self.options.arms)
+        topology::edge_sources(self.options.arms, "edge").1
+    }
+
+    /// The edges, in order.
+    pub fn edges(&self) -> impl Iterator<Item = &Host> {
+        ["edge", "edge2"].into_iter().take(self.options.edges.into()).map(|name| self.host(name))
+    }
+
+    /// The addresses that a target sees as the sources of an edge's tunnel packets.
+    #[must_use]
+    pub fn edge_sources(&self, edge: &Host) -> [IpAddr; 2] {
+        let (v4, v6) = topology::edge_sources(self.options.arms, edge.name());
+        [v4.into(), v6.into()]
+    }
+
+    /// Has the router send what is for a VIP to these edges and no others, each flow to one of them.
+    ///
+    /// # Errors
+    /// When it refuses the route.
+    pub fn route_by(&self, edges: &[&Host]) -> Result<()> {
+        topology::route_by(self.host("router"), edges)
     }
 }

@@ -1,7 +1,7 @@
 //! Which hosts there are, their addresses, and the cables between them.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context as _, Result};
 
@@ -22,13 +22,15 @@ const CLIENT_MTU: u16 = 1500;
 const INSIDE_MTU: u16 = 1600;
 const ROUTER: u8 = 1;
 const EDGE: u8 = 2;
+const SECOND_EDGE: u8 = 3;
 
-/// The three networks; each is a /24 and a /64.
+/// The networks; each is a /24 and a /64.
 #[derive(Debug, Clone, Copy)]
 enum Net {
     Clients = 1,
     Edges = 2,
     Targets = 3,
+    SecondEdge = 4,
 }
 
 impl Net {
@@ -56,6 +58,8 @@ pub enum Arms {
 pub struct Options {
     /// How the edge is connected.
     pub arms: Arms,
+    /// How many edges there are, 1 or 2; the router spreads flows over two (ECMP).
+    pub edges: u8,
     /// How many target hosts there are; at most 200.
     pub targets: u8,
     /// How packets travel to the targets of a [`Service`](super::Service).
@@ -64,23 +68,30 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { arms: Arms::One, targets: 3, forwarding: Forwarding::IpIp }
+        Self { arms: Arms::One, edges: 1, targets: 3, forwarding: Forwarding::IpIp }
     }
 }
 
-pub(super) fn edge_source_v4(arms: Arms) -> Ipv4Addr {
-    edge_net(arms).v4(EDGE)
-}
+/// The edges' names, and the networks of their legs to the router.
+const EDGES: [(&str, Net); 2] = [("edge", Net::Edges), ("edge2", Net::SecondEdge)];
 
-pub(super) fn edge_source_v6(arms: Arms) -> Ipv6Addr {
-    edge_net(arms).v6(EDGE)
-}
-
-fn edge_net(arms: Arms) -> Net {
+/// The addresses of an edge's leg towards the targets.
+pub(super) fn edge_sources(arms: Arms, edge: &str) -> (Ipv4Addr, Ipv6Addr) {
+    let (number, net) = if edge == EDGES[0].0 { (EDGE, Net::Edges) } else { (SECOND_EDGE, Net::SecondEdge) };
     match arms {
-        Arms::One => Net::Edges,
-        Arms::Two => Net::Targets,
+        Arms::One => (net.v4(EDGE), net.v6(EDGE)),
+        Arms::Two => (Net::Targets.v4(number), Net::Targets.v6(number)),
     }
+}
+
+/// Has the router send what is for a VIP to these edges, each flow to one of them.
+pub(super) fn route_by(router: &Host, edges: &[&Host]) -> Result<()> {
+    let hops = |address: fn(&Host) -> IpAddr| -> String {
+        edges.iter().map(|edge| format!(" nexthop via {}", address(edge))).collect()
+    };
+    router.ip(&format!("route replace {VIPS_V4}{}", hops(|edge| edge.v4().into())))?;
+    router.ip(&format!("route replace {VIPS_V6}{}", hops(|edge| edge.v6().into())))?;
+    Ok(())
 }
 
 /// The hosts by name, and what must stay on the router's end of the edge's cable.
@@ -102,13 +113,20 @@ pub(super) fn build(lease: &Lease, options: &Options) -> Result<(BTreeMap<String
     default_route(&client, Net::Clients)?;
 
     let inside = Cable { mtu: INSIDE_MTU, xdp_sends: true };
-    let edge = create("edge", Net::Edges, EDGE)?;
-    inside.lay(&edge, "eth0", &router, "edge")?;
-    address(&router, "edge", Net::Edges, ROUTER)?;
-    address(&edge, "eth0", Net::Edges, EDGE)?;
-    default_route(&edge, Net::Edges)?;
-    router.ip(&format!("route add {VIPS_V4} via {}", edge.v4()))?;
-    router.ip(&format!("route add {VIPS_V6} via {}", edge.v6()))?;
+    anyhow::ensure!((1..=EDGES.len()).contains(&usize::from(options.edges)), "there can be one edge or two");
+    let mut edges = Vec::new();
+    for (name, net) in EDGES.into_iter().take(options.edges.into()) {
+        let edge = create(name, net, EDGE)?;
+        inside.lay(&edge, "eth0", &router, name)?;
+        address(&router, name, net, ROUTER)?;
+        address(&edge, "eth0", net, EDGE)?;
+        default_route(&edge, net)?;
+        edges.push(edge);
+    }
+    // By ports as well: all flows of a client would take one way otherwise.
+    router.sysctl("net/ipv4/fib_multipath_hash_policy", "1")?;
+    router.sysctl("net/ipv6/fib_multipath_hash_policy", "1")?;
+    route_by(&router, &edges.iter().collect::<Vec<_>>())?;
 
     let mut hosts: BTreeMap<_, _> = BTreeMap::new();
     for number in 1..=options.targets {
@@ -120,17 +138,25 @@ pub(super) fn build(lease: &Lease, options: &Options) -> Result<(BTreeMap<String
         hosts.insert(name, target);
     }
     if options.arms == Arms::Two {
-        inside.lay(&edge, "eth1", &router, "edge-lan")?;
-        router.ip("link set edge-lan master lan")?;
-        address(&edge, "eth1", Net::Targets, EDGE)?;
+        for (edge, number) in edges.iter().zip([EDGE, SECOND_EDGE]) {
+            let end = format!("{}-lan", edge.name());
+            inside.lay(edge, "eth1", &router, &end)?;
+            router.ip(&format!("link set {end} master lan"))?;
+            address(edge, "eth1", Net::Targets, number)?;
+        }
     }
     router.ip(&format!("link set lan mtu {INSIDE_MTU} up"))?;
     address(&router, "lan", Net::Targets, ROUTER)?;
     for target in hosts.values() {
         default_route(target, Net::Targets)?;
     }
-    let receiver = Receiver::attach(&router, "edge")?;
-    for host in [router, client, edge] {
+    let mut senders: Vec<_> = edges.iter().map(|edge| edge.name().to_owned()).collect();
+    if options.forwarding == Forwarding::Gue {
+        // A target sends on what is another's.
+        senders.extend(hosts.keys().cloned());
+    }
+    let receiver = Receiver::attach(&router, &senders)?;
+    for host in [router, client].into_iter().chain(edges) {
         hosts.insert(host.name().to_owned(), host);
     }
     Ok((hosts, receiver))
