@@ -3,5 +3,6 @@
 
 pub mod lab;
 pub mod packets;
+pub mod prove;
 pub mod run;
 pub mod segment;

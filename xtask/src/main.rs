@@ -1,7 +1,8 @@
-//! The project's own commands: `cargo xtask lint | tidy | fuzz`. One file per command; nothing here is part of `nlb`.
+//! The project's own commands: `cargo xtask lint | tidy | fuzz | prove`. One file per command; nothing here is part of `nlb`.
 
 mod fuzz;
 mod lint;
+mod prove;
 mod steps;
 mod tidy;
 mod tools;
@@ -13,7 +14,7 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Lints, fuzzes and keeps the project tidy")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Lints, fuzzes, proves and keeps the project tidy")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -27,6 +28,8 @@ enum Command {
     Tidy,
     /// A short run of every fuzz target.
     Fuzz(fuzz::Arguments),
+    /// No live flow on a live target ever moves: a million random histories. Needs root.
+    Prove(prove::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
             Command::Lint(arguments) => lint::run(&root, &arguments),
             Command::Tidy => tidy::run(&root),
             Command::Fuzz(arguments) => fuzz::run(&root, &arguments),
+            Command::Prove(arguments) => prove::run(&root, &arguments),
         }
     };
     match run() {
