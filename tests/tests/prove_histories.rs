@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 
 /// How many histories there are unless it is said.
-const HISTORIES: u32 = 500;
+const HISTORIES: u32 = 3_000;
 
 fn step() -> impl Strategy<Value = Step> {
     let segment = prop_oneof![
@@ -71,5 +71,20 @@ fn no_live_flow_on_a_live_target_ever_moves() {
         Ok(()) => {}
         Err(TestError::Fail(reason, (settings, history))) => panic!("{reason}\n{settings:?}\n{history:?}"),
         Err(error @ TestError::Abort(_)) => panic!("{error}"),
+    }
+}
+
+/// Histories that broke once.
+#[test]
+fn what_broke_once_holds() {
+    let mut loaded: Vec<Loaded> = (0..EDGES).map(|_| Loaded::new(SEED).expect("this needs root")).collect();
+    let tcp = Settings { tcp: true, gue: false, all: false, cut: false, delay: 30, targets: 2 };
+    let cases: [(&str, Settings, &[Step]); 1] = [(
+        "a target drains while a handshake with it is under way",
+        tcp,
+        &[Step::Add(6), Step::Packet(10, Segment::Syn), Step::Remove(6), Step::Wait(20)],
+    )];
+    for (name, settings, history) in cases {
+        live(&mut loaded, &settings, history).unwrap_or_else(|broken| panic!("{name}: {broken}"));
     }
 }

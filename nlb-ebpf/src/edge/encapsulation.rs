@@ -59,9 +59,9 @@ pub(super) fn wrap_gue<F: Family>(
     let parts = Parts { tags: packet.link.tags(), inner: carried::<F>(packet) };
     let (parts, index, other) = (parts.packed(), index.into(), second.into());
     let wrapped = match (target.destination.is_v4(), other) {
-        (true, 0) => nlb_gue_in_v4(ctx.ctx, parts, index, other, hash),
+        (true, 0) => nlb_gue_in_v4(ctx.ctx, parts, index, hash),
         (true, _) => nlb_gue_naming_in_v4(ctx.ctx, parts, index, other, hash),
-        (false, 0) => nlb_gue_in_v6(ctx.ctx, parts, index, other, hash),
+        (false, 0) => nlb_gue_in_v6(ctx.ctx, parts, index, hash),
         (false, _) => nlb_gue_naming_in_v6(ctx.ctx, parts, index, other, hash),
     };
     match wrapped {
@@ -116,19 +116,23 @@ const NO_TARGET: u32 = 4;
 /// They are given numbers and no memory: lent a part of its caller's stack, kernel 6.1 takes what stood there for one packet
 /// as given for all, and cuts away the branches that others need.
 macro_rules! functions {
-    ($outer:ty, $names_second:literal, $name:ident) => {
+    ($outer:ty, $alone:ident, $naming:ident) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
-        extern "C" fn $name(ctx: *mut xdp_md, parts: u64, index: u64, second: u64, hash: u64) -> u32 {
-            gue_in::<$outer, $names_second>(&XdpContext::new(ctx), Parts::unpacked(parts), index, second, hash)
+        extern "C" fn $alone(ctx: *mut xdp_md, parts: u64, index: u64, hash: u64) -> u32 {
+            gue_in::<$outer, false>(&XdpContext::new(ctx), Parts::unpacked(parts), index, 0, hash)
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $naming(ctx: *mut xdp_md, parts: u64, index: u64, second: u64, hash: u64) -> u32 {
+            gue_in::<$outer, true>(&XdpContext::new(ctx), Parts::unpacked(parts), index, second, hash)
         }
     };
 }
 
-functions!(Ipv4, false, nlb_gue_in_v4);
-functions!(Ipv4, true, nlb_gue_naming_in_v4);
-functions!(Ipv6, false, nlb_gue_in_v6);
-functions!(Ipv6, true, nlb_gue_naming_in_v6);
+functions!(Ipv4, nlb_gue_in_v4, nlb_gue_naming_in_v4);
+functions!(Ipv6, nlb_gue_in_v6, nlb_gue_naming_in_v6);
 
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "indexes were widened to fill their registers")]

@@ -12,7 +12,7 @@
 //! pinned, the target is DRAINING, a SYN ───────▶ a new connection under an old name: the pin goes; `current`
 //! pinned, the target is RESET ─────────────────▶ the pin goes; a TCP reset to the client, a drop for UDP
 //! not pinned, opens a connection ──────────────▶ `current`
-//! not pinned, the slot is open ────────────────▶ `previous`, `current` if that is gone or DEAD
+//! not pinned, the slot is open ────────────────▶ `previous`, `current` if that is gone, DEAD or RESET
 //! not pinned, the slot is closed ──────────────▶ `current`
 //! ```
 //!
@@ -154,7 +154,10 @@ fn decide(flow: &Flow, held: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u8) 
     }
     let current = slot.current();
     let previous = slot.previous();
+    // A flow that another edge sent to `current` until now is not pinned here either: of a target whose flows are over, only
+    // pinned ones are reset for sure. The others are `current`'s, which resets what it doesn't know.
     let kept = if is_new || !slot.is_open() { None } else { serving(previous) };
+    let kept = kept.filter(|target| target.flags & Target::RESET == 0);
     let (index, target) = match kept {
         Some(target) => (previous, target),
         None => match serving(current) {

@@ -11,6 +11,7 @@ use super::event::Health;
 use super::identity::target_tag;
 use super::notice::Notice;
 use super::state::State;
+use super::transition::step::HANDSHAKE;
 use crate::model::{
     Drain, DrainCause, FlowRules, FlowSettings, Name, Target, TargetGroup, TargetKey, Timestamp, Weight,
 };
@@ -57,14 +58,16 @@ impl State {
         }
     }
 
-    /// Whether a sweep that began after the drain found no pin of it, and no slot waits for unpinned ones.
+    /// Whether a sweep that began after the drain, and after every handshake of before, found no pin of it, and no slot
+    /// waits for unpinned ones. Half-open flows are in no table that is swept.
     fn is_without_flows(&self, key: &TargetKey, drain: &Drain, rules: &FlowRules) -> bool {
         if rules.tracking == crate::model::Tracking::None {
             return true;
         }
         let Some(index) = self.target_indexes.get(&target_tag(key)) else { return true };
         let awaited = self.rings.values().any(|ring| ring.open.previous.contains(&index));
-        let counted = self.counted.as_ref().filter(|counted| counted.began > drain.began);
+        let handshake = Duration::from_secs(HANDSHAKE.into());
+        let counted = self.counted.as_ref().filter(|counted| counted.began > drain.began + handshake);
         !awaited && counted.is_some_and(|counted| !counted.found.targets.contains_key(&index))
     }
 

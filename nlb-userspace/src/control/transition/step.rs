@@ -8,7 +8,7 @@ use nlb_common::slot::{Slot, TargetIndex, Tick};
 const MARGIN: u32 = 5;
 
 /// Seconds that a handshake may take: as long as Linux repeats a SYN-ACK (six times, 1 + 2 + … + 32 s).
-const HANDSHAKE: u32 = 63;
+pub(in crate::control) const HANDSHAKE: u32 = 63;
 
 /// What the rules look at besides the slot.
 pub(in crate::control) struct Circumstances<'a> {
