@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 
 /// How many histories there are unless it is said.
-const HISTORIES: u32 = 3_000;
+const HISTORIES: u32 = 10_000;
 
 fn step() -> impl Strategy<Value = Step> {
     let segment = prop_oneof![
