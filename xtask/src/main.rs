@@ -1,5 +1,6 @@
-//! The project's own commands: `cargo xtask lint | tidy | fuzz | prove`. One file per command; nothing here is part of `nlb`.
+//! The project's own commands: `cargo xtask lint | tidy | fuzz | prove | bench`. One file per command; nothing here is part of `nlb`.
 
+mod bench;
 mod fuzz;
 mod lint;
 mod prove;
@@ -14,7 +15,11 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Lints, fuzzes, proves and keeps the project tidy")]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Lints, fuzzes, proves, measures and keeps the project tidy"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -30,6 +35,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// No live flow on a live target ever moves: a million random histories. Needs root.
     Prove(prove::Arguments),
+    /// How fast it is, and whether that is as it should be. Needs root.
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +47,7 @@ fn main() -> ExitCode {
             Command::Tidy => tidy::run(&root),
             Command::Fuzz(arguments) => fuzz::run(&root, &arguments),
             Command::Prove(arguments) => prove::run(&root, &arguments),
+            Command::Bench(arguments) => bench::run(&root, &arguments),
         }
     };
     match run() {

@@ -1,0 +1,27 @@
+//! All benches.
+
+use anyhow::Result;
+
+use crate::Settings;
+use crate::report::Report;
+
+/// A bench.
+pub(crate) struct Bench {
+    /// What it is called on the command line; its figures' names begin with it.
+    pub(crate) name: &'static str,
+    /// What it measures, in one line.
+    pub(crate) about: &'static str,
+    /// The figure of this bench that stands for the speed of the machine: figures with a unit are compared with those on
+    /// file as multiples of it. None: only ratios are compared.
+    pub(crate) yardstick: Option<&'static str>,
+    /// Measures.
+    pub(crate) run: fn(Settings, &mut Report) -> Result<()>,
+}
+
+/// In the order in which they run.
+pub(crate) const BENCHES: &[Bench] = &[];
+
+/// Their names.
+pub(crate) fn names() -> Vec<&'static str> {
+    BENCHES.iter().map(|bench| bench.name).collect()
+}
