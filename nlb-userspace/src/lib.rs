@@ -8,6 +8,7 @@
 pub mod agent;
 pub mod api;
 pub mod args;
+pub mod autoscale;
 pub mod clock;
 pub mod commands;
 pub mod config;
@@ -21,6 +22,7 @@ pub mod metrics;
 pub mod model;
 pub mod netlink;
 pub mod programs;
+pub mod providers;
 pub mod ring;
 pub mod store;
 pub mod target_agent;
