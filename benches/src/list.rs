@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::Settings;
+use crate::program;
 use crate::report::Report;
 
 /// A bench.
@@ -19,7 +20,12 @@ pub(crate) struct Bench {
 }
 
 /// In the order in which they run.
-pub(crate) const BENCHES: &[Bench] = &[];
+pub(crate) const BENCHES: &[Bench] = &[Bench {
+    name: "program",
+    about: "one run of the program, by BPF_PROG_TEST_RUN",
+    yardstick: Some("program/floor v4, 1 flow"),
+    run: program::run,
+}];
 
 /// Their names.
 pub(crate) fn names() -> Vec<&'static str> {
