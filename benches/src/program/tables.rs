@@ -63,13 +63,14 @@ pub(super) fn fill() -> Result<Edge> {
         for vip in 0..row.vips {
             let vip = if row.v6 { VIP_V6.into() } else { Ipv4Addr::from_bits(VIP_V4.to_bits() + vip).into() };
             let counters = counters.next().context("endless")?;
-            edge.set_listener(key(vip, port(row), row.kind.protocol()), Listener { counters, group: number })?;
+            edge.set_listener(key(vip, port(row), row.kind.protocol()), Listener::new(counters, number, &group))?;
         }
     }
     for other in 0..OTHER_LISTENERS {
         let vip = Ipv4Addr::from_bits(VIP_V4.to_bits() + other / 4).into();
         let port = 443 + u16::try_from(other % 4)?;
-        edge.set_listener(key(vip, port, 6), Listener { counters: counters.next().context("endless")?, group: 0 })?;
+        let counters = counters.next().context("endless")?;
+        edge.set_listener(key(vip, port, 6), Listener { counters, ..Listener::default() })?;
     }
     Ok(edge)
 }

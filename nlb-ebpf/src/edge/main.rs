@@ -9,9 +9,9 @@
 //!                 the slot is in transition, or was: flows, remember, reset
 //! ```
 //!
-//! Invariants: there are six table accesses (listener, group, slot, target, two counters) on a packet's way and no more as
-//! long as its slot is steady, but for a packet by GUE that names its slot's other target, which is a seventh; a packet is
-//! changed only once nothing can stop it but the room for its outer header.
+//! Invariants: there are five table accesses (listener, slot, target, two counters) on a packet's way, all of them to arrays,
+//! and no more as long as its slot is steady, but for a listener that stands at its second place and for a packet by GUE that
+//! names its slot's other target; a packet is changed only once nothing can stop it but the room for its outer header.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", expect(clippy::needless_pass_by_value, reason = "an XDP program is called that way"))]
 
@@ -99,8 +99,9 @@ mod program {
         let listener = listener::find(&flow)?;
         trace.listener(ctx, listener);
         let opens = packet.transport.segment.opens().map_err(Stop::Drop)?;
-        let found = slot::find(&flow, listener)?;
-        let index = match decide::target_of::<F>(ctx, packet, &found, opens) {
+        let claim = listener.claim;
+        let found = slot::find(&flow, claim)?;
+        let index = match decide::target_of::<F>(ctx, packet, claim, &found, opens) {
             Decision::Target(index) => index,
             Decision::Reset => return reset::<F, TRACE>(ctx, packet, trace),
             Decision::Over => return Err(Stop::Drop(DropReason::TargetDrained)),
@@ -116,7 +117,7 @@ mod program {
         } else {
             encapsulation::wrap::<F>(door, packet, target, hash, way_out)?;
         }
-        count::add(&maps::LISTENER_COUNTERS, listener.counters, packet.network.length, opens);
+        count::add(&maps::LISTENER_COUNTERS, claim.counters(), packet.network.length, opens);
         count::add(&maps::TARGET_COUNTERS, index, packet.network.length, opens);
         Ok(transmit::send(way_out))
     }

@@ -8,8 +8,9 @@ use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::info;
 use nlb_common::packet::{Packet, Stop};
 use nlb_common::slot::{Slot, TargetIndex};
-use nlb_common::tables::{Listener, Target};
+use nlb_common::tables::Target;
 
+use super::listener::Claimed;
 use super::maps::TRACED_FLOW;
 
 /// Whether this packet is traced. Never, unless the path is the one with trace (`ON`).
@@ -28,7 +29,7 @@ impl<const ON: bool> Trace<ON> {
     }
 
     #[inline(always)]
-    pub(super) fn listener(self, ctx: &XdpContext, listener: &Listener) {
+    pub(super) fn listener(self, ctx: &XdpContext, listener: Claimed) {
         if ON && self.0 {
             lines::listener(ctx, listener);
         }
@@ -88,8 +89,8 @@ mod lines {
     }
 
     #[inline(never)]
-    pub(super) fn listener(ctx: &XdpContext, listener: &Listener) {
-        info!(ctx, "listener: {}, target group {}", listener.counters, listener.group);
+    pub(super) fn listener(ctx: &XdpContext, listener: Claimed) {
+        info!(ctx, "listener: {}, target group {}", listener.claim.counters(), listener.entry.group);
     }
 
     #[inline(never)]

@@ -176,13 +176,15 @@ impl State {
         let groups: BTreeMap<_, _> = self.groups.iter().map(|group| (&group.name, Self::tag_of(group))).collect();
         for listener in &self.configuration.listeners {
             let group = groups.get(&listener.group).and_then(|tag| self.group_indexes.get(tag));
-            let Some(group) = group.filter(|index| tables.groups.contains_key(index)) else { continue };
+            let Some((index, group)) = group.and_then(|index| Some((index, *tables.groups.get(&index)?))) else {
+                continue;
+            };
             let key = listener_key(listener);
             let Some(counters) = self.listener_indexes.assign(&key) else {
                 notices.push(Notice::Full { what: "listeners", name: format!("listener {}", listener.name) });
                 continue;
             };
-            tables.listeners.insert(key, tables::Listener { counters, group });
+            tables.listeners.insert(key, tables::Listener::new(counters, index, &group));
         }
     }
 }

@@ -7,6 +7,7 @@ mod error;
 mod flows;
 mod kernel;
 mod memory;
+mod places;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use kernel::{
     status, target_tables,
 };
 pub use memory::Memory;
+pub use places::path_to_free;
 
 use crate::model::XdpMode;
 

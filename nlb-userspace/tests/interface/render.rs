@@ -160,7 +160,7 @@ agent       nlb 0.1.0, up 3h 12m, pid 7, zone a
 config      /etc/nlb/nlb.toml, loaded 1h ago
             RELOAD FAILED 0s ago, the above is still in force:
             nlb.toml:2:1: unknown key `interfces`
-program     eth0 native (program 42), eth1 NOT ATTACHED; layout 2
+program     eth0 native (program 42), eth1 NOT ATTACHED; layout 3
 tables      NOT WHAT THEY SHOULD BE: no memory
 listeners   4
 traffic     1.23 M packets/s, 10.0 Gbit/s, 150 new flows/s
