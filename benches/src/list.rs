@@ -27,7 +27,10 @@ pub(crate) const BENCHES: &[Bench] = &[Bench {
     run: program::run,
 }];
 
-/// Their names.
+/// What is no bench and gives no figures: the program's profile.
+pub(crate) const PROFILE: &str = "profile";
+
+/// What can be asked for.
 pub(crate) fn names() -> Vec<&'static str> {
-    BENCHES.iter().map(|bench| bench.name).collect()
+    BENCHES.iter().map(|bench| bench.name).chain([PROFILE]).collect()
 }

@@ -6,6 +6,7 @@
 
 mod again;
 mod packet;
+pub(crate) mod profile;
 mod rows;
 mod tables;
 
