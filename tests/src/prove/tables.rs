@@ -1,7 +1,7 @@
 //! The program's tables as the agent's dataplane has them, without pin paths, links and interfaces.
 
 use anyhow::{Context as _, Result};
-use aya::maps::{HashMap, MapData};
+use aya::maps::{HashMap, MapData, MapError};
 use aya::programs::Xdp;
 use nlb_common::flow::Pin;
 use nlb_common::hash::Flow;
@@ -104,8 +104,8 @@ impl Loaded {
         for place in pins {
             let table = if place.table == FlowTable::Established { ESTABLISHED } else { DATAGRAMS };
             match self.flows(table)?.remove(&place.flow) {
-                Ok(()) | Err(aya::maps::MapError::KeyNotFound) => {}
-                Err(error) => return Err(error.into()),
+                Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => {}
+                removed => removed?,
             }
         }
         Ok(())
