@@ -19,6 +19,7 @@
 #[cfg(target_arch = "bpf")]
 #[path = "."]
 mod program {
+    mod active;
     mod addressed;
     mod constants;
     mod decide;
@@ -109,6 +110,7 @@ mod program {
         trace.decision(ctx, found.slot, hash, index);
         let target = target::find(index)?;
         trace.target(ctx, target);
+        active::note(&flow, &found, listener, index, opens);
         let way_out = transmit::way_out(ctx, target);
         if target.is_gue() {
             let second = target::second(found.slot, index, target, packet, opens);

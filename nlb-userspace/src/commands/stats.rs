@@ -1,4 +1,4 @@
-//! `nlb stats`: counters, or with `--watch` rates per second.
+//! `nlb stats`: counters, or with `--watch` rates per second; and active flows.
 
 use std::time::Duration;
 
@@ -132,6 +132,12 @@ fn subtract(traffic: &mut TrafficCount, before: Option<TrafficCount>) {
     traffic.new_flows = traffic.new_flows.saturating_sub(before.new_flows);
 }
 
+const ACTIVE: &str = ">ACTIVE FLOWS";
+
+fn active(flows: Option<u64>) -> Cell {
+    flows.map_or_else(|| Cell::from("-"), |flows| count(flows).into())
+}
+
 fn tables<'s>(
     stats: &'s Stats,
     headings: [&'static str; 3],
@@ -140,17 +146,20 @@ fn tables<'s>(
     style: Style,
 ) -> String {
     let [packets, bytes, flows] = headings;
-    let mut listeners = Table::new(&["LISTENER", "PROTOCOL", "ADDRESS", packets, bytes, flows]);
+    let mut listeners = Table::new(&["LISTENER", "PROTOCOL", "ADDRESS", ACTIVE, packets, bytes, flows]);
     for listener in &stats.listeners {
         let address = std::net::SocketAddr::new(listener.address, listener.port).to_string();
-        let named: [Cell; 3] = [listener.listener.as_str().into(), listener.protocol.text().into(), address.into()];
+        let protocol = listener.protocol.text().into();
+        let named: [Cell; 4] =
+            [listener.listener.as_str().into(), protocol, address.into(), active(listener.active_flows)];
         listeners.row(named.into_iter().chain(traffic(&listener.traffic)));
     }
-    let mut targets = Table::new(&["TARGET GROUP", "TARGET", "ZONE", packets, bytes, flows]);
+    let mut targets = Table::new(&["TARGET GROUP", "TARGET", "ZONE", ACTIVE, packets, bytes, flows]);
     for target in &stats.targets {
         let address = std::net::SocketAddr::new(target.address, target.port).to_string();
         let zone = target.zone.as_deref().unwrap_or_default();
-        let named: [Cell; 3] = [target.target_group.as_str().into(), address.into(), zone.into()];
+        let group = target.target_group.as_str().into();
+        let named: [Cell; 4] = [group, address.into(), zone.into(), active(target.active_flows)];
         targets.row(named.into_iter().chain(traffic(&target.traffic)));
     }
     let mut reasons = Table::new(&["DROPPED", ">PACKETS", "WHY"]);

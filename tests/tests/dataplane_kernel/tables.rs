@@ -40,7 +40,8 @@ fn write() -> impl Strategy<Value = Write> {
         Group { tag, first_slot, slot_mask: (1 << size) - 1, affinity, ..Group::default() }
     });
     let listener =
-        (0..CAPACITY.listeners, 0..CAPACITY.groups).prop_map(|(counters, group)| Listener { counters, group });
+        (0..CAPACITY.listeners, 0..CAPACITY.groups, any::<u32>())
+            .prop_map(|(counters, group, sketch)| Listener { counters, group, sketch });
     prop_oneof![
         3 => (targets.clone(), target(), any::<bool>())
             .prop_map(|(index, value, fresh)| Write::Target { index, value, fresh }),
@@ -91,7 +92,7 @@ fn the_last_index_of_each_table_holds_and_the_next_is_refused() {
         let target = |index| Write::Target { index, value: Target { tag: 1, ..Target::default() }, fresh: true };
         let slots = |index| Write::Slots(vec![(index, Slot::closed(1, 0))]);
         let group = |index| Write::Group { index, value: Group { tag: 1, ..Group::default() } };
-        let listener = |counters| Write::Listener { key: key(1), value: Listener { counters, group: 0 }, fresh: true };
+        let listener = |counters| Write::Listener { key: key(1), value: Listener { counters, ..Listener::default() }, fresh: true };
         let Capacity { listeners, groups, targets, slots: room, .. } = CAPACITY;
         let cases: [(&str, Write, Write); 4] = [
             ("targets", target(targets), target(targets + 1)),
