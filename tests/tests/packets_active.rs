@@ -55,7 +55,9 @@ fn packet(vip: usize, port: u16, segment: Segment, number: u32) -> Described {
     let [_, a, b, c] = (number / 40).to_be_bytes();
     packet.source = match packet.source.0 {
         IpAddr::V4(_) => ([198, a, b, c].into(), 2_000 + (number % 40) as u16),
-        IpAddr::V6(_) => ([0x2001, 0xdb8, 0, 0, 0, 0, a.into(), u16::from_be_bytes([b, c])].into(), 2_000 + (number % 40) as u16),
+        IpAddr::V6(_) => {
+            ([0x2001, 0xdb8, 0, 0, 0, 0, a.into(), u16::from_be_bytes([b, c])].into(), 2_000 + (number % 40) as u16)
+        }
     };
     packet
 }
@@ -80,9 +82,10 @@ fn of_listener(edge: &Edge) -> u64 {
     estimate(&edge.sketch(LISTENER_FLOWS, OWN.1).unwrap())
 }
 
+/// Within five percent; of fewer than twenty flows, two may have the same cell.
 #[track_caller]
 fn assert_near(found: u64, flows: u64, what: &str) {
-    assert!(found.abs_diff(flows) * 20 <= flows, "{what}: {found} for {flows}");
+    assert!(found.abs_diff(flows) <= (flows / 20).max(1), "{what}: {found} for {flows}");
 }
 
 #[test]

@@ -7,19 +7,32 @@
 
 use core::hint::cold_path;
 
+use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::maps::Array;
+use aya_ebpf::programs::XdpContext;
 use nlb_common::active::{Cell, Sketch};
 use nlb_common::hash::{Affinity, Flow};
+use nlb_common::packet::Packet;
 use nlb_common::slot::TargetIndex;
 use nlb_common::tables::Listener;
+use nlb_ebpf::door::PacketDoor;
 
+use super::addressed::{Addressed, Offsets};
 use super::constants::hash_keys;
+use super::functions::Functions;
 use super::maps::{LISTENER_FLOWS, TARGET_FLOWS};
 use super::slot::Found;
 
-/// Notes that `flow`, which `found` its slot, is active: a packet of it goes to `target`. `opens`: it is a SYN without ACK.
+/// Notes that the packet's flow, whose slot is `found`, is active: it goes to `target`. `opens`: it is a SYN without ACK.
 #[inline(always)]
-pub(super) fn note(flow: &Flow, found: &Found, listener: &Listener, target: TargetIndex, opens: bool) {
+pub(super) fn note<F: Functions>(
+    ctx: &XdpContext,
+    packet: &Packet,
+    found: &Found,
+    listener: &Listener,
+    target: TargetIndex,
+    opens: bool,
+) {
     if opens {
         return;
     }
@@ -27,7 +40,7 @@ pub(super) fn note(flow: &Flow, found: &Found, listener: &Listener, target: Targ
         Affinity::Flow => found.hash,
         Affinity::SourceIp => {
             cold_path();
-            hash_keys().hash(flow, Affinity::Flow)
+            F::whole_hash(ctx.ctx, Offsets::of(packet), packet.network.protocol)
         }
     };
     let cell = Cell::of(hash);
@@ -48,5 +61,17 @@ fn set(sketches: &Array<Sketch>, index: u32, cell: Cell) {
             cold_path();
             bucket.write_volatile(seen | cell.bit);
         }
+    }
+}
+
+/// The hash of the whole flow, which a group with affinity has not made.
+#[inline(always)]
+pub(super) fn whole_hash<F: Addressed>(ctx: *mut xdp_md, at: Offsets, protocol: u8) -> u64 {
+    let ctx = XdpContext::new(ctx);
+    let mut flow = Flow { protocol, ..Flow::default() };
+    // It can't fail: all of it was read before.
+    match F::read_flow(&PacketDoor::new(&ctx), at.bounded(), &mut flow) {
+        Some(()) => hash_keys().hash(&flow, Affinity::Flow),
+        None => 0,
     }
 }

@@ -85,7 +85,7 @@ mod program {
         let packet = Packet { link, network, transport };
         let trace = Trace::<TRACE>::of(ctx, &packet);
         let verdict = balance::<F, TRACE>(ctx, door, &packet, trace);
-        trace.verdict(ctx, verdict);
+        trace.verdict(verdict);
         verdict
     }
 
@@ -98,7 +98,7 @@ mod program {
     ) -> Result<u32, Stop> {
         let flow = packet.flow();
         let listener = listener::find(&flow)?;
-        trace.listener(ctx, listener);
+        trace.listener(listener);
         let opens = packet.transport.segment.opens().map_err(Stop::Drop)?;
         let found = slot::find(&flow, listener)?;
         let index = match decide::target_of::<F>(ctx, packet, &found, opens) {
@@ -107,10 +107,10 @@ mod program {
             Decision::Over => return Err(Stop::Drop(DropReason::TargetDrained)),
         };
         let hash = found.hash;
-        trace.decision(ctx, found.slot, hash, index);
+        trace.decision(found.slot, hash, index);
         let target = target::find(index)?;
-        trace.target(ctx, target);
-        active::note(&flow, &found, listener, index, opens);
+        trace.target(index);
+        active::note::<F>(ctx, packet, &found, listener, index, opens);
         let way_out = transmit::way_out(ctx, target);
         if target.is_gue() {
             let second = target::second(found.slot, index, target, packet, opens);
@@ -130,7 +130,7 @@ mod program {
         packet: &Packet,
         trace: Trace<TRACE>,
     ) -> Result<u32, Stop> {
-        trace.reset(ctx);
+        trace.reset();
         if F::reset(ctx.ctx, Offsets::of(packet), packet.network.payload_length) {
             Ok(xdp_action::XDP_TX)
         } else {

@@ -91,7 +91,8 @@ impl ActiveFlows {
             let listeners = group.sharing.iter().map(|&(listener, sketch)| {
                 (Owner::Listener(listener.key), SketchOf::Listener(sketch), sole_before.contains(&listener.key))
             });
-            let targets = group.targets.iter().map(|&(tag, index)| (Owner::Target(tag), SketchOf::Target(index), false));
+            let targets =
+                group.targets.iter().map(|&(tag, index)| (Owner::Target(tag), SketchOf::Target(index), false));
             for (owner, place, had_flows) in listeners.chain(targets) {
                 // A new one's sketch is empty, and so is its past.
                 let known = match (self.adopted.contains(&owner), had_flows) {

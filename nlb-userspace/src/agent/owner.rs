@@ -283,7 +283,8 @@ impl<D: Dataplane> Owner<D> {
 
     /// When there is something to do that no event asks for.
     fn due(&self) -> Option<Instant> {
-        let due = [self.state.rebuild_due(), self.state.sweep_due(), Some(self.active.due())].into_iter().flatten().min()?;
+        let due =
+            [self.state.rebuild_due(), self.state.sweep_due(), Some(self.active.due())].into_iter().flatten().min()?;
         Some(self.clock.instant(due).into())
     }
 

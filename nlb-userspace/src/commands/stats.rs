@@ -134,8 +134,9 @@ fn subtract(traffic: &mut TrafficCount, before: Option<TrafficCount>) {
 
 const ACTIVE: &str = ">ACTIVE FLOWS";
 
+/// Nothing while it is not known.
 fn active(flows: Option<u64>) -> Cell {
-    flows.map_or_else(|| Cell::from("-"), |flows| count(flows).into())
+    flows.map(count).unwrap_or_default().into()
 }
 
 fn tables<'s>(
@@ -146,21 +147,20 @@ fn tables<'s>(
     style: Style,
 ) -> String {
     let [packets, bytes, flows] = headings;
-    let mut listeners = Table::new(&["LISTENER", "PROTOCOL", "ADDRESS", ACTIVE, packets, bytes, flows]);
+    let mut listeners = Table::new(&["LISTENER", "PROTOCOL", "ADDRESS", packets, bytes, flows, ACTIVE]);
     for listener in &stats.listeners {
         let address = std::net::SocketAddr::new(listener.address, listener.port).to_string();
-        let protocol = listener.protocol.text().into();
-        let named: [Cell; 4] =
-            [listener.listener.as_str().into(), protocol, address.into(), active(listener.active_flows)];
-        listeners.row(named.into_iter().chain(traffic(&listener.traffic)));
+        let named: [Cell; 3] = [listener.listener.as_str().into(), listener.protocol.text().into(), address.into()];
+        let counted = traffic(&listener.traffic).into_iter().chain([active(listener.active_flows)]);
+        listeners.row(named.into_iter().chain(counted));
     }
-    let mut targets = Table::new(&["TARGET GROUP", "TARGET", "ZONE", ACTIVE, packets, bytes, flows]);
+    let mut targets = Table::new(&["TARGET GROUP", "TARGET", "ZONE", packets, bytes, flows, ACTIVE]);
     for target in &stats.targets {
         let address = std::net::SocketAddr::new(target.address, target.port).to_string();
         let zone = target.zone.as_deref().unwrap_or_default();
-        let group = target.target_group.as_str().into();
-        let named: [Cell; 4] = [group, address.into(), zone.into(), active(target.active_flows)];
-        targets.row(named.into_iter().chain(traffic(&target.traffic)));
+        let named: [Cell; 3] = [target.target_group.as_str().into(), address.into(), zone.into()];
+        let counted = traffic(&target.traffic).into_iter().chain([active(target.active_flows)]);
+        targets.row(named.into_iter().chain(counted));
     }
     let mut reasons = Table::new(&["DROPPED", ">PACKETS", "WHY"]);
     let mut dropped = false;

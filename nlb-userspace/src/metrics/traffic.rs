@@ -45,11 +45,7 @@ pub(super) fn encode(
 }
 
 /// Where the number is not known yet, there is no series: an absent value is not zero.
-fn active_flows(
-    encoder: &mut DescriptorEncoder<'_>,
-    snapshot: &Snapshot,
-    active: &ActiveReading,
-) -> Result<(), Error> {
+fn active_flows(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot, active: &ActiveReading) -> Result<(), Error> {
     const HELP: &str = "Flows with a packet within the last minute, estimated.";
     let known = |state: &ListenerState| Some((listener_labels(state), float(*active.listeners.get(&state.counters)?)));
     gauges(encoder, "nlb_listener_active_flows", HELP, snapshot.listeners.iter().filter_map(known))?;

@@ -20,8 +20,16 @@ pub(crate) const SECOND: &str = "nlbk1";
 pub(crate) const PEER: &str = "nlbk0p";
 
 /// Small, so that opening takes little time.
-pub(crate) const CAPACITY: Capacity =
-    Capacity { listeners: 64, groups: 16, targets: 64, slots: 1024, half_open: 1024, flows: 200_000, datagrams: 1024, sketches: 32 };
+pub(crate) const CAPACITY: Capacity = Capacity {
+    listeners: 64,
+    groups: 16,
+    targets: 64,
+    slots: 1024,
+    half_open: 1024,
+    flows: 200_000,
+    datagrams: 1024,
+    sketches: 32,
+};
 
 /// What a test works with.
 pub(crate) struct Bench {
