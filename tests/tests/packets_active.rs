@@ -52,13 +52,12 @@ fn fill(mut edge: Edge, affinity: Affinity) -> Edge {
 /// A packet of the flow with that number.
 fn packet(vip: usize, port: u16, segment: Segment, number: u32) -> Described {
     let mut packet = Described::new(VIPS[vip].parse().unwrap(), port, segment);
-    let [_, a, b, c] = (number / 40).to_be_bytes();
-    packet.source = match packet.source.0 {
-        IpAddr::V4(_) => ([198, a, b, c].into(), 2_000 + (number % 40) as u16),
-        IpAddr::V6(_) => {
-            ([0x2001, 0xdb8, 0, 0, 0, 0, a.into(), u16::from_be_bytes([b, c])].into(), 2_000 + (number % 40) as u16)
-        }
+    let ([_, a, b, c], port) = ((number / 40).to_be_bytes(), 2_000 + u16::try_from(number % 40).unwrap());
+    let address = match packet.source.0 {
+        IpAddr::V4(_) => [198, a, b, c].into(),
+        IpAddr::V6(_) => [0x2001, 0xdb8, 0, 0, 0, 0, a.into(), u16::from_be_bytes([b, c])].into(),
     };
+    packet.source = (address, port);
     packet
 }
 

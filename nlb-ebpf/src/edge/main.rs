@@ -4,14 +4,15 @@
 //! each here:
 //!
 //! ```text
-//! link → network → transport → listener → slot → decide → target → encapsulation → transmit
+//! link → network → transport → listener → slot → decide → target → active → encapsulation → transmit
 //!                                                  │
 //!                 the slot is in transition, or was: flows, remember, reset
 //! ```
 //!
-//! Invariants: there are six table accesses (listener, group, slot, target, two counters) on a packet's way and no more as
-//! long as its slot is steady, but for a packet by GUE that names its slot's other target, which is a seventh; a packet is
-//! changed only once nothing can stop it but the room for its outer header.
+//! Invariants: there are seven table accesses (listener, group, slot, target, sketch of active flows, two counters) on a
+//! packet's way and no more as long as its slot is steady, but for the sketch of a listener that shares its group, and for a
+//! packet by GUE that names its slot's other target; a packet is changed only once nothing can stop it but the room for its
+//! outer header.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", expect(clippy::needless_pass_by_value, reason = "an XDP program is called that way"))]
 

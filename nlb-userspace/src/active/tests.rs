@@ -20,7 +20,7 @@ fn cells(seed: u64) -> impl Iterator<Item = Cell> {
         let flow = Flow {
             source: Address::v4((0x0a00_0000 + number / 50).to_be()),
             destination: Address::v4(0x0100_00c0),
-            source_port: (1024 + number as u16 % 50).to_be(),
+            source_port: (1024 + u16::try_from(number % 50).unwrap()).to_be(),
             destination_port: 80_u16.to_be(),
             protocol: 6,
             padding: [0; 3],
@@ -243,7 +243,7 @@ fn a_listener_that_gets_company_is_unknown_until_its_own_sketch_has_seen_a_minut
 }
 
 #[test]
-fn an_index_that_is_anothers_now_brings_no_flows_along() {
+fn an_index_that_was_given_to_another_target_brings_no_flows_along() {
     let mut bench = Bench::begin(&Tables::default(), sole());
     bench.packets(TARGETS[0], cells(1).take(4_000));
     bench.pass(30);
