@@ -119,10 +119,7 @@ impl Loaded {
         for table in [HALF_OPEN, ESTABLISHED, DATAGRAMS] {
             let mut map = self.flows(table)?;
             for (flow, pin) in map.iter().collect::<Result<Vec<_>, _>>()? {
-                // The program asks for the age of half-open flows only: those must not become young again.
-                let seen =
-                    if table == HALF_OPEN { pin.seen.saturating_sub(seconds) } else { pin.seen.wrapping_sub(seconds) };
-                map.insert(flow, Pin { seen, ..pin }, 0)?;
+                map.insert(flow, Pin { seen: pin.seen.wrapping_sub(seconds), ..pin }, 0)?;
             }
         }
         Ok(())
