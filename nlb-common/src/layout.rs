@@ -22,6 +22,10 @@ pub mod edge {
     pub const LISTENER_COUNTERS: &str = "LISTENER_COUNTERS";
     /// Per-CPU array of [`Counters`](crate::counters::Counters), by target index.
     pub const TARGET_COUNTERS: &str = "TARGET_COUNTERS";
+    /// Array of [`Sketch`](crate::active::Sketch), by `Listener::sketch`.
+    pub const LISTENER_FLOWS: &str = "LISTENER_FLOWS";
+    /// Array of [`Sketch`](crate::active::Sketch), by target index. May have fewer entries than there are targets.
+    pub const TARGET_FLOWS: &str = "TARGET_FLOWS";
     /// Per-CPU array of `u64` packets, by [`DropReason`](crate::drop_reason::DropReason).
     pub const DROPS: &str = "DROPS";
     /// LRU hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): TCP flows of which only SYNs were seen. Small,
@@ -53,6 +57,8 @@ pub mod edge {
         TARGETS,
         LISTENER_COUNTERS,
         TARGET_COUNTERS,
+        LISTENER_FLOWS,
+        TARGET_FLOWS,
         DROPS,
         HALF_OPEN,
         ESTABLISHED,

@@ -40,7 +40,7 @@ impl ListenerKey {
 }
 
 /// What a listener does with its traffic.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Listener {
     /// Index of its counters, less than 2^20.
     pub counters: u32,
@@ -54,13 +54,24 @@ pub struct Listener {
     pub affinity: u8,
     /// The group's [`Group::tracking`].
     pub tracking: u8,
+    /// Index of the [`Sketch`](crate::active::Sketch) of its flows, or [`NO_SKETCH`](Self::NO_SKETCH).
+    pub sketch: u32,
 }
 
 impl Listener {
-    /// A listener whose traffic goes to `group`, which has that index.
+    /// Its flows are those of its group's targets: nobody shares the group. No table has such an entry.
+    pub const NO_SKETCH: u32 = u32::MAX;
+
+    /// A listener whose traffic goes to `group`, which has that index. It has no sketch.
     pub const fn new(counters: u32, index: u32, group: &Group) -> Self {
         let Group { first_slot, slot_mask, affinity, tracking, .. } = *group;
-        Self { counters, group: index, first_slot, slot_mask, affinity, tracking }
+        Self { counters, group: index, first_slot, slot_mask, affinity, tracking, sketch: Self::NO_SKETCH }
+    }
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self::new(0, 0, &Group::default())
     }
 }
 
@@ -258,8 +269,8 @@ pub struct Entry {
     pub address: [u64; 2],
     /// Index of the target group: for whoever explains a packet's way.
     pub group: u32,
-    /// Always zero.
-    pub padding: u32,
+    /// [`Listener::sketch`]. An access to the next table that misses costs less than to ask whether there is one.
+    pub sketch: u32,
     /// Always zero.
     pub spare: [u64; 3],
 }
@@ -268,7 +279,14 @@ impl Entry {
     /// The entry of a listener.
     pub fn new(key: &ListenerKey, listener: &Listener) -> Self {
         let Key { head, address } = key.into();
-        Self { head, claim: Claim::of(listener), address, group: listener.group, padding: 0, spare: [0; 3] }
+        Self {
+            head,
+            claim: Claim::of(listener),
+            address,
+            group: listener.group,
+            sketch: listener.sketch,
+            spare: [0; 3],
+        }
     }
 
     /// Whether `key` is who stands here.
@@ -298,6 +316,7 @@ impl Entry {
             slot_mask: claim.slot_mask(),
             affinity: claim.affinity() as u8,
             tracking: claim.tracking(),
+            sketch: self.sketch,
         };
         Some((key, listener))
     }

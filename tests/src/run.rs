@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use aya::maps::{Array, HashMap, LpmTrie, MapData, PerCpuArray, lpm_trie};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, Pod};
+use nlb_common::active::Sketch;
 use nlb_common::address::Address;
 use nlb_common::counters::{Counters, DecapOutcome};
 use nlb_common::drop_reason::DropReason;
@@ -158,12 +159,12 @@ impl Edge {
     /// Sets a target group, and what its listeners say of it.
     pub fn set_group(&mut self, index: u32, group: Group) -> Result<()> {
         self.set(layout::edge::GROUPS, index, group)?;
-        let of_group =
-            |(key, listener): (&ListenerKey, &Listener)| (listener.group == index).then_some((*key, *listener));
-        let listeners: Vec<_> = self.listeners.iter().filter_map(of_group).collect();
-        listeners
-            .into_iter()
-            .try_for_each(|(key, listener)| self.set_listener(key, Listener::new(listener.counters, index, &group)))
+        let of_group: Vec<_> = self.listeners.iter().map(|(key, listener)| (*key, *listener)).collect();
+        for (key, listener) in of_group.into_iter().filter(|(_, listener)| listener.group == index) {
+            let Listener { counters, sketch, .. } = listener;
+            self.set_listener(key, Listener { sketch, ..Listener::new(counters, index, &group) })?;
+        }
+        Ok(())
     }
 
     /// Sets a slot.
@@ -227,6 +228,12 @@ impl Edge {
     /// What a target was sent.
     pub fn target_counters(&self, index: u32) -> Result<Counters> {
         sum(&self.ebpf, layout::edge::TARGET_COUNTERS, index)
+    }
+
+    /// A sketch of active flows, in the table of that name.
+    pub fn sketch(&self, table: &str, index: u32) -> Result<Sketch> {
+        let map = self.ebpf.map(table).with_context(|| format!("no map {table}"))?;
+        Ok(Array::<_, Sketch>::try_from(map)?.get(&index, 0)?)
     }
 
     /// Packets dropped, for each reason that has any.

@@ -54,7 +54,12 @@ pub(super) struct Row {
     pub(super) ours: bool,
     /// Flows go to as many VIPs as this, a power of two.
     pub(super) vips: u32,
+    /// Targets that flows go to.
+    pub(super) targets: u32,
 }
+
+/// Targets of most rows.
+pub(super) const MOST_TARGETS: u32 = 500;
 
 const IPIP: Way = Way { v6: false, gue: false, redirect: false, source_bits: 0 };
 const IPIP_V6: Way = Way { v6: true, ..IPIP };
@@ -71,6 +76,7 @@ const V4: Row = Row {
     tracking: Tracking::Transition,
     ours: true,
     vips: 1,
+    targets: MOST_TARGETS,
 };
 const V6: Row = Row { v6: true, way: IPIP_V6, ..V4 };
 
@@ -88,6 +94,7 @@ pub(super) const ROWS: &[Row] = &[
     Row { name: "v4 tcp ipip, redirect", way: Way { redirect: true, ..IPIP }, ..V4 },
     Row { name: "v4 tcp ipip, varied source", way: Way { source_bits: 16, ..IPIP }, ..V4 },
     Row { name: "v4 tcp ipip, 8,192 of 10 k listeners", vips: 8_192, ..V4 },
+    Row { name: "v4 tcp ipip, 10 targets", targets: 10, ..V4 },
     Row { name: "v4 tcp ipip, syn", kind: Kind::Syn, ..V4 },
     Row { name: "v4 tcp gue", way: GUE, ..V4 },
     Row { name: "v4 udp gue", way: GUE, kind: Kind::Udp, ..V4 },

@@ -10,12 +10,10 @@ use nlb_common::tables::{Group, Listener, ListenerKey, Target};
 use nlb_tests::run::{Edge, INGRESS};
 
 use super::packet::{Packet, VIP_V4, VIP_V6};
-use super::rows::{ROWS, Row, Slots, Way};
+use super::rows::{MOST_TARGETS, ROWS, Row, Slots, Way};
 
 /// Slots of a ring.
 const RING: u32 = 65_536;
-/// Targets of each way.
-const TARGETS: u32 = 500;
 /// An interface that is not the one that packets come in by. A test run never sends, so it need not exist.
 const ELSEWHERE: u32 = 7_777;
 /// Listeners beside those that packets are for.
@@ -40,8 +38,9 @@ pub(super) fn fill() -> Result<Edge> {
         (edge::LISTENER_COUNTERS, 16_384),
         (edge::GROUPS, rows),
         (edge::SLOTS, rows * RING),
-        (edge::TARGETS, rows * TARGETS + 1),
-        (edge::TARGET_COUNTERS, rows * TARGETS + 1),
+        (edge::TARGETS, rows * MOST_TARGETS + 1),
+        (edge::TARGET_COUNTERS, rows * MOST_TARGETS + 1),
+        (edge::TARGET_FLOWS, rows * MOST_TARGETS + 1),
         (edge::HALF_OPEN, 16_384),
         (edge::ESTABLISHED, 1 << 23),
         (edge::DATAGRAMS, 5 << 18),
@@ -49,13 +48,13 @@ pub(super) fn fill() -> Result<Edge> {
     let mut edge = Edge::load_sized(0x5eed, false, &room)?;
     let mut counters = 0..;
     for (number, row) in (0..).zip(ROWS.iter().filter(|row| row.ours)) {
-        let first_target = 1 + number * TARGETS;
-        for index in 0..TARGETS {
+        let first_target = 1 + number * MOST_TARGETS;
+        for index in 0..row.targets {
             edge.set_target(first_target + index, target(row.way, index))?;
         }
         let first_slot = number * RING;
         for slot in 0..RING {
-            let other = |by: u32| first_target + (slot + by) % TARGETS;
+            let other = |by: u32| first_target + (slot + by) % row.targets;
             edge.set_slot(first_slot + slot, slot_of(row.slots, other(0), other(1)))?;
         }
         let group = Group { tag: 1, first_slot, slot_mask: RING - 1, tracking: row.tracking as u8, ..Group::default() };

@@ -88,7 +88,7 @@ impl Listeners {
         let words = self.table.entry(place)?;
         let before = read(words).listener();
         words[CLAIM].store(Claim::of(listener).0, Ordering::Release);
-        words[GROUP].store(u64::from(listener.group), Ordering::Release);
+        words[GROUP].store(group_word(&Entry::new(key, listener)), Ordering::Release);
         Ok(before.map(|(_, listener)| listener))
     }
 
@@ -136,7 +136,7 @@ impl Listeners {
         let entry = Entry::new(key, listener);
         words[ADDRESS].store(entry.address[0], Ordering::Release);
         words[ADDRESS + 1].store(entry.address[1], Ordering::Release);
-        words[GROUP].store(u64::from(entry.group), Ordering::Release);
+        words[GROUP].store(group_word(&entry), Ordering::Release);
         words[CLAIM].store(entry.claim.0, Ordering::Release);
         words[HEAD].store(entry.head, Ordering::Release);
         self.places.insert(*key, place);
@@ -154,6 +154,15 @@ impl Listeners {
     }
 }
 
+/// Group and sketch, which are one word.
+fn group_word(entry: &Entry) -> u64 {
+    u64::from(entry.group) | u64::from(entry.sketch) << 32
+}
+
+fn half(word: u64) -> u32 {
+    u32::try_from(word).unwrap_or_default()
+}
+
 /// The entry in those words. What it has no field for is 0.
 fn read(words: &[AtomicU64]) -> Entry {
     let word = |at: usize| words.get(at).map_or(0, |word| word.load(Ordering::Acquire));
@@ -161,7 +170,8 @@ fn read(words: &[AtomicU64]) -> Entry {
         head: word(HEAD),
         claim: Claim(word(CLAIM)),
         address: [word(ADDRESS), word(ADDRESS + 1)],
-        group: u32::try_from(word(GROUP)).unwrap_or_default(),
+        group: half(word(GROUP) & 0xffff_ffff),
+        sketch: half(word(GROUP) >> 32),
         ..Entry::default()
     }
 }
