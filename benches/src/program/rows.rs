@@ -82,10 +82,10 @@ const V6: Row = Row { v6: true, way: IPIP_V6, ..V4 };
 
 /// All rows, in the order in which they are run and shown.
 pub(super) const ROWS: &[Row] = &[
-    Row { name: "bare", measured: Measured::Bare, ..V4 },
+    Row { name: BARE, measured: Measured::Bare, ..V4 },
     Row { name: FLOOR_V4, measured: Measured::Floor, ..V4 },
     Row { name: FLOOR_V6, measured: Measured::Floor, ..V6 },
-    Row { name: "v4 tcp ipip", ..V4 },
+    Row { name: ALONE, ..V4 },
     Row { name: "v4 udp ipip", kind: Kind::Udp, ..V4 },
     Row { name: "v6 tcp ipip", ..V6 },
     Row { name: "v6 udp ipip", kind: Kind::Udp, ..V6 },
@@ -93,7 +93,7 @@ pub(super) const ROWS: &[Row] = &[
     Row { name: "v6 tcp ipip in v4", way: IPIP, ..V6 },
     Row { name: "v4 tcp ipip, redirect", way: Way { redirect: true, ..IPIP }, ..V4 },
     Row { name: "v4 tcp ipip, varied source", way: Way { source_bits: 16, ..IPIP }, ..V4 },
-    Row { name: "v4 tcp ipip, 8,192 of 10 k listeners", vips: 8_192, ..V4 },
+    Row { name: MANY_LISTENERS, vips: 8_192, ..V4 },
     Row { name: "v4 tcp ipip, 10 targets", targets: 10, ..V4 },
     Row { name: "v4 tcp ipip, syn", kind: Kind::Syn, ..V4 },
     Row { name: "v4 tcp gue", way: GUE, ..V4 },
@@ -118,6 +118,12 @@ pub(super) const ROWS: &[Row] = &[
     Row { name: "v6 tcp, not ours", ours: false, ..V6 },
 ];
 
+/// The loop and the program before the measured one.
+pub(super) const BARE: &str = "bare";
 /// The floors.
 pub(super) const FLOOR_V4: &str = "floor v4";
 pub(super) const FLOOR_V6: &str = "floor v6";
+/// The fast path.
+pub(super) const ALONE: &str = "v4 tcp ipip";
+/// The same with as many listeners of one port.
+pub(super) const MANY_LISTENERS: &str = "v4 tcp ipip, 8,192 of 10 k listeners";
