@@ -18,10 +18,10 @@
 //! so that members win a slot in proportion to their weights, but one drawn evenly: shares vary only by who meets whom, with
 //! about seven tenths of the deviation that independent draws have, and fewer slots have to go on.
 //!
-//! Cost: a slot's list of members is made in [`Chapter`]s, each for a span of time that doubles what was before, and only
-//! until the last slot has found its member. What is made in total is some 10 to 30 entries a slot, however many
-//! members there are.
+//! Cost: the beginning of every slot's list is made by letting all members run for a while, see [`lists`]; how it goes on is
+//! looked up for the few slots that ask further.
 
+mod lists;
 pub(super) mod moments;
 
 use std::collections::BinaryHeap;
@@ -30,13 +30,11 @@ use nlb_common::slot::TargetIndex;
 
 use super::Member;
 use crate::model::RingSize;
-use moments::{Runner, moment_of_share};
+use lists::Lists;
+use moments::Runner;
 
 /// By how much a member's slots may exceed its share, in percent.
 const TOLERANCE: u64 = 2;
-/// Entries of the first chapter, per slot.
-const FIRST_ENTRIES: u64 = 4;
-
 /// The most slots that each member takes: its share and 2 % of it, in whole slots; its share rounded up where that is more.
 /// Together they are never fewer than there are slots.
 fn bounds(slots: u64, members: &[Member]) -> Vec<usize> {
@@ -47,56 +45,6 @@ fn bounds(slots: u64, members: &[Member]) -> Vec<usize> {
         exact.div_ceil(total).max(exact * (100 + TOLERANCE) / (total * 100))
     };
     members.iter().map(|member| usize::try_from(bound(member)).unwrap_or(usize::MAX)).collect()
-}
-
-/// The part of all slots' lists that lies within a span of time.
-struct Chapter {
-    /// Where each slot's entries begin; one more at the end.
-    begins: Vec<u32>,
-    /// Moment and member, by slot, in order within each.
-    entries: Vec<(u64, u32)>,
-}
-
-impl Chapter {
-    /// What all runners do from their present position until `end`.
-    fn until(end: u64, runners: &mut [Runner], slots: usize) -> Self {
-        let from: Vec<Runner> = runners.to_vec();
-        let mut begins = vec![0_u32; slots + 1];
-        for runner in &mut *runners {
-            while let Some((_, slot)) = runner.next_before(end) {
-                begins[slot + 1] += 1;
-            }
-        }
-        for slot in 0..slots {
-            begins[slot + 1] += begins[slot];
-        }
-        let mut places = begins.clone();
-        let mut entries = vec![(0, 0); begins[slots] as usize];
-        for (member, mut runner) in (0..).zip(from) {
-            while let Some((moment, slot)) = runner.next_before(end) {
-                entries[places[slot] as usize] = (moment, member);
-                places[slot] += 1;
-            }
-        }
-        for slot in 0..slots {
-            // Equal moments are ordered by member, that is by identity.
-            entries[begins[slot] as usize..begins[slot + 1] as usize].sort_unstable();
-        }
-        Self { begins, entries }
-    }
-
-    fn of(&self, slot: usize) -> &[(u64, u32)] {
-        &self.entries[self.begins[slot] as usize..self.begins[slot + 1] as usize]
-    }
-}
-
-/// How far a slot has read its list.
-#[derive(Clone, Copy, Default)]
-struct Reader {
-    chapter: u32,
-    entry: u32,
-    /// Members read in all.
-    rank: u32,
 }
 
 /// How much a member wants to keep a slot: the greatest goes first. Rank, what is left to the priority's maximum, slot.
@@ -132,26 +80,15 @@ pub(super) fn build(seed: u64, size: RingSize, members: &[Member]) -> Vec<Target
     let bounds = bounds(size.get().into(), &members);
     let mut holdings: Vec<Holding> =
         bounds.iter().map(|&bound| Holding { bound, claims: BinaryHeap::with_capacity(bound) }).collect();
-    let mut runners: Vec<Runner> = members.iter().map(|member| Runner::new(seed, size, member)).collect();
-    let weight: u64 = members.iter().map(|member| u64::from(member.weight.get())).sum();
-
-    let mut chapters: Vec<Chapter> = Vec::new();
-    let mut readers = vec![Reader::default(); slots];
-    let mut waiting: Vec<u32> = (0..size.get()).collect();
-    let mut entries = FIRST_ENTRIES;
-    while !waiting.is_empty() {
-        chapters.push(Chapter::until(moment_of_share(entries, weight), &mut runners, slots));
-        entries *= 2;
-        let mut asking = std::mem::take(&mut waiting);
-        while let Some(slot) = asking.pop() {
-            let reader = &mut readers[slot as usize];
-            match next(&chapters, slot as usize, reader) {
-                Some(member) => {
-                    let claim = (reader.rank, moments::priority(seed, slot), slot);
-                    asking.extend(holdings[member as usize].offer(claim));
-                }
-                None => waiting.push(slot),
-            }
+    let runners: Vec<Runner> = members.iter().map(|member| Runner::new(seed, size, member)).collect();
+    let weight = members.iter().map(|member| u64::from(member.weight.get())).sum();
+    let mut lists = Lists::new(&runners, size, weight);
+    for asking in 0..size.get() {
+        let mut next = Some(asking);
+        while let Some(slot) = next {
+            // Every slot asks everyone before it is left without a member, and together they have room for all.
+            let Some((rank, member)) = lists.next(slot) else { break };
+            next = holdings[member].offer((rank, moments::priority(seed, slot), slot));
         }
     }
     let mut ring = vec![0; slots];
@@ -162,19 +99,6 @@ pub(super) fn build(seed: u64, size: RingSize, members: &[Member]) -> Vec<Target
     }
     give_each_one(&mut ring, seed, size, &members, &holdings);
     ring
-}
-
-/// The next member of the slot's list, as far as it is made.
-fn next(chapters: &[Chapter], slot: usize, reader: &mut Reader) -> Option<u32> {
-    loop {
-        let entries = chapters.get(reader.chapter as usize)?.of(slot);
-        if let Some(&(_, member)) = entries.get(reader.entry as usize) {
-            reader.entry += 1;
-            reader.rank += 1;
-            return Some(member);
-        }
-        (reader.chapter, reader.entry) = (reader.chapter + 1, 0);
-    }
 }
 
 /// A member that no slot came to takes the first of its own order whose holder has others left.
@@ -188,6 +112,7 @@ fn give_each_one(ring: &mut [TargetIndex], seed: u64, size: RingSize, members: &
     for (member, _) in empty() {
         let mut runner = Runner::new(seed, size, member);
         while let Some((_, slot)) = runner.next_before(u64::MAX) {
+            let slot = slot as usize;
             if let Some(others) = held.get_mut(&ring[slot]).filter(|held| **held > 1) {
                 *others -= 1;
                 ring[slot] = member.index;

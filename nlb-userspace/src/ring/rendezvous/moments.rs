@@ -68,9 +68,13 @@ pub(in crate::ring) fn priority(seed: u64, slot: u32) -> u32 {
 /// A member on its way through all slots.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::ring) struct Runner {
+    /// The first slot that it reaches.
+    first: u32,
     /// The slot it reaches next.
     slot: u32,
     skip: u32,
+    /// `skip × inverse` is 1 in 32 bits.
+    inverse: u32,
     mask: u32,
     /// How many it has reached.
     count: u32,
@@ -85,8 +89,10 @@ impl Runner {
         let word = |i: usize| u32::from_le_bytes([hash[i], hash[i + 1], hash[i + 2], hash[i + 3]]);
         let mask = size.get() - 1;
         Self {
+            first: word(0) & mask,
             slot: word(0) & mask,
-            skip: (word(4) | 1) & mask,
+            skip: word(4) | 1,
+            inverse: inverse(word(4) | 1),
             mask,
             count: 0,
             reciprocal: (1 << RECIPROCAL_BITS) / u64::from(member.weight.get()),
@@ -95,25 +101,36 @@ impl Runner {
     }
 
     /// The moment at which it reaches the next slot, and the slot, if that is before `end`.
-    pub(in crate::ring) fn next_before(&mut self, end: u64) -> Option<(u64, usize)> {
+    pub(in crate::ring) fn next_before(&mut self, end: u64) -> Option<(u64, u32)> {
         if self.count > self.mask {
             return None;
         }
-        let moment = exponential(self.share()) * self.reciprocal;
+        let moment = self.moment(self.count);
         if moment >= end {
             return None;
         }
         let slot = self.slot;
         self.slot = self.slot.wrapping_add(self.skip) & self.mask;
         self.count += 1;
-        Some((moment, slot as usize))
+        Some((moment, slot))
     }
 
-    /// `(count + phase) / slots`, in units of 2^-36. The phase is another one for each slot.
-    fn share(&self) -> u64 {
-        let bits = self.mask.count_ones();
-        let phase =
-            (self.phases ^ u64::from(self.count)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - (SHARE_BITS - bits));
-        u64::from(self.count) << (SHARE_BITS - bits) | phase
+    /// The moment at which it reaches that slot.
+    pub(in crate::ring) fn moment_at(&self, slot: u32) -> u64 {
+        self.moment(slot.wrapping_sub(self.first).wrapping_mul(self.inverse) & self.mask)
     }
+
+    /// The moment at which it reaches its slot number `count`: that of the share `(count + phase) / slots`, where the phase
+    /// is another one for each slot.
+    fn moment(&self, count: u32) -> u64 {
+        let bits = self.mask.count_ones();
+        let phase = (self.phases ^ u64::from(count)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - (SHARE_BITS - bits));
+        exponential(u64::from(count) << (SHARE_BITS - bits) | phase) * self.reciprocal
+    }
+}
+
+/// The number that makes 1 with an odd one, in 32 bits: each step of Newton's method doubles the bits that are right, of
+/// which the number itself has three.
+fn inverse(odd: u32) -> u32 {
+    (0..4).fold(odd, |inverse, _| inverse.wrapping_mul(2_u32.wrapping_sub(odd.wrapping_mul(inverse))))
 }
