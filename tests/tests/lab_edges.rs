@@ -48,7 +48,7 @@ impl Scene {
         let start = |edge| {
             let mut config = AgentConfig::for_edge(&lab, edge).listener(listener.clone());
             (config.seed, config.forwarding) = (Some(SEED), forwarding);
-            config.idle_timeout = Some(IDLE_TIMEOUT);
+            config.flows.idle_timeout = Some(IDLE_TIMEOUT);
             lab.start_agent(&config)
         };
         let agents = lab.edges().map(start).collect::<Result<_>>()?;

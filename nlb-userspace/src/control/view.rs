@@ -120,6 +120,11 @@ impl State {
         let index = self.target_indexes.get(&target_tag(&key))?;
         let condition = self.conditions.get(&key)?;
         let file = in_file.iter().find(|file| (file.address, file.port) == (target.address, target.port));
+        let flags = self.flags(group, &key, held.contains_key(&index), now);
+        let draining = self.drains.get(&key).map(|&Drain { cause, began, ends, .. }| {
+            let cutting = flags & Entry::RESET != 0;
+            Draining { cause, began, ends, cutting }
+        });
         let file_weight = file.map(|file| file.weight).filter(|&weight| weight != target.weight);
         Some(TargetState {
             target: target.clone(),
@@ -131,8 +136,8 @@ impl State {
             reason: condition.reason.clone(),
             next_hop: self.next_hops.get(&target.address).cloned().unwrap_or(Err(NoNextHop::Pending)),
             slots: held.get(&index).copied().unwrap_or(0),
-            serves: self.flags(group, &key, held.contains_key(&index), now) & Entry::DEAD == 0,
-            draining: self.drains.get(&key).map(|&Drain { cause, began, ends, .. }| Draining { cause, began, ends }),
+            serves: flags & Entry::DEAD == 0,
+            draining,
             pins: self.pins_of(index),
             key,
         })
