@@ -34,7 +34,7 @@ impl State {
         self.build_condemned(&mut tables);
         self.build_listeners(&mut tables, &mut notices);
         let slots = self.rings.values().filter_map(|ring| ring.open.due);
-        self.rebuild_due = slots.chain(self.life_due(now)).min();
+        self.rebuild_due = slots.chain(self.life_due(now)).chain(self.first_round_due(now)).min();
         (tables, notices)
     }
 
@@ -127,6 +127,9 @@ impl State {
             return;
         };
         let (routing, members) = self.members(group, tables, now);
+        if self.is_fresh(group) {
+            self.begin_risen(group, &members);
+        }
         let stepped = self.build_lives(group, &members, tables, now);
         let tracking = stepped.tracking as u8;
         let before = self.routings.insert(group.name.clone(), routing);
@@ -141,6 +144,16 @@ impl State {
             .insert(index, tables::Group { tag, first_slot, slot_mask: size - 1, affinity, tracking, padding: [0; 6] });
     }
 
+    /// The targets of a first ring have their shares from the beginning: there is nobody to take them over from.
+    fn begin_risen(&mut self, group: &TargetGroup, members: &[Member]) {
+        for key in group.targets.iter().map(|target| group.key(target)) {
+            let is_member = members.iter().any(|member| member.identity == target_tag(&key));
+            if let Some(condition) = self.conditions.get_mut(&key).filter(|_| is_member) {
+                condition.rises_from = None;
+            }
+        }
+    }
+
     /// Who gets new flows of `group`, in the order of their identities.
     fn members(&self, group: &TargetGroup, tables: &Tables, now: Timestamp) -> (Routing, Vec<Member>) {
         let rising = self.rising(group, now);
@@ -151,6 +164,7 @@ impl State {
             self.target_indexes.get(&identity).map(|index| Member { index, identity, weight })
         };
         let members: Vec<Option<Member>> = group.targets.iter().map(placed).collect();
+        let is_fresh = self.is_fresh(group);
         let candidates: Vec<Candidate<'_>> = group
             .targets
             .iter()
@@ -158,6 +172,7 @@ impl State {
             .map(|(target, member)| Candidate {
                 zone: target.zone.as_ref(),
                 health: self.health_of(&group.key(target)),
+                awaited: is_fresh && self.awaited_until(group, target, now).is_some(),
                 usable: !self.drains.contains_key(&group.key(target))
                     && member.is_some_and(|member| {
                         member.weight.get() > 0

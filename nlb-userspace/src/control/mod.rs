@@ -5,6 +5,7 @@
 
 mod desired;
 pub mod event;
+mod first_round;
 mod identity;
 mod indexes;
 mod life;

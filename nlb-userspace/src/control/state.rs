@@ -73,6 +73,8 @@ pub(super) struct Condition {
     pub(super) reason: String,
     /// Since when its slow start counts; `None` when it was in service before.
     pub(super) rises_from: Option<Timestamp>,
+    /// Whether it has failed one of its first checks: it is waited for no longer.
+    pub(super) has_failed: bool,
 }
 
 /// What survived the agent before.
@@ -276,10 +278,19 @@ impl State {
         let condition = self.conditions.get_mut(&report.target)?;
         let before = condition.health;
         if before == report.health {
+            if before == Health::Initial {
+                (condition.has_failed, condition.reason) = (true, report.reason);
+            }
             return None;
         }
         let rises_from = (report.health == Health::Healthy).then_some(now);
-        *condition = Condition { health: report.health, since: now, reason: report.reason.clone(), rises_from };
+        *condition = Condition {
+            health: report.health,
+            since: now,
+            reason: report.reason.clone(),
+            rises_from,
+            has_failed: false,
+        };
         Some(Notice::Health { target: report.target, before, now: report.health, reason: report.reason })
     }
 
@@ -316,21 +327,12 @@ impl State {
     }
 
     fn begin(&self, key: &TargetKey, now: Timestamp) -> Condition {
-        if self.in_service.contains(&target_tag(key)) {
-            Condition {
-                health: Health::Healthy,
-                since: now,
-                reason: "in service before the agent started".into(),
-                rises_from: None,
-            }
+        let (health, reason) = if self.in_service.contains(&target_tag(key)) {
+            (Health::Healthy, "in service before the agent started")
         } else {
-            Condition {
-                health: Health::Initial,
-                since: now,
-                reason: "waiting for its first health checks".into(),
-                rises_from: None,
-            }
-        }
+            (Health::Initial, "waiting for its first health checks")
+        };
+        Condition { health, since: now, reason: reason.into(), rises_from: None, has_failed: false }
     }
 
     pub(super) fn tag_of(group: &TargetGroup) -> u64 {

@@ -4,6 +4,7 @@ mod bench;
 mod continuity;
 mod drains;
 mod failing;
+mod first_round;
 mod pins;
 mod serving;
 mod transitions;
