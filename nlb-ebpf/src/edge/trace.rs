@@ -55,6 +55,14 @@ impl<const ON: bool> Trace<ON> {
         }
     }
 
+    /// `second` is 0 when the packet names none.
+    #[inline(always)]
+    pub(super) fn second(self, ctx: &XdpContext, second: TargetIndex) {
+        if ON && self.0 && second != 0 {
+            lines::second(ctx, second);
+        }
+    }
+
     #[inline(always)]
     pub(super) fn verdict(self, ctx: &XdpContext, verdict: Result<u32, Stop>) {
         if ON && self.0 {
@@ -121,6 +129,11 @@ mod lines {
             target.interface,
             target.next_hop_mac
         );
+    }
+
+    #[inline(never)]
+    pub(super) fn second(ctx: &XdpContext, second: TargetIndex) {
+        info!(ctx, "second chance: target {}", second);
     }
 
     #[inline(never)]
