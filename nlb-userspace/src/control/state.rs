@@ -278,10 +278,11 @@ impl State {
         let condition = self.conditions.get_mut(&report.target)?;
         let before = condition.health;
         if before == report.health {
-            if before == Health::Initial {
-                (condition.has_failed, condition.reason) = (true, report.reason);
+            if before != Health::Initial {
+                return None;
             }
-            return None;
+            (condition.has_failed, condition.reason) = (true, report.reason.clone());
+            return Some(Notice::FirstFailure { target: report.target, reason: report.reason });
         }
         let rises_from = (report.health == Health::Healthy).then_some(now);
         *condition = Condition {
