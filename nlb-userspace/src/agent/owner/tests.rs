@@ -3,13 +3,15 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use nlb_common::flow::Pin;
+use nlb_common::hash::Flow;
 use nlb_common::tables::Target as Entry;
 
 use super::*;
+use crate::config;
 use crate::control::event::{Health, HealthReport};
-use crate::control::{Kept, NextHop};
+use crate::control::{Change, Kept, NextHop};
 use crate::dataplane::{FlowTable, Memory};
-use crate::model::DrainCause;
+use crate::model::{DrainCause, TargetKey};
 
 const FILE: &str = "agent.interfaces = ['e']\nagent.capacity.slots = 4096\n[[target_group]]\nname = 'g'\nring_size = 256\n\
                     targets = ['10.0.0.1:80', '10.0.0.2:80']\n[[listener]]\naddress = '192.0.2.1'\nprotocol = 'tcp'\n\
