@@ -2,7 +2,7 @@
 //! the README's table, against the code.
 
 use super::schema::Absent::{Is, Means, Required};
-use super::schema::{Absent, Key, Section};
+use super::schema::{Section, key};
 
 /// All sections, in the order of the documentation.
 pub fn reference() -> &'static [Section] {
@@ -28,16 +28,6 @@ pub fn markdown(sections: &[Section]) -> String {
     out.truncate(out.trim_end().len());
     out.push('\n');
     out
-}
-
-const fn key(
-    name: &'static str,
-    kind: &'static str,
-    absent: Absent,
-    example: &'static str,
-    about: &'static str,
-) -> Key {
-    Key { name, kind, absent, about, example }
 }
 
 const SECTIONS: &[Section] = &[
