@@ -24,6 +24,7 @@ impl State {
         let mut notices = Vec::new();
         let mut tables = Tables::default();
         self.end_drains(now, &mut notices);
+        self.resize(&mut notices, now);
         self.give_back();
         let groups = std::mem::take(&mut self.groups);
         for group in &groups {
@@ -48,7 +49,7 @@ impl State {
 
     fn give_back(&mut self) {
         let listeners: BTreeSet<_> = self.configuration.listeners.iter().map(listener_key).collect();
-        let groups: BTreeSet<_> = self.groups.iter().map(Self::tag_of).collect();
+        let groups: BTreeSet<_> = self.groups.iter().map(|group| self.tag_of(group)).collect();
         let targets: BTreeSet<_> = self.conditions.keys().map(target_tag).collect();
         // A pin may name an entry that nobody else does: it goes, and its index is another's, after a sweep only.
         self.condemned = self.target_indexes.owners().filter(|tag| !targets.contains(tag)).copied().collect();
@@ -116,8 +117,8 @@ impl State {
     }
 
     fn build_group(&mut self, group: &TargetGroup, tables: &mut Tables, notices: &mut Vec<Notice>, now: Timestamp) {
-        let tag = Self::tag_of(group);
-        let size = group.ring_size.get();
+        let tag = self.tag_of(group);
+        let size = self.size_of(group).get();
         let Some(index) = self.group_indexes.assign(&tag) else {
             notices.push(Notice::Full { what: "groups", name: format!("group {}", group.name) });
             return;
@@ -188,7 +189,7 @@ impl State {
     }
 
     fn build_listeners(&mut self, tables: &mut Tables, notices: &mut Vec<Notice>) {
-        let groups: BTreeMap<_, _> = self.groups.iter().map(|group| (&group.name, Self::tag_of(group))).collect();
+        let groups: BTreeMap<_, _> = self.groups.iter().map(|group| (&group.name, self.tag_of(group))).collect();
         for listener in &self.configuration.listeners {
             let group = groups.get(&listener.group).and_then(|tag| self.group_indexes.get(tag));
             let Some(group) = group.filter(|index| tables.groups.contains_key(index)) else { continue };

@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 impl State {
     /// Whether the ring of `group` has never named a target.
     pub(super) fn is_fresh(&self, group: &TargetGroup) -> bool {
-        let ring = self.rings.get(&Self::tag_of(group));
+        let ring = self.rings.get(&self.tag_of(group));
         ring.is_none_or(|ring| ring.slots.iter().all(|slot| slot.current() == 0 && slot.previous() == 0))
     }
 

@@ -8,10 +8,11 @@ use nlb_common::flow::Tracking;
 use nlb_common::slot::{Slot, TargetIndex};
 
 use super::notice::Notice;
+use super::sizes::repeated;
 use super::snapshot::RingChange;
 use super::state::State;
 use super::transition::step::{Circumstances, open_for, step};
-use crate::model::{FlowRules, Protocol, TargetGroup, Timestamp};
+use crate::model::{FlowRules, Protocol, RingSize, TargetGroup, Timestamp};
 use crate::ring::{self, Member};
 
 /// A group's ring and what it follows from.
@@ -19,6 +20,8 @@ use crate::ring::{self, Member};
 pub(super) struct Ring {
     /// `None` for a ring found in the kernel.
     pub(super) members: Option<Vec<Member>>,
+    /// The size that was filled for them: less than the ring's own when that is to shrink; `None` as above.
+    pub(super) filled: Option<RingSize>,
     /// What its slots were stepped by last; `None` for a ring found in the kernel.
     pub(super) stepped: Option<Stepped>,
     pub(super) slots: Arc<[Slot]>,
@@ -57,7 +60,7 @@ pub(super) struct OpenSlots {
 impl Ring {
     /// A ring found in the kernel.
     pub(super) fn found(slots: Arc<[Slot]>) -> Self {
-        Self { members: None, stepped: None, slots, open: OpenSlots::default(), last_change: None }
+        Self { members: None, filled: None, stepped: None, slots, open: OpenSlots::default(), last_change: None }
     }
 }
 
@@ -102,12 +105,13 @@ impl State {
         notices: &mut Vec<Notice>,
         now: Timestamp,
     ) -> Arc<[Slot]> {
-        let tag = Self::tag_of(group);
+        let (tag, size) = (self.tag_of(group), self.size_of(group));
+        let filled = Some(size.min(group.ring_size));
         let before = self.rings.remove(&tag).unwrap_or_else(|| {
-            let slots = usize::try_from(group.ring_size.get()).unwrap_or_default();
+            let slots = usize::try_from(size.get()).unwrap_or_default();
             Ring::found(vec![Slot::EMPTY; slots].into())
         });
-        let same_members = before.members.as_ref() == Some(&members);
+        let same_members = before.members.as_ref() == Some(&members) && before.filled == filled;
         let due = before.open.due.is_some_and(|due| due <= now);
         if same_members && !due && before.stepped.as_ref() == Some(&stepped) {
             let slots = Arc::clone(&before.slots);
@@ -115,7 +119,11 @@ impl State {
             return slots;
         }
         let held: Vec<TargetIndex> = before.slots.iter().map(|slot| slot.current()).collect();
-        let built = if same_members { held.clone() } else { ring::build(self.seed, group.ring_size, &members) };
+        let built = if same_members {
+            held.clone()
+        } else {
+            repeated(&ring::build(self.seed, size.min(group.ring_size), &members), held.len())
+        };
         let next = self.step_all(&before.slots, &built, &stepped, now);
         let slots =
             if next[..] == before.slots[..] { before.slots } else { self.touched(first_slot, &before.slots, next) };
@@ -127,9 +135,8 @@ impl State {
             last_change = Some(change);
             notices.push(Notice::Ring { group: group.name.clone(), change, targets: members.len() });
         }
-        let ring =
-            Ring { members: Some(members), stepped: Some(stepped), slots: Arc::clone(&slots), open, last_change };
-        self.rings.insert(tag, ring);
+        let (members, stepped) = (Some(members), Some(stepped));
+        self.rings.insert(tag, Ring { members, filled, stepped, slots: Arc::clone(&slots), open, last_change });
         slots
     }
 

@@ -9,11 +9,12 @@ use nlb_common::slot::TargetIndex;
 use nlb_common::tables::{self, FIRST_TARGET, ListenerKey};
 
 use super::event::{Change, ChangeError, Event, Health, HealthReport, NextHop, NoNextHop};
-use super::identity::{group_tag, named_by, target_tag};
+use super::identity::{named_by, target_tag};
 use super::indexes::Indexes;
 use super::notice::Notice;
 use super::regions::Regions;
 use super::rings::Ring;
+use super::sizes::Sizes;
 use super::snapshot::Routing;
 use super::sweeping::Counted;
 use super::transition::clock::PacketClock;
@@ -45,6 +46,8 @@ pub struct State {
     /// Tags of targets that held slots when their tables were adopted.
     in_service: Vec<u64>,
     pub(super) rings: BTreeMap<u64, Ring>,
+    /// The sizes in force of the groups' rings.
+    pub(super) sizes: Sizes,
     /// The moments of slots and pins.
     pub(super) packets: PacketClock,
     /// Targets that are leaving.
@@ -122,6 +125,7 @@ impl State {
             adopted: BTreeMap::new(),
             in_service: Vec::new(),
             rings: BTreeMap::new(),
+            sizes: Sizes::new(),
             rules: BTreeMap::new(),
             condemned: BTreeSet::new(),
             sweep: None,
@@ -160,10 +164,11 @@ impl State {
     /// Targets that still hold slots in the kernel, and that the file no longer has, drain from now on.
     fn adopt_leaving(&mut self, found: &Tables, now: Timestamp) {
         let groups = self.overlay.apply(&self.configuration);
+        self.adopt_sizes(&groups);
         let registered = groups.iter().flat_map(|group| group.targets.iter().map(|target| group.key(target)));
         let wanted: BTreeSet<u64> = registered.chain(self.drains.keys().cloned()).map(|key| target_tag(&key)).collect();
         for group in &groups {
-            let Some(ring) = self.rings.get(&Self::tag_of(group)) else { continue };
+            let Some(ring) = self.rings.get(&self.tag_of(group)) else { continue };
             let named: BTreeSet<TargetIndex> =
                 ring.slots.iter().flat_map(|slot| [slot.current(), slot.previous()]).collect();
             for entry in named.iter().filter_map(|index| found.targets.get(index)) {
@@ -334,9 +339,5 @@ impl State {
             (Health::Initial, "waiting for its first health checks")
         };
         Condition { health, since: now, reason: reason.into(), rises_from: None, has_failed: false }
-    }
-
-    pub(super) fn tag_of(group: &TargetGroup) -> u64 {
-        group_tag(&group.name, group.ring_size.get())
     }
 }

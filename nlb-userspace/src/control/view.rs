@@ -80,11 +80,11 @@ impl State {
     /// The last change of the ring of that group.
     pub fn last_ring_change(&self, group: &Name) -> Option<RingChange> {
         let group = self.groups.iter().find(|known| &known.name == group)?;
-        self.rings.get(&Self::tag_of(group))?.last_change
+        self.rings.get(&self.tag_of(group))?.last_change
     }
 
     fn group_state(&self, group: &TargetGroup, now: Timestamp) -> Option<GroupState> {
-        let tag = Self::tag_of(group);
+        let tag = self.tag_of(group);
         let ring = self.rings.get(&tag)?;
         let mut held = BTreeMap::<u32, u32>::new();
         for slot in ring.slots.iter() {
@@ -100,7 +100,7 @@ impl State {
                 .with_leaving(group)
                 .filter_map(|target| self.target_state(group, target, in_file, (&held, now)))
                 .collect(),
-            first_slot: self.regions.held(tag, group.ring_size.get())?,
+            first_slot: self.regions.held(tag, self.size_of(group).get())?,
             ring: Arc::clone(&ring.slots),
             last_change: ring.last_change,
             rules: self.rules_of(&group.name),

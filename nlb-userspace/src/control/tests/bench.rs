@@ -35,9 +35,10 @@ pub(super) fn configuration(settings: &str, targets: &[&str]) -> Configuration {
 /// The same with sections of the group behind.
 fn configuration_with(settings: &str, targets: &[&str], sections: &str) -> Configuration {
     let protocol = if settings.contains("udp") { "udp" } else { "tcp" };
+    let size = if settings.contains("ring_size") { "" } else { "ring_size = 256" };
     let settings = settings.replace("udp", "");
     let text = format!(
-        "agent.interfaces = ['e']\n[[target_group]]\nname = 'g'\nring_size = 256\n{settings}\ntargets = {targets:?}\n{sections}\n\
+        "agent.interfaces = ['e']\n[[target_group]]\nname = 'g'\n{size}\n{settings}\ntargets = {targets:?}\n{sections}\n\
          [[listener]]\naddress = '192.0.2.1'\nprotocol = '{protocol}'\nport = 80\ntarget_group = 'g'"
     );
     config::parse(&text, "f").unwrap_or_else(|errors| panic!("{errors}\nin\n{text}"))

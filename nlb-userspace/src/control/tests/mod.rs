@@ -7,4 +7,5 @@ mod failing;
 mod first_round;
 mod pins;
 mod serving;
+mod sizes;
 mod transitions;
