@@ -166,7 +166,8 @@ const SECTIONS: &[Section] = &[
                 "power of two, 256 to 1048576",
                 Is("65536"),
                 "65536",
-                "slots of the group's ring; more than 100 for each target keep their shares even",
+                "slots of the group's ring; more than 100 for each target keep their shares even. A smaller ring takes the place of a larger \
+                 one once its transition is over",
             ),
             key(
                 "cross_zone",

@@ -101,6 +101,8 @@ pub struct AgentConfig {
     pub forwarding: Forwarding,
     /// The time between two health checks of one target.
     pub health_interval: Duration,
+    /// The slots of every group's ring, if not as many as by default.
+    pub ring_size: Option<u32>,
     /// What every group says about its flows.
     pub flows: FlowConfig,
     /// The listeners.
@@ -132,6 +134,7 @@ impl AgentConfig {
             sources: lab.edge_sources(edge).to_vec(),
             forwarding: Forwarding::IpIp,
             health_interval: Duration::from_millis(500),
+            ring_size: None,
             flows: FlowConfig::default(),
             listeners: Vec::new(),
             targets: lab.targets().map(|host| (host.name().to_owned(), host.v4().into(), host.v6().into())).collect(),
@@ -171,7 +174,8 @@ impl AgentConfig {
         if let Some(port) = self.metrics {
             text.push_str(&format!("metrics = \"127.0.0.1:{port}\"\n"));
         }
-        let flows = self.flows.to_toml();
+        let ring = self.ring_size.map_or_else(String::new, |slots| format!("ring_size = {slots}\n"));
+        let flows = ring + &self.flows.to_toml();
         for listener in &self.listeners {
             let ListenerConfig { name, address, protocol, port, affinity, .. } = listener;
             let forwarding = match self.forwarding {
