@@ -113,8 +113,8 @@ impl Dataplane for Memory {
 
     /// With a place that isn't there any more, what the kernel's twin would do: the sweep begins anew.
     fn pins(&mut self, after: Option<PinPlace>, limit: usize) -> Result<PinBatch, DataplaneError> {
-        let begin =
-            after.and_then(|after| self.pins.iter().position(|&(place, _)| place == after)).map_or(0, |at| at + 1);
+        self.pins.sort_unstable_by_key(|&(place, _)| place);
+        let begin = after.map_or(0, |after| self.pins.partition_point(|&(place, _)| place <= after));
         let end = begin.saturating_add(limit.max(1)).min(self.pins.len());
         let batch = self.pins[begin..end].to_vec();
         let next = if end < self.pins.len() { batch.last().map(|&(place, _)| place) } else { None };

@@ -134,8 +134,8 @@ pub trait Dataplane: Send {
     /// Reads the counters of the given listeners (by `Listener::counters`) and targets, and all drops.
     fn counters(&mut self, listeners: &[u32], targets: &[TargetIndex]) -> Result<CounterReading, DataplaneError>;
 
-    /// Reads some `limit` pins: the first of a new sweep, or those behind `after`, which is what the call before gave. A pin
-    /// that is there throughout a sweep is seen in it; one that comes or goes meanwhile, perhaps.
+    /// Reads some `limit` pins: the first of a new sweep, or those behind `after`, which is what the call before gave and
+    /// may have been removed since. A pin that is there throughout a sweep is seen in it; one that comes or goes meanwhile, perhaps.
     fn pins(&mut self, after: Option<PinPlace>, limit: usize) -> Result<PinBatch, DataplaneError>;
 
     /// The pin of one flow, half-open ones included; `None` when nothing is remembered of it.
