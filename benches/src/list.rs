@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::Settings;
+use crate::pipeline;
 use crate::report::Report;
 
 /// A bench.
@@ -19,7 +20,12 @@ pub(crate) struct Bench {
 }
 
 /// In the order in which they run.
-pub(crate) const BENCHES: &[Bench] = &[];
+pub(crate) const BENCHES: &[Bench] = &[Bench {
+    name: "pipeline",
+    about: "packets through the edge's program on an interface, from a generator to a sink",
+    yardstick: Some("pipeline/one core: floor"),
+    run: pipeline::run,
+}];
 
 /// Their names.
 pub(crate) fn names() -> Vec<&'static str> {

@@ -7,6 +7,7 @@ mod check;
 mod figure;
 mod list;
 mod page;
+mod pipeline;
 mod report;
 
 use std::fs;
