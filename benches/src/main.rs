@@ -9,6 +9,7 @@ mod list;
 mod page;
 mod pipeline;
 mod report;
+mod ring;
 
 use std::fs;
 use std::path::{Path, PathBuf};
