@@ -1,39 +1,47 @@
 //! One lane: generator, cable, edge, cable, sink, in a network namespace of its own.
 //!
 //! ```text
-//!  in    Generator ─▶ gen ═ edge        Sink: on gen (one-armed: the edge sends back, XDP_TX)
-//!                            │ redirect
-//!                            └─ out ═ far   Sink: on far (two-armed)
+//!  Generator ─▶ gen ═ edge            one-armed: the edge sends back (XDP_TX), the sink is on `gen`
+//!                      │ redirect
+//!                      └─▶ out ═ far  two-armed: the sink is on `far`
 //! ```
 //! Who works where:
 //!
 //! - **One core.** All on CPU 0, in the generator's own system call: it puts a batch of 64 frames into the edge's queue, and
 //!   the kernel takes the batch through the edge's program and the sink's before the next one is made.
-//! - **Two cores.** The edge's end of the cable is polled by a thread of the kernel (threaded NAPI) on CPU 1, and so is
-//!   what it sends on to the sink. The generator has CPU 0 for itself, and offers more than is taken: what finds the queue full
-//!   is lost.
+//! - **Two cores.** The edge's end of the cable is polled by a thread of the kernel (threaded NAPI) on CPU 1, and what it sends
+//!   on reaches the sink on CPU 1 as well. The generator has CPU 0 for itself and offers more than is taken: what finds the
+//!   queue full is lost. The packets' headers come from the other core's cache, as they would from a network card.
 //!
-//! Rates are packets that reached the sink, by the CPU time of the busier thread: what others do on the machine meanwhile
-//! is not counted in.
+//! A rate is the packets that reached the sink, for each second of CPU time of the thread that the edge's program runs in: so
+//! what others do on the machine meanwhile is not counted in. With one core the generator's and the sink's work is in it,
+//! with two the sink's.
 
-use std::fs;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::ops::AddAssign;
+use std::path::Path;
+use std::process::Command;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::programs::{Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader};
+use nix::net::if_::if_nametoindex;
 use nix::unistd::Pid;
+use nlb_common::counters::Counters;
 use nlb_tests::generator::{Generator, Sink, Traffic, keep_on, stay_on};
 use nlb_tests::segment::Host;
 use nlb_userspace::programs;
 
-use super::balancer::{Balancer, Setup};
+use super::poller;
+use crate::balancer::{Balancer, Setup};
+use crate::leftovers;
 
 const GENERATOR_CPU: usize = 0;
 const EDGE_CPU: usize = 1;
+/// Room for the longest packet and its outer header.
+const MTU: u32 = 2_000;
 
 /// What does the edge's work.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +63,7 @@ pub(super) enum Arms {
     Two,
 }
 
-/// Who does the work.
+/// How many cores there are for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cores {
     One,
@@ -81,36 +89,53 @@ pub(super) struct Lane {
     host: Host,
 }
 
-/// What one run gave.
-#[derive(Clone, Copy, Debug)]
+/// What came of packets that were sent.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sample {
-    /// Millions of packets that reached the sink for each second of the busier core.
-    pub(super) mpps: f64,
-    /// Packets that reached the sink, of those that were sent.
-    pub(super) share: f64,
+    /// Packets that reached the sink.
+    pub(super) packets: u64,
+    /// Their bytes.
+    pub(super) bytes: u64,
+    /// CPU time of the thread that the edge's program ran in.
+    time: Duration,
+}
+
+impl Sample {
+    /// Millions of packets a second.
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 packets")]
+    pub(super) fn mpps(&self) -> f64 {
+        self.packets as f64 / self.time.as_secs_f64() / 1e6
+    }
+}
+
+impl AddAssign for Sample {
+    fn add_assign(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+        self.time += other.time;
+    }
 }
 
 impl Lane {
     /// Builds lane number `number` of this process.
     pub(super) fn build(number: usize, work: Work, arms: Arms) -> Result<Self> {
-        let id = format!("nlbbench-{}-{number}", std::process::id());
+        let id = leftovers::name(&number.to_string());
         let host = Host::new(id.clone());
         for scope in ["all", "default"] {
             // Nothing but the generator's packets is to travel.
             host.sysctl(&format!("ipv6/conf/{scope}/disable_ipv6"), "1");
         }
-        // Threads of the kernel bear the interface's name, of which they show few letters.
+        // The kernel's threads bear the names of the interfaces that they poll, as far as fifteen letters go.
         let edge = format!("e{number}");
-        host.ip(&format!("link add gen mtu 2000 type veth peer name {edge} mtu 2000"));
-        host.ip("link add out mtu 2000 type veth peer name far mtu 2000");
-        for end in ["lo", "gen", &edge, "out", "far"] {
+        host.ip(&format!("link add gen mtu {MTU} type veth peer name {edge} mtu {MTU}"));
+        host.ip(&format!("link add out mtu {MTU} type veth peer name far mtu {MTU}"));
+        for end in ["gen", &edge, "out", "far"] {
             host.ip(&format!("link set {end} up"));
         }
-        let index = |name: &str| host.inside(|| nix::net::if_::if_nametoindex(name));
+        let index = |name: &str| host.inside(|| if_nametoindex(name));
         let (generator, received, out) = (index("gen")?, index(&edge)?, index("out")?);
-        let pins = PathBuf::from("/sys/fs/bpf").join(&id);
+        let end = if arms == Arms::One { "gen" } else { "far" };
         let attach = || {
-            let end = if arms == Arms::One { "gen" } else { "far" };
             Ok::<_, anyhow::Error>(match work {
                 Work::Drop => (Sink::attach(&edge)?, Attached::Sink),
                 Work::Floor => {
@@ -119,6 +144,7 @@ impl Lane {
                 }
                 Work::Balance(setup) => {
                     let way_out = if arms == Arms::One { received } else { out };
+                    let pins = Path::new(leftovers::BPFFS).join(&id);
                     (Sink::attach(end)?, Attached::Balancer(Balancer::attach(&setup, &edge, way_out, &pins)?))
                 }
             })
@@ -138,9 +164,9 @@ impl Lane {
         // sysfs shows the network namespace that it was mounted in.
         let line = format!("echo {threaded} > /sys/class/net/{}/threaded", self.edge);
         let words = ["netns", "exec", self.host.name(), "sh", "-c", &line];
-        let done = std::process::Command::new("ip").args(words).status().context("cannot run ip")?;
+        let done = Command::new("ip").args(words).status().context("cannot run ip")?;
         ensure!(done.success(), "cannot set {} of {} threaded", self.edge, self.host.name());
-        self.poller = if cores == Cores::One { None } else { Some(poller(&self.edge)?) };
+        self.poller = if cores == Cores::One { None } else { Some(poller::of(&self.edge)?) };
         self.poller.map_or(Ok(()), |poller| keep_on(poller, EDGE_CPU))
     }
 
@@ -150,38 +176,31 @@ impl Lane {
             stay_on(GENERATOR_CPU)?;
             generator.send(NonZero::new(packets).context("no packets")?)
         };
-        let (arrived, polled) = (self.sink.arrived()?.packets, self.polled()?);
+        let before = self.sink.arrived()?;
+        let polled_before = self.poller.map(poller::time).transpose()?;
         let sent = self.host.inside(send)?;
-        let arrived = self.arrived_in_the_end()? - arrived;
-        let polled = self.polled()? - polled;
-        let busiest = sent.max(polled);
-        print!("sent {sent:?} polled {polled:?} {:.3} ", arrived as f64 / polled.as_secs_f64() / 1e6);
-        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 packets")]
-        let (arrived, packets) = (arrived as f64, packets as f64);
-        Ok(Sample { mpps: arrived / busiest.as_secs_f64() / 1e6, share: arrived / packets })
+        let after = self.arrived_in_the_end()?;
+        let time = match (self.poller, polled_before) {
+            (Some(poller), Some(before)) => poller::time(poller)? - before,
+            _ => sent,
+        };
+        let (packets, bytes) = (after.packets - before.packets, after.bytes - before.bytes);
+        ensure!(packets > 0, "no packet reached the sink of {}", self.host.name());
+        Ok(Sample { packets, bytes, time })
     }
 
     /// What the sink has counted once nothing is on the way any more.
-    fn arrived_in_the_end(&self) -> Result<u64> {
-        let mut last = self.sink.arrived()?.packets;
+    fn arrived_in_the_end(&self) -> Result<Counters> {
+        let mut last = self.sink.arrived()?;
         for _ in 0..1_000 {
-            sleep(Duration::from_millis(1));
-            let now = self.sink.arrived()?.packets;
+            sleep(Duration::from_millis(2));
+            let now = self.sink.arrived()?;
             if now == last {
                 return Ok(now);
             }
             last = now;
         }
         bail!("packets arrive without end")
-    }
-
-    /// The CPU time of the thread that polls the edge's interface.
-    fn polled(&self) -> Result<Duration> {
-        let Some(poller) = self.poller else { return Ok(Duration::ZERO) };
-        let file = format!("/proc/{poller}/schedstat");
-        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
-        let nanoseconds = text.split_whitespace().next().and_then(|word| word.parse().ok());
-        Ok(Duration::from_nanos(nanoseconds.with_context(|| format!("no time in {file}: {text}"))?))
     }
 }
 
@@ -191,23 +210,4 @@ fn floor(interface: &str, way_out: u32) -> Result<Ebpf> {
     program.load()?;
     program.attach(interface, XdpMode::Driver)?;
     Ok(ebpf)
-}
-
-/// The kernel's thread that polls an interface; it is there soon after it was asked for.
-fn poller(interface: &str) -> Result<Pid> {
-    let begun = Instant::now();
-    let name = format!("napi/{interface}-");
-    while begun.elapsed() < Duration::from_secs(5) {
-        for entry in fs::read_dir("/proc")? {
-            let path = entry?.path();
-            // Processes come and go while the list is read.
-            let Ok(comm) = fs::read_to_string(path.join("comm")) else { continue };
-            if comm.starts_with(&name) {
-                let pid = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-                return pid.map(Pid::from_raw).with_context(|| format!("no number: {}", path.display()));
-            }
-        }
-        sleep(Duration::from_millis(5));
-    }
-    bail!("no thread polls {interface}")
 }

@@ -1,47 +1,113 @@
-//! Packets through the edge's program on an interface.
-mod balancer;
+//! Packets from a generator through the edge's program on an interface to a sink, which counts: whatever is lost on the way
+//! counts against what lost it.
+//!
+//! Every row has its own generator; rows that differ in what the edge does have a [`lane`] of their own. Rows take turns, and
+//! a ratio is the median of the ratios of each turn.
+
 mod lane;
+mod poller;
+mod rows;
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::collections::BTreeMap;
 
-use anyhow::Result;
-use nlb_tests::generator::{Sizes, Traffic};
+use anyhow::{Context as _, Result, ensure};
+use nlb_tests::generator::{Generator, Order, Sizes, Traffic};
 
 use crate::Settings;
+use crate::leftovers;
 use crate::report::Report;
-use balancer::Setup;
-use lane::{Arms, Cores, Lane, Work};
+use lane::{Cores, Lane, Sample, Work};
+use rows::{LaneRows, Row, lanes, ratios};
 
-pub(crate) const VIP_V4: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
-pub(crate) const VIP_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, 1);
-pub(crate) const PORT: u16 = 80;
+/// Packets of one run of a row. They are sent in parts, between which the other rows have their turns: what disturbs the
+/// machine for a moment disturbs all rows alike.
+const PACKETS: u64 = 1 << 20;
+const PARTS: u64 = 4;
+/// Flows that are all seen once before anything is measured; of more than these none is remembered.
+const REMEMBERED: u64 = 1 << 20;
+/// Packets that show whether a row does what it says.
+const PROBE: u64 = 1 << 12;
+/// The least that an outer header adds.
+const OUTER: u64 = 20;
 
+/// How many cores, and what that is called.
+const CORES: [(Cores, &str); 2] = [(Cores::One, "one core"), (Cores::Two, "two cores")];
+
+/// A lane with its rows, ready.
+struct Course {
+    lane: Lane,
+    rows: Vec<(Row, Generator)>,
+}
+
+/// Measures.
 pub(crate) fn run(settings: Settings, report: &mut Report) -> Result<()> {
-    let t = || Traffic::to(SocketAddr::new(VIP_V4.into(), PORT));
-    let works = [("drop", Work::Drop, Arms::One), ("floor", Work::Floor, Arms::One), ("floor2", Work::Floor, Arms::Two), ("ours", Work::Balance(Setup::default()), Arms::One), ("ours2", Work::Balance(Setup::default()), Arms::Two)];
-    let mut lanes = Vec::new();
-    for (n, (name, w, arms)) in works.into_iter().enumerate() {
-        let lane = Lane::build(n, w, arms)?;
-        let gens = vec![
-            ("1", lane.generator(&t())?),
-            ("64k", lane.generator(&Traffic { flows: 1 << 16, ..t() })?),
-            ("16M", lane.generator(&Traffic { flows: 1 << 24, ..t() })?),
-            ("synflood", lane.generator(&Traffic { flows: 1 << 32, opens: true, ..t() })?),
-            ("mixed", lane.generator(&Traffic { sizes: Sizes::Mixed, ..t() })?),
-        ];
-        lanes.push((name, lane, gens));
+    leftovers::sweep()?;
+    let mut courses = Vec::new();
+    for (number, lane) in lanes().into_iter().enumerate() {
+        courses.push(prepare(number, lane)?);
     }
-    for run in 0..settings.runs {
-        for cores in [Cores::One, Cores::Two] {
-            for (name, lane, gens) in &mut lanes {
-                lane.use_cores(cores)?;
-                for (g, gener) in gens {
-                    let s = lane.run(gener, 1 << 20)?;
-                    println!("{run} {cores:?} {name} {g} {:.3} {:.3}", s.mpps, s.share);
-                }
+    let part = if settings.quick { PACKETS / 8 } else { PACKETS } / PARTS;
+    let mut samples = BTreeMap::<(&str, &str), Vec<f64>>::new();
+    for _ in 0..settings.runs {
+        for (cores, cores_name) in CORES {
+            for (row, sample) in turns(&mut courses, cores, part)? {
+                samples.entry((cores_name, row)).or_default().push(sample.mpps());
             }
         }
     }
-    report.figure("x", "Mpps", &[]);
+    for (_, cores) in CORES {
+        for (row, _) in courses.iter().flat_map(|course| &course.rows) {
+            let rates = samples.get(&(cores, row.name)).map_or(&[][..], Vec::as_slice);
+            report.figure(&format!("{cores}, {}", row.name), "Mpps", rates);
+        }
+        for ratio in ratios() {
+            let of = samples.get(&(cores, ratio.of)).with_context(|| ratio.of)?;
+            let over = samples.get(&(cores, ratio.over)).with_context(|| ratio.over)?;
+            let each: Vec<f64> = of.iter().zip(over).map(|(of, over)| of / over).collect();
+            let title = format!("{cores}, {} / {}", ratio.of, ratio.over);
+            match ratio.goal {
+                Some(goal) => report.with_goal(&title, "ratio", &each, goal),
+                None => report.figure(&title, "ratio", &each),
+            }
+        }
+    }
     Ok(())
+}
+
+/// One run of every row.
+fn turns(courses: &mut [Course], cores: Cores, part: u64) -> Result<BTreeMap<&'static str, Sample>> {
+    for course in &mut *courses {
+        course.lane.use_cores(cores)?;
+    }
+    let mut samples = BTreeMap::<&str, Sample>::new();
+    for _ in 0..PARTS {
+        for course in &*courses {
+            for (row, generator) in &course.rows {
+                *samples.entry(row.name).or_default() += course.lane.run(generator, part).with_context(|| row.name)?;
+            }
+        }
+    }
+    Ok(samples)
+}
+
+/// Builds a lane, sees to it that its packets go where they should, and lets it see the flows that it may remember.
+fn prepare(number: usize, LaneRows { work, arms, rows }: LaneRows) -> Result<Course> {
+    let lane = Lane::build(number, work, arms)?;
+    let mut ready = Vec::new();
+    for row in rows {
+        let generator = lane.generator(&row.traffic)?;
+        let probe = lane.run(&generator, PROBE).with_context(|| row.name)?;
+        let packets = probe.packets;
+        ensure!(packets > PROBE * 9 / 10, "{}: {packets} of {PROBE} packets reached the sink", row.name);
+        if row.traffic.sizes == Sizes::Shortest && !matches!(work, Work::Drop) {
+            let (sent, length) = (generator.next_packet()?.len() as u64, probe.bytes / packets);
+            ensure!(length >= sent + OUTER, "{}: packets of {length} bytes reached the sink", row.name);
+        }
+        if row.traffic.flows <= REMEMBERED {
+            let once = Traffic { order: Order::Cyclic, ..row.traffic.clone() };
+            lane.run(&lane.generator(&once)?, row.traffic.flows.max(PROBE)).with_context(|| row.name)?;
+        }
+        ready.push((row, generator));
+    }
+    Ok(Course { lane, rows: ready })
 }

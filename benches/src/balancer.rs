@@ -12,7 +12,22 @@ use nlb_userspace::control::{Beginning, Event, Kept, NextHop, State, plan};
 use nlb_userspace::dataplane::{Dataplane as _, Kernel, KernelSettings, Tables, detach};
 use nlb_userspace::model::{Configuration, Timestamp};
 
-use super::{PORT, VIP_V4, VIP_V6};
+/// The first VIP of each family, of the networks set aside for benchmarks (RFC 2544, RFC 5180); others follow it.
+pub(crate) const VIP_V4: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+pub(crate) const VIP_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, 1);
+/// The listeners' port, and the targets'.
+pub(crate) const PORT: u16 = 80;
+/// The first IPv4 target; others follow it.
+pub(crate) const TARGET_V4: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 1);
+const TARGET_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x77, 0, 0, 0, 0, 0, 1);
+/// The sources of tunnels.
+pub(crate) const EDGE_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 255, 1);
+const EDGE_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xedce, 0, 0, 0, 0, 0, 1);
+/// Every target's MAC address.
+pub(crate) const TARGET_MAC: [u8; 6] = [2, 0xaa, 0, 0, 0, 0x11];
+const EDGE_MAC: [u8; 6] = [2, 0xbb, 0, 0, 0, 0x22];
+/// Room for every outer header.
+const MTU: u32 = 2_000;
 
 const SEED: u64 = 0x5eed;
 /// Slots: one ring of the default size.
@@ -22,29 +37,39 @@ const SETTLED: Duration = Duration::from_secs(2_000);
 
 /// What the agent is configured with.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Setup {
-    /// TCP listeners at successive VIPs, all of one group.
-    pub(super) listeners: u32,
+pub(crate) struct Setup {
+    /// Listeners at successive VIPs, all of one group.
+    pub(crate) listeners: u32,
+    /// `tcp` or `udp`.
+    pub(crate) protocol: &'static str,
     /// Targets of the group, all of them healthy.
-    pub(super) targets: u32,
+    pub(crate) targets: u32,
     /// How many of them leave once everything has settled.
-    pub(super) leaving: u32,
+    pub(crate) leaving: u32,
     /// `transition`, `all` or `none`.
-    pub(super) tracking: &'static str,
+    pub(crate) tracking: &'static str,
     /// `ipip` or `gue`.
-    pub(super) forwarding: &'static str,
+    pub(crate) forwarding: &'static str,
     /// Clients and targets have IPv6 addresses.
-    pub(super) v6: bool,
+    pub(crate) v6: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { listeners: 1, targets: 100, leaving: 0, tracking: "transition", forwarding: "ipip", v6: false }
+        Self {
+            listeners: 1,
+            protocol: "tcp",
+            targets: 100,
+            leaving: 0,
+            tracking: "transition",
+            forwarding: "ipip",
+            v6: false,
+        }
     }
 }
 
 /// A program on an interface. Dropping it takes it off and removes its pins.
-pub(super) struct Balancer {
+pub(crate) struct Balancer {
     /// `None` only while it is being dropped.
     kernel: Option<Kernel>,
     pins: PathBuf,
@@ -52,12 +77,12 @@ pub(super) struct Balancer {
 
 impl Balancer {
     /// Attaches the program to `interface`, in this thread's network namespace, with targets beyond the interface `way_out`.
-    pub(super) fn attach(setup: &Setup, interface: &str, way_out: u32, pins: &Path) -> Result<Self> {
+    pub(crate) fn attach(setup: &Setup, interface: &str, way_out: u32, pins: &Path) -> Result<Self> {
         let mut configuration = setup.configuration(interface, setup.targets)?;
         configuration.agent.pin_path = pins.to_owned();
         let kernel = Kernel::open(&KernelSettings::new(&configuration.agent, SEED))?;
         let mut balancer = Self { kernel: Some(kernel), pins: pins.to_owned() };
-        let kernel = balancer.kernel.as_mut().context("just opened")?;
+        let kernel = balancer.kernel.as_mut().context("it was just opened")?;
         let mut agent = Agent::begin(configuration, way_out, kernel)?;
         agent.pass(SETTLED)?;
         ensure!(agent.open_slots() == 0, "the ring has not settled");
@@ -66,13 +91,9 @@ impl Balancer {
             let least = SLOTS * setup.leaving / setup.targets / 2;
             ensure!(agent.open_slots() > least as usize, "only {} slots are in transition", agent.open_slots());
         }
-        kernel_of(&mut balancer)?.activate()?;
+        agent.kernel.activate()?;
         Ok(balancer)
     }
-}
-
-fn kernel_of(balancer: &mut Balancer) -> Result<&mut Kernel> {
-    balancer.kernel.as_mut().context("it is gone")
 }
 
 impl Drop for Balancer {
@@ -87,27 +108,24 @@ impl Drop for Balancer {
 
 impl Setup {
     fn configuration(&self, interface: &str, targets: u32) -> Result<Configuration> {
-        let target = |number: u32| -> IpAddr {
+        let nth = |v4: Ipv4Addr, v6: Ipv6Addr, number: u32| -> IpAddr {
             if self.v6 {
-                Ipv6Addr::from_bits(0xfd00_0077 << 96 | u128::from(number)).into()
+                Ipv6Addr::from_bits(v6.to_bits() + u128::from(number)).into()
             } else {
-                Ipv4Addr::from_bits(0x0a01_0000 + number).into()
+                Ipv4Addr::from_bits(v4.to_bits() + number).into()
             }
         };
-        let targets: Vec<String> = (1..=targets).map(|number| target(number).to_string()).collect();
+        let targets: Vec<String> = (0..targets).map(|number| nth(TARGET_V4, TARGET_V6, number).to_string()).collect();
         let mut text = format!(
             "agent.interfaces = [{interface:?}]\n[[target_group]]\nname = 'g'\nport = {PORT}\ntracking = '{}'\n\
              forwarding = '{}'\nring_size = {SLOTS}\ntargets = {targets:?}\n",
             self.tracking, self.forwarding
         );
         for number in 0..self.listeners {
-            let vip: IpAddr = if self.v6 {
-                Ipv6Addr::from_bits(VIP_V6.to_bits() + u128::from(number)).into()
-            } else {
-                Ipv4Addr::from_bits(VIP_V4.to_bits() + number).into()
-            };
+            let vip = nth(VIP_V4, VIP_V6, number);
             text.push_str(&format!(
-                "[[listener]]\naddress = '{vip}'\nprotocol = 'tcp'\nport = {PORT}\ntarget_group = 'g'\n"
+                "[[listener]]\naddress = '{vip}'\nprotocol = '{}'\nport = {PORT}\ntarget_group = 'g'\n",
+                self.protocol
             ));
         }
         let mut configuration = config::parse(&text, "bench")?;
@@ -136,11 +154,11 @@ impl<'a> Agent<'a> {
             let hop = NextHop {
                 interface: agent.way_out,
                 interface_name: "bench".to_owned(),
-                source_mac: [2, 0xbb, 0, 0, 0, 0x22],
-                source: if address.is_ipv4() { Ipv4Addr::new(10, 0, 255, 1).into() } else { VIP_V6.into() },
+                source_mac: EDGE_MAC,
+                source: if address.is_ipv4() { EDGE_V4.into() } else { EDGE_V6.into() },
                 gateway: None,
-                mac: [2, 0xaa, 0, 0, 0, 0x11],
-                mtu: 9_000,
+                mac: TARGET_MAC,
+                mtu: MTU,
             };
             agent.state.handle(Event::NextHop(address, Ok(hop)), now);
         }
