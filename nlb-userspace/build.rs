@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-const PROGRAMS: [&str; 2] = ["nlb-edge", "nlb-target"];
+const PROGRAMS: [&str; 3] = ["nlb-edge", "nlb-target", "nlb-generator"];
 
 fn main() -> Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set: run this by cargo")?);

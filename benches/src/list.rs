@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::Settings;
+use crate::pipeline;
 use crate::report::Report;
 use crate::ring;
 
@@ -20,12 +21,20 @@ pub(crate) struct Bench {
 }
 
 /// In the order in which they run.
-pub(crate) const BENCHES: &[Bench] = &[Bench {
-    name: "ring",
-    about: "a ring of 65,536 slots: time to build it, its evenness, what a change moves",
-    yardstick: Some("ring/maglev, 100 targets, build"),
-    run: ring::run,
-}];
+pub(crate) const BENCHES: &[Bench] = &[
+    Bench {
+        name: "pipeline",
+        about: "packets from a generator by the edge to a sink; millions per second of the edge's core",
+        yardstick: Some("pipeline/one core, floor"),
+        run: pipeline::run,
+    },
+    Bench {
+        name: "ring",
+        about: "a ring of 65,536 slots: time to build it, its evenness, what a change moves",
+        yardstick: Some("ring/maglev, 100 targets, build"),
+        run: ring::run,
+    },
+];
 
 /// Their names.
 pub(crate) fn names() -> Vec<&'static str> {

@@ -3,10 +3,13 @@
 //! One folder per bench; what they share is a [`Report`](report::Report) of [`Figure`](figure::Figure)s. The rule for all:
 //! what is compared was measured in the same run, turn by turn, several times; the figure is the median.
 
+mod balancer;
 mod check;
 mod figure;
+mod leftovers;
 mod list;
 mod page;
+mod pipeline;
 mod report;
 mod ring;
 

@@ -5,3 +5,6 @@ pub static EDGE: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/
 
 /// Object file with the target host's XDP program, `nlb_target`, and its maps.
 pub static TARGET: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nlb-target"));
+
+/// Object file with what tests and benches send packets with and count them by: `nlb_generate` and `nlb_sink`. No part of `nlb`.
+pub static GENERATOR: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nlb-generator"));
