@@ -188,7 +188,8 @@ impl<'a> Agent<'a> {
             }
         }
         for (flow, pin) in self.pins(HALF_OPEN, |pin| pin.slot == place(slot)) {
-            let seen = pin.seen - Pin::HANDSHAKE - 1;
+            // As long ago as can be said, on a machine that has only just started.
+            let seen = pin.seen.saturating_sub(Pin::HANDSHAKE + 1);
             self.edge.set_pin(HALF_OPEN, flow, Pin { seen, ..pin }).unwrap();
         }
         self.write(slot, value.with_pins(elsewhere));
