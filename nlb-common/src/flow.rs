@@ -59,6 +59,14 @@ impl Pin {
         self.flags >> Self::OWNER == (tag as u32) << Self::OWNER >> Self::OWNER
     }
 
+    /// Seconds without a packet of the flow. The clock's numbers wrap; one that was `seen` later than `now`, by another CPU
+    /// or after the caller read its clock, is 0 old.
+    #[inline(always)]
+    pub const fn silence(&self, now: u32) -> u32 {
+        let seconds = now.wrapping_sub(self.seen);
+        if seconds > i32::MAX as u32 { 0 } else { seconds }
+    }
+
     /// Whether the flow ends soon.
     #[inline(always)]
     pub const fn is_ending(&self) -> bool {
@@ -103,3 +111,17 @@ impl FlowEvent {
 }
 
 const _: () = assert!(size_of::<Pin>() == 16, "no hidden padding");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flow_is_silent_since_its_last_packet_whatever_the_clock_shows() {
+        for (seen, now, silence) in
+            [(100, 100, 0), (100, 161, 61), (101, 100, 0), (u32::MAX - 9, 20, 30), (5, u32::MAX, 0)]
+        {
+            assert_eq!(Pin::new(1, 2, 3, seen).silence(now), silence, "seen at {seen}, now {now}");
+        }
+    }
+}

@@ -17,7 +17,7 @@ pub struct HashKeys(pub [u32; WORDS]);
 
 /// What of a packet decides its slot. Addresses and ports are in network byte order.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Flow {
     /// The client's address.
     pub source: Address,

@@ -4,7 +4,7 @@
 //! never reads another's. Whoever changes a key, a value, a map's type or the meaning of a field raises the version.
 
 /// Version of everything in this crate that stands in a map.
-pub const LAYOUT_VERSION: u32 = 2;
+pub const LAYOUT_VERSION: u32 = 3;
 
 /// The edge's program and its maps.
 pub mod edge {
@@ -22,6 +22,10 @@ pub mod edge {
     pub const LISTENER_COUNTERS: &str = "LISTENER_COUNTERS";
     /// Per-CPU array of [`Counters`](crate::counters::Counters), by target index.
     pub const TARGET_COUNTERS: &str = "TARGET_COUNTERS";
+    /// Array of [`Sketch`](crate::active::Sketch), by `Listener::sketch`.
+    pub const LISTENER_FLOWS: &str = "LISTENER_FLOWS";
+    /// Array of [`Sketch`](crate::active::Sketch), by target index. May have fewer entries than there are targets.
+    pub const TARGET_FLOWS: &str = "TARGET_FLOWS";
     /// Per-CPU array of `u64` packets, by [`DropReason`](crate::drop_reason::DropReason).
     pub const DROPS: &str = "DROPS";
     /// LRU hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): TCP flows of which only SYNs were seen. Small,
@@ -51,6 +55,8 @@ pub mod edge {
         TARGETS,
         LISTENER_COUNTERS,
         TARGET_COUNTERS,
+        LISTENER_FLOWS,
+        TARGET_FLOWS,
         DROPS,
         HALF_OPEN,
         ESTABLISHED,

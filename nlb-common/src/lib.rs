@@ -5,6 +5,7 @@
 //! that a value can't mean one thing to the kernel and another to the agent.
 #![no_std]
 
+pub mod active;
 pub mod address;
 pub mod checksum;
 pub mod counters;

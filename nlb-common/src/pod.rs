@@ -11,6 +11,7 @@ macro_rules! pod {
 }
 
 pod!(
+    crate::active::Sketch,
     crate::address::Address,
     crate::counters::Counters,
     crate::flow::Pin,

@@ -28,12 +28,25 @@ impl ListenerKey {
 
 /// What a listener does with its traffic.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Listener {
     /// Index of its counters.
     pub counters: u32,
     /// Index of its target group.
     pub group: u32,
+    /// Index of the [`Sketch`](crate::active::Sketch) of its flows, or [`NO_SKETCH`](Self::NO_SKETCH).
+    pub sketch: u32,
+}
+
+impl Listener {
+    /// Its flows are those of its group's targets: nobody shares the group. No table has such an entry.
+    pub const NO_SKETCH: u32 = u32::MAX;
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self { counters: 0, group: 0, sketch: Self::NO_SKETCH }
+    }
 }
 
 /// A target group's ring and how flows are spread over it.
@@ -133,4 +146,5 @@ pub const FIRST_TARGET: TargetIndex = 1;
 const _: () = assert!(size_of::<Target>() == 64, "a target fills one cache line");
 const _: () = assert!(core::mem::offset_of!(Target, next_hop_mac).is_multiple_of(8), "one store changes the next hop");
 const _: () = assert!(size_of::<ListenerKey>() == 20, "no hidden padding in a hash key");
+const _: () = assert!(size_of::<Listener>() == 12, "no hidden padding");
 const _: () = assert!(size_of::<Group>() == 24, "no hidden padding");

@@ -5,6 +5,7 @@
 //! `netlink` feed `control` with what happens outside. Everything but the edges (sockets, netlink, bpf) is a pure
 //! function of state, event and time.
 
+pub mod active;
 pub mod agent;
 pub mod api;
 pub mod args;

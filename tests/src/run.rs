@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use aya::maps::{Array, HashMap, LpmTrie, MapData, PerCpuArray, lpm_trie};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, Pod};
+use nlb_common::active::Sketch;
 use nlb_common::address::Address;
 use nlb_common::counters::{Counters, DecapOutcome};
 use nlb_common::drop_reason::DropReason;
@@ -179,6 +180,12 @@ impl Edge {
     /// What a target was sent.
     pub fn target_counters(&self, index: u32) -> Result<Counters> {
         sum(&self.ebpf, layout::edge::TARGET_COUNTERS, index)
+    }
+
+    /// A sketch of active flows, in the table of that name.
+    pub fn sketch(&self, table: &str, index: u32) -> Result<Sketch> {
+        let map = self.ebpf.map(table).with_context(|| format!("no map {table}"))?;
+        Ok(Array::<_, Sketch>::try_from(map)?.get(&index, 0)?)
     }
 
     /// Packets dropped, for each reason that has any.

@@ -26,16 +26,7 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
     let histories = arguments.histories.unwrap_or(if arguments.quick { QUICK } else { WHOLE });
     let mut command = tools::command(root, "cargo");
     command.env("NLB_HISTORIES", histories.to_string());
-    command.args([
-        "test",
-        "--release",
-        "--package",
-        "nlb-tests",
-        "--test",
-        "prove_histories",
-        "--",
-        "--include-ignored",
-    ]);
+    command.args(["test", "--release", "--package", "nlb-tests", "--test", "prove_histories"]);
     let mut steps = Steps::default();
     steps.command(&format!("{histories} histories"), &mut command)?;
     Ok(steps.finish())

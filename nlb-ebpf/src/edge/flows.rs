@@ -132,7 +132,7 @@ fn decide(flow: &Flow, held: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u8) 
     if let Some((table, pin)) = Table::find(flow, tcp) {
         // SAFETY: a value of a flow table stays mapped while the program runs; see above for who may change it meanwhile.
         *held = unsafe { pin.read_volatile() };
-        let expired = table == Table::HalfOpen && now.saturating_sub(held.seen) > Pin::HANDSHAKE;
+        let expired = table == Table::HalfOpen && held.silence(now) > Pin::HANDSHAKE;
         match serving(held.target) {
             // As if it weren't there.
             _ if expired => {}

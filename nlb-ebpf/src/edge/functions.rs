@@ -9,7 +9,7 @@ use nlb_common::packet::network::{V4, V6};
 use nlb_common::slot::TargetIndex;
 
 use super::addressed::{Addressed, Offsets};
-use super::{flows, reset};
+use super::{active, flows, reset};
 
 /// A family and its functions.
 pub(super) trait Functions: Addressed {
@@ -18,10 +18,13 @@ pub(super) trait Functions: Addressed {
 
     /// [`reset::answer`].
     fn reset(ctx: *mut xdp_md, at: Offsets, length: usize) -> bool;
+
+    /// [`active::whole_hash`].
+    fn whole_hash(ctx: *mut xdp_md, at: Offsets, protocol: u8) -> u64;
 }
 
 macro_rules! functions {
-    ($family:ty, $decide:ident, $reset:ident) => {
+    ($family:ty, $decide:ident, $reset:ident, $whole_hash:ident) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $decide(ctx: *mut xdp_md, link: usize, payload: usize, slot: u64, asked: u64) -> u32 {
@@ -34,6 +37,12 @@ macro_rules! functions {
             u32::from(reset::answer::<$family>(ctx, Offsets { link, payload }, length))
         }
 
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $whole_hash(ctx: *mut xdp_md, link: usize, payload: usize, protocol: u8) -> u64 {
+            active::whole_hash::<$family>(ctx, Offsets { link, payload }, protocol)
+        }
+
         impl Functions for $family {
             #[inline(always)]
             fn decide(ctx: *mut xdp_md, at: Offsets, slot: u64, asked: u64) -> TargetIndex {
@@ -44,9 +53,14 @@ macro_rules! functions {
             fn reset(ctx: *mut xdp_md, at: Offsets, length: usize) -> bool {
                 $reset(ctx, at.link, at.payload, length) != 0
             }
+
+            #[inline(always)]
+            fn whole_hash(ctx: *mut xdp_md, at: Offsets, protocol: u8) -> u64 {
+                $whole_hash(ctx, at.link, at.payload, protocol)
+            }
         }
     };
 }
 
-functions!(V4, nlb_decide_v4, nlb_reset_v4);
-functions!(V6, nlb_decide_v6, nlb_reset_v6);
+functions!(V4, nlb_decide_v4, nlb_reset_v4, nlb_whole_hash_v4);
+functions!(V6, nlb_decide_v6, nlb_reset_v6, nlb_whole_hash_v6);

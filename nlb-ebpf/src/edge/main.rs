@@ -4,14 +4,15 @@
 //! each here:
 //!
 //! ```text
-//! link → network → transport → listener → slot → decide → target → encapsulation → transmit
+//! link → network → transport → listener → slot → decide → target → active → encapsulation → transmit
 //!                                                  │
 //!                 the slot is in transition, or was: flows, remember, reset
 //! ```
 //!
-//! Invariants: there are six table accesses (listener, group, slot, target, two counters) on a packet's way and no more as
-//! long as its slot is steady, but for a packet by GUE that names its slot's other target, which is a seventh; a packet is
-//! changed only once nothing can stop it but the room for its outer header.
+//! Invariants: there are seven table accesses (listener, group, slot, target, sketch of active flows, two counters) on a
+//! packet's way and no more as long as its slot is steady, but for the sketch of a listener that shares its group, and for a
+//! packet by GUE that names its slot's other target; a packet is changed only once nothing can stop it but the room for its
+//! outer header.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", expect(clippy::needless_pass_by_value, reason = "an XDP program is called that way"))]
 
@@ -19,6 +20,7 @@
 #[cfg(target_arch = "bpf")]
 #[path = "."]
 mod program {
+    mod active;
     mod addressed;
     mod constants;
     mod decide;
@@ -84,7 +86,7 @@ mod program {
         let packet = Packet { link, network, transport };
         let trace = Trace::<TRACE>::of(ctx, &packet);
         let verdict = balance::<F, TRACE>(ctx, door, &packet, trace);
-        trace.verdict(ctx, verdict);
+        trace.verdict(verdict);
         verdict
     }
 
@@ -97,7 +99,7 @@ mod program {
     ) -> Result<u32, Stop> {
         let flow = packet.flow();
         let listener = listener::find(&flow)?;
-        trace.listener(ctx, listener);
+        trace.listener(listener);
         let opens = packet.transport.segment.opens().map_err(Stop::Drop)?;
         let found = slot::find(&flow, listener)?;
         let index = match decide::target_of::<F>(ctx, packet, &found, opens) {
@@ -106,9 +108,10 @@ mod program {
             Decision::Over => return Err(Stop::Drop(DropReason::TargetDrained)),
         };
         let hash = found.hash;
-        trace.decision(ctx, found.slot, hash, index);
+        trace.decision(found.slot, hash, index);
         let target = target::find(index)?;
-        trace.target(ctx, target);
+        trace.target(index);
+        active::note::<F>(ctx, packet, &found, listener, index, opens);
         let way_out = transmit::way_out(ctx, target);
         if target.is_gue() {
             let second = target::second(found.slot, index, target, packet, opens);
@@ -128,7 +131,7 @@ mod program {
         packet: &Packet,
         trace: Trace<TRACE>,
     ) -> Result<u32, Stop> {
-        trace.reset(ctx);
+        trace.reset();
         if F::reset(ctx.ctx, Offsets::of(packet), packet.network.payload_length) {
             Ok(xdp_action::XDP_TX)
         } else {

@@ -3,6 +3,7 @@
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
+use nlb_common::active::Sketch;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
@@ -35,6 +36,14 @@ pub(super) static LISTENER_COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_m
 /// What each target was sent.
 #[map]
 pub(super) static TARGET_COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1024, 0);
+
+/// Active flows of each listener that has a sketch of its own.
+#[map]
+pub(super) static LISTENER_FLOWS: Array<Sketch> = Array::with_max_entries(256, 0);
+
+/// Active flows of each target.
+#[map]
+pub(super) static TARGET_FLOWS: Array<Sketch> = Array::with_max_entries(256, 0);
 
 /// Packets dropped, by reason.
 #[map]

@@ -8,9 +8,9 @@ use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::info;
 use nlb_common::packet::{Packet, Stop};
 use nlb_common::slot::{Slot, TargetIndex};
-use nlb_common::tables::{Listener, Target};
+use nlb_common::tables::Listener;
 
-use super::maps::TRACED_FLOW;
+use super::maps::{TARGETS, TRACED_FLOW};
 
 /// Whether this packet is traced. Never, unless the path is the one with trace (`ON`).
 #[derive(Clone, Copy)]
@@ -28,48 +28,55 @@ impl<const ON: bool> Trace<ON> {
     }
 
     #[inline(always)]
-    pub(super) fn listener(self, ctx: &XdpContext, listener: &Listener) {
+    pub(super) fn listener(self, listener: &Listener) {
         if ON && self.0 {
-            lines::listener(ctx, listener);
+            lines::nlb_trace_listener(listener.counters, listener.group);
         }
     }
 
     #[inline(always)]
-    pub(super) fn decision(self, ctx: &XdpContext, slot: Slot, hash: u64, index: TargetIndex) {
+    pub(super) fn decision(self, slot: Slot, hash: u64, index: TargetIndex) {
         if ON && self.0 {
-            lines::decision(ctx, slot, hash, index);
+            lines::nlb_trace_decision(slot.0, hash, index);
         }
     }
 
     #[inline(always)]
-    pub(super) fn reset(self, ctx: &XdpContext) {
+    pub(super) fn reset(self) {
         if ON && self.0 {
-            lines::reset(ctx);
+            lines::nlb_trace_reset();
         }
     }
 
     #[inline(always)]
-    pub(super) fn target(self, ctx: &XdpContext, target: &Target) {
+    pub(super) fn target(self, index: TargetIndex) {
         if ON && self.0 {
-            lines::target(ctx, target);
+            lines::nlb_trace_target(index);
         }
     }
 
     #[inline(always)]
-    pub(super) fn verdict(self, ctx: &XdpContext, verdict: Result<u32, Stop>) {
+    pub(super) fn verdict(self, verdict: Result<u32, Stop>) {
         if ON && self.0 {
             match verdict {
-                Ok(action) => lines::sent(ctx, action),
-                Err(Stop::Pass(reason)) => lines::passed(ctx, reason as u32),
-                Err(Stop::Drop(reason)) => lines::dropped(ctx, reason as u32),
-            }
+                Ok(action) => lines::nlb_trace_sent(action),
+                Err(Stop::Pass(reason)) => lines::nlb_trace_passed(reason as u32),
+                Err(Stop::Drop(reason)) => lines::nlb_trace_dropped(reason as u32),
+            };
         }
     }
 }
 
 /// The lines, each in a function of its own: they need much of the 512 bytes of stack.
+///
+/// Those that are given numbers are global functions, which the verifier checks once each and not for every path that leads
+/// there: with all paths it would come to its limit of a million instructions.
 mod lines {
     use super::*;
+
+    /// A line asks for a context and makes no use of it. Passed as an argument it would be left out by the compiler, and the
+    /// verifier would miss it.
+    const NO_CONTEXT: XdpContext = XdpContext { ctx: core::ptr::null_mut() };
 
     #[inline(never)]
     pub(super) fn packet(ctx: &XdpContext, packet: &Packet) {
@@ -87,15 +94,19 @@ mod lines {
         );
     }
 
+    #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) fn listener(ctx: &XdpContext, listener: &Listener) {
-        info!(ctx, "listener: {}, target group {}", listener.counters, listener.group);
+    pub(super) extern "C" fn nlb_trace_listener(counters: u32, group: u32) -> u32 {
+        info!(&NO_CONTEXT, "listener: {}, target group {}", counters, group);
+        0
     }
 
+    #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) fn decision(ctx: &XdpContext, slot: Slot, hash: u64, index: TargetIndex) {
+    pub(super) extern "C" fn nlb_trace_decision(slot: u64, hash: u64, index: TargetIndex) -> u32 {
+        let slot = Slot(slot);
         info!(
-            ctx,
+            &NO_CONTEXT,
             "slot: hash {:x}, current {}, previous {}, open {}, pinned {}; target {}",
             hash,
             slot.current(),
@@ -104,37 +115,49 @@ mod lines {
             u8::from(slot.is_pinned()),
             index
         );
+        0
     }
 
+    #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) fn reset(ctx: &XdpContext) {
-        info!(ctx, "reset: the flow's target is drained");
+    pub(super) extern "C" fn nlb_trace_reset() -> u32 {
+        info!(&NO_CONTEXT, "reset: the flow's target is drained");
+        0
     }
 
+    #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) fn target(ctx: &XdpContext, target: &Target) {
+    pub(super) extern "C" fn nlb_trace_target(index: TargetIndex) -> u32 {
+        let Some(target) = TARGETS.get(index) else { return 0 };
         info!(
-            ctx,
+            &NO_CONTEXT,
             "target: {:i} from {:i}, interface {}, next hop {:mac}",
             target.destination.octets(),
             target.source.octets(),
             target.interface,
             target.next_hop_mac
         );
+        0
     }
 
+    #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) fn sent(ctx: &XdpContext, action: u32) {
-        info!(ctx, "sent: XDP action {}", action);
+    pub(super) extern "C" fn nlb_trace_sent(action: u32) -> u32 {
+        info!(&NO_CONTEXT, "sent: XDP action {}", action);
+        0
     }
 
+    #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) fn passed(ctx: &XdpContext, reason: u32) {
-        info!(ctx, "passed to the stack: reason {}", reason);
+    pub(super) extern "C" fn nlb_trace_passed(reason: u32) -> u32 {
+        info!(&NO_CONTEXT, "passed to the stack: reason {}", reason);
+        0
     }
 
+    #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) fn dropped(ctx: &XdpContext, reason: u32) {
-        info!(ctx, "dropped: reason {}", reason);
+    pub(super) extern "C" fn nlb_trace_dropped(reason: u32) -> u32 {
+        info!(&NO_CONTEXT, "dropped: reason {}", reason);
+        0
     }
 }

@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 
 use super::handle::{ChangeReport, Command, DroppedChange, ReloadError, ReloadReport, TraceError};
 use super::reload;
+use crate::active::ActiveFlows;
 use crate::clock::Clock;
 use crate::config;
 use crate::control::snapshot::{ReloadFailure, RingChange, Snapshot};
@@ -68,6 +69,8 @@ pub struct Owner<D> {
     reload_failure: Option<ReloadFailure>,
     /// When the new tables take over from those of an earlier agent at the latest; `None`: they are in use.
     takeover: Option<Instant>,
+    /// Active flows, estimated.
+    active: ActiveFlows,
     /// Ends when nobody takes the lines of the running trace any more.
     trace: Option<JoinHandle<()>>,
     outlets: Outlets,
@@ -90,6 +93,7 @@ impl<D: Dataplane> Owner<D> {
         let (addresses, addresses_seen) = watch::channel(Arc::default());
         let outlets = Outlets { snapshots, checked, addresses };
         let inlets = Inlets { snapshots: snapshots_seen, checked: checked_seen, addresses: addresses_seen };
+        let active = ActiveFlows::begin(&current, clock.now());
         let mut owner = Self {
             kept: state.drains().clone(),
             state,
@@ -101,6 +105,7 @@ impl<D: Dataplane> Owner<D> {
             failure: None,
             reload_failure: None,
             takeover: None,
+            active,
             trace: None,
             outlets,
         };
@@ -174,7 +179,8 @@ impl<D: Dataplane> Owner<D> {
         let listeners: Vec<u32> = self.current.listeners.values().map(|listener| listener.counters).collect();
         let targets: Vec<u32> = self.current.targets.keys().copied().collect();
         let reading = self.dataplane.counters(&listeners, &targets)?;
-        Ok(CounterReading { flow_events: self.dataplane.flow_events()?, ..reading })
+        let active = self.active.read(self.clock.now(), |of| self.dataplane.sketch(of, false))?;
+        Ok(CounterReading { flow_events: self.dataplane.flow_events()?, active, ..reading })
     }
 
     fn reload(&mut self) -> Result<ReloadReport, ReloadError> {
@@ -277,13 +283,19 @@ impl<D: Dataplane> Owner<D> {
 
     /// When there is something to do that no event asks for.
     fn due(&self) -> Option<Instant> {
-        let due = [self.state.rebuild_due(), self.state.sweep_due()].into_iter().flatten().min()?;
+        let due =
+            [self.state.rebuild_due(), self.state.sweep_due(), Some(self.active.due())].into_iter().flatten().min()?;
         Some(self.clock.instant(due).into())
     }
 
-    /// What time has made due: other tables, or a part of the sweep. Events are taken in between two parts.
+    /// What time has made due: sketches to take, other tables, or a part of the sweep. Events are taken in between two parts.
     fn work(&mut self) {
         let now = self.clock.now();
+        if self.active.due() <= now
+            && let Err(failure) = self.active.turn(now, |of| self.dataplane.sketch(of, true))
+        {
+            error!("the active flows can't be read: {failure}");
+        }
         if self.state.rebuild_due().is_some_and(|due| due <= now) {
             self.reconcile();
         }
@@ -343,6 +355,7 @@ impl<D: Dataplane> Owner<D> {
         self.dataplane.apply(&plan(&self.current, &desired))?;
         self.current = desired;
         self.state.settle();
+        self.active.watch(self.state.watched(), self.clock.now());
         if self.failure.take().is_some() {
             info!("the tables are written again");
         }

@@ -1,4 +1,4 @@
-//! `nlb stats`: counters, or with `--watch` rates per second.
+//! `nlb stats`: counters, or with `--watch` rates per second; and active flows.
 
 use std::time::Duration;
 
@@ -132,6 +132,13 @@ fn subtract(traffic: &mut TrafficCount, before: Option<TrafficCount>) {
     traffic.new_flows = traffic.new_flows.saturating_sub(before.new_flows);
 }
 
+const ACTIVE: &str = ">ACTIVE FLOWS";
+
+/// Nothing while it is not known.
+fn active(flows: Option<u64>) -> Cell {
+    flows.map(count).unwrap_or_default().into()
+}
+
 fn tables<'s>(
     stats: &'s Stats,
     headings: [&'static str; 3],
@@ -140,18 +147,20 @@ fn tables<'s>(
     style: Style,
 ) -> String {
     let [packets, bytes, flows] = headings;
-    let mut listeners = Table::new(&["LISTENER", "PROTOCOL", "ADDRESS", packets, bytes, flows]);
+    let mut listeners = Table::new(&["LISTENER", "PROTOCOL", "ADDRESS", packets, bytes, flows, ACTIVE]);
     for listener in &stats.listeners {
         let address = std::net::SocketAddr::new(listener.address, listener.port).to_string();
         let named: [Cell; 3] = [listener.listener.as_str().into(), listener.protocol.text().into(), address.into()];
-        listeners.row(named.into_iter().chain(traffic(&listener.traffic)));
+        let counted = traffic(&listener.traffic).into_iter().chain([active(listener.active_flows)]);
+        listeners.row(named.into_iter().chain(counted));
     }
-    let mut targets = Table::new(&["TARGET GROUP", "TARGET", "ZONE", packets, bytes, flows]);
+    let mut targets = Table::new(&["TARGET GROUP", "TARGET", "ZONE", packets, bytes, flows, ACTIVE]);
     for target in &stats.targets {
         let address = std::net::SocketAddr::new(target.address, target.port).to_string();
         let zone = target.zone.as_deref().unwrap_or_default();
         let named: [Cell; 3] = [target.target_group.as_str().into(), address.into(), zone.into()];
-        targets.row(named.into_iter().chain(traffic(&target.traffic)));
+        let counted = traffic(&target.traffic).into_iter().chain([active(target.active_flows)]);
+        targets.row(named.into_iter().chain(counted));
     }
     let mut reasons = Table::new(&["DROPPED", ">PACKETS", "WHY"]);
     let mut dropped = false;

@@ -149,6 +149,13 @@ const SECTIONS: &[Section] = &[
                 "131072",
                 "remembered flows of UDP; when full, the one silent for longest goes",
             ),
+            key(
+                "sketches",
+                "1 to 262144",
+                Is("2048"),
+                "2048",
+                "targets whose active flows are estimated, and as many listeners, the earliest ones; 4 KiB each",
+            ),
         ],
     },
     Section {

@@ -56,7 +56,8 @@ fn agent(out: &mut String, agent: &AgentSettings) -> fmt::Result {
     let capacity = agent.capacity;
     writeln!(out, "\n[agent.capacity]\nlisteners = {}\ngroups = {}", capacity.listeners, capacity.groups)?;
     writeln!(out, "targets = {}\nslots = {}", capacity.targets, capacity.slots)?;
-    writeln!(out, "half_open = {}\nflows = {}\ndatagrams = {}", capacity.half_open, capacity.flows, capacity.datagrams)
+    writeln!(out, "half_open = {}\nflows = {}", capacity.half_open, capacity.flows)?;
+    writeln!(out, "datagrams = {}\nsketches = {}", capacity.datagrams, capacity.sketches)
 }
 
 fn target_group(out: &mut String, group: &TargetGroup) -> fmt::Result {

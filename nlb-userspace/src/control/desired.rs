@@ -174,6 +174,8 @@ impl State {
 
     fn build_listeners(&mut self, tables: &mut Tables, notices: &mut Vec<Notice>) {
         let groups: BTreeMap<_, _> = self.groups.iter().map(|group| (&group.name, Self::tag_of(group))).collect();
+        let by_group: BTreeMap<_, _> =
+            self.listeners_by_group().into_iter().map(|(name, count)| (name.clone(), count)).collect();
         for listener in &self.configuration.listeners {
             let group = groups.get(&listener.group).and_then(|tag| self.group_indexes.get(tag));
             let Some(group) = group.filter(|index| tables.groups.contains_key(index)) else { continue };
@@ -182,7 +184,8 @@ impl State {
                 notices.push(Notice::Full { what: "listeners", name: format!("listener {}", listener.name) });
                 continue;
             };
-            tables.listeners.insert(key, tables::Listener { counters, group });
+            let sketch = Self::sketch(counters, by_group.get(&listener.group).copied().unwrap_or_default());
+            tables.listeners.insert(key, tables::Listener { counters, group, sketch });
         }
     }
 }

@@ -20,6 +20,7 @@ mod sweeping;
 mod tests;
 mod transition;
 mod view;
+mod watched;
 
 pub use event::{Change, ChangeError, Event, NextHop, NoNextHop};
 pub use notice::Notice;

@@ -112,7 +112,10 @@ mod tests {
             let indexes: Vec<u32> = tables.groups.keys().copied().collect();
             for (port, pick) in listeners {
                 let key = ListenerKey { address: Address::v4(1), port, protocol: 6, padding: 0 };
-                tables.listeners.insert(key, Listener { counters: u32::from(port), group: *pick.get(&indexes) });
+                tables.listeners.insert(
+                    key,
+                    Listener { counters: u32::from(port), group: *pick.get(&indexes), ..Listener::default() },
+                );
             }
             tables
         })

@@ -75,7 +75,7 @@ impl State {
         let Some(mut sweep) = self.sweep.take() else { return (Vec::new(), true) };
         let keys = HashKeys::from_seed(self.seed);
         let seconds = u32::try_from(self.packets.seconds(now)).unwrap_or(u32::MAX);
-        let mut gone: Vec<PinPlace> = sweep.held_back.take().into_iter().collect();
+        let mut gone = Vec::new();
         for (place, pin) in pins {
             sweep.found.seen += 1;
             let home = self.home(&place.flow, pin.target, tables, &keys);
@@ -85,7 +85,6 @@ impl State {
                         sweep.keep(home.group, home.index, pin.target);
                     }
                 }
-                _ if Some(place) == after => sweep.held_back = Some(place),
                 _ => gone.push(place),
             }
         }

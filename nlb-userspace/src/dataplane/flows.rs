@@ -4,7 +4,7 @@ use nlb_common::flow::Pin;
 use nlb_common::hash::Flow;
 
 /// A table of pinned flows that the agent sweeps. Half-open flows have none: they push each other out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FlowTable {
     /// TCP flows that are open.
     Established,
@@ -13,7 +13,7 @@ pub enum FlowTable {
 }
 
 /// Where a pin stands: its table and its key there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PinPlace {
     /// The table.
     pub table: FlowTable,

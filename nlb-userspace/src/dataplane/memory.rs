@@ -1,14 +1,17 @@
 //! The tables in memory: for tests of the agent and for simulations.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use nlb_common::active::Sketch;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
 use nlb_common::slot::{Slot, TargetIndex};
+use nlb_common::tables::Listener;
 
 use super::flows::{PinBatch, PinPlace};
-use super::{Attachment, CounterReading, Dataplane, DataplaneError, Tables, TraceLines, Write};
+use super::{Attachment, CounterReading, Dataplane, DataplaneError, SketchOf, Tables, TraceLines, Write};
 
 /// Holds what the kernel would hold, as flat as the kernel does, so that a wrong order or index shows.
 #[derive(Clone, Debug, Default)]
@@ -16,17 +19,23 @@ pub struct Memory {
     tables: Tables,
     slots: Vec<Slot>,
     pins: Vec<(PinPlace, Pin)>,
+    sketches: BTreeMap<SketchOf, Sketch>,
 }
 
 impl Memory {
     /// Empty tables with room for `slots` slots.
     pub fn new(slots: usize) -> Self {
-        Self { tables: Tables::default(), slots: vec![Slot::EMPTY; slots], pins: Vec::new() }
+        Self { slots: vec![Slot::EMPTY; slots], ..Self::default() }
     }
 
     /// The pinned flows, for tests to fill and to look at: here no packet pins any.
     pub fn pinned(&mut self) -> &mut Vec<(PinPlace, Pin)> {
         &mut self.pins
+    }
+
+    /// A sketch, for tests to fill: here no packet sets a bit.
+    pub fn sketched(&mut self, of: SketchOf) -> &mut Sketch {
+        self.sketches.entry(of).or_default()
     }
 
     fn ring(&self, first: u32, mask: u32) -> Option<Arc<[Slot]>> {
@@ -53,7 +62,10 @@ impl Dataplane for Memory {
     fn apply(&mut self, writes: &[Write]) -> Result<(), DataplaneError> {
         for write in writes {
             match write {
-                Write::Target { index, value, .. } => {
+                Write::Target { index, value, fresh } => {
+                    if *fresh {
+                        self.sketches.remove(&SketchOf::Target(*index));
+                    }
                     self.tables.targets.insert(*index, *value);
                 }
                 Write::Slots(slots) => {
@@ -66,7 +78,10 @@ impl Dataplane for Memory {
                 Write::Group { index, value } => {
                     self.tables.groups.insert(*index, *value);
                 }
-                Write::Listener { key, value, .. } => {
+                Write::Listener { key, value, fresh } => {
+                    if *fresh {
+                        self.sketches.remove(&SketchOf::Listener(value.sketch));
+                    }
                     self.tables.listeners.insert(*key, *value);
                 }
                 Write::RemoveListener(key) => {
@@ -98,8 +113,8 @@ impl Dataplane for Memory {
 
     /// With a place that isn't there any more, what the kernel's twin would do: the sweep begins anew.
     fn pins(&mut self, after: Option<PinPlace>, limit: usize) -> Result<PinBatch, DataplaneError> {
-        let begin =
-            after.and_then(|after| self.pins.iter().position(|&(place, _)| place == after)).map_or(0, |at| at + 1);
+        self.pins.sort_unstable_by_key(|&(place, _)| place);
+        let begin = after.map_or(0, |after| self.pins.partition_point(|&(place, _)| place <= after));
         let end = begin.saturating_add(limit.max(1)).min(self.pins.len());
         let batch = self.pins[begin..end].to_vec();
         let next = if end < self.pins.len() { batch.last().map(|&(place, _)| place) } else { None };
@@ -117,6 +132,14 @@ impl Dataplane for Memory {
 
     fn flow_events(&mut self) -> Result<Vec<(FlowEvent, u64)>, DataplaneError> {
         Ok(FlowEvent::ALL.iter().map(|&event| (event, 0)).collect())
+    }
+
+    fn sketch(&mut self, of: SketchOf, take: bool) -> Result<Option<Box<Sketch>>, DataplaneError> {
+        if of == SketchOf::Listener(Listener::NO_SKETCH) {
+            return Ok(None);
+        }
+        let found = if take { self.sketches.remove(&of) } else { self.sketches.get(&of).copied() };
+        Ok(Some(Box::new(found.unwrap_or_default())))
     }
 
     fn attachments(&self) -> Vec<Attachment> {

@@ -11,6 +11,7 @@ mod memory;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use nlb_common::active::Sketch;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
@@ -26,6 +27,7 @@ pub use kernel::{
 };
 pub use memory::Memory;
 
+use crate::active::ActiveReading;
 use crate::model::XdpMode;
 
 /// Everything the packet path reads.
@@ -90,6 +92,17 @@ pub struct CounterReading {
     pub drops: Vec<(DropReason, u64)>,
     /// What the flow tables are used for, as [`Dataplane::flow_events`] tells it; whoever reads both puts it here.
     pub flow_events: Vec<(FlowEvent, u64)>,
+    /// Active flows, which are estimated of [`Dataplane::sketch`]; whoever does that puts them here.
+    pub active: ActiveReading,
+}
+
+/// Whose flows a sketch is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SketchOf {
+    /// A listener's, by `Listener::sketch`.
+    Listener(u32),
+    /// A target's, by its index.
+    Target(TargetIndex),
 }
 
 /// Where the program is attached.
@@ -121,8 +134,8 @@ pub trait Dataplane: Send {
     /// Reads the counters of the given listeners (by `Listener::counters`) and targets, and all drops.
     fn counters(&mut self, listeners: &[u32], targets: &[TargetIndex]) -> Result<CounterReading, DataplaneError>;
 
-    /// Reads some `limit` pins: the first of a new sweep, or those behind `after`, which is what the call before gave. A pin
-    /// that is there throughout a sweep is seen in it; one that comes or goes meanwhile, perhaps.
+    /// Reads some `limit` pins: the first of a new sweep, or those behind `after`, which is what the call before gave and
+    /// may have been removed since. A pin that is there throughout a sweep is seen in it; one that comes or goes meanwhile, perhaps.
     fn pins(&mut self, after: Option<PinPlace>, limit: usize) -> Result<PinBatch, DataplaneError>;
 
     /// The pin of one flow, half-open ones included; `None` when nothing is remembered of it.
@@ -133,6 +146,10 @@ pub trait Dataplane: Send {
 
     /// What the flow tables are used for, in the order of [`FlowEvent::ALL`].
     fn flow_events(&mut self) -> Result<Vec<(FlowEvent, u64)>, DataplaneError>;
+
+    /// The flows whose packets came since the sketch was last taken, and by wish takes them: it begins anew. `None` when there
+    /// is no such sketch.
+    fn sketch(&mut self, of: SketchOf, take: bool) -> Result<Option<Box<Sketch>>, DataplaneError>;
 
     /// Where the program is attached now.
     fn attachments(&self) -> Vec<Attachment>;

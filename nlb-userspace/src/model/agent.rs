@@ -36,6 +36,8 @@ pub struct Capacity {
     pub flows: u32,
     /// Pinned flows of UDP.
     pub datagrams: u32,
+    /// Targets, and as many listeners, whose active flows are estimated: the first ones; 4 KiB each.
+    pub sketches: u32,
 }
 
 impl Capacity {
@@ -48,6 +50,7 @@ impl Capacity {
         half_open: 1 << 24,
         flows: 1 << 28,
         datagrams: 1 << 26,
+        sketches: 1 << 18,
     };
     /// One ring of the smallest size.
     pub const LEAST_SLOTS: u32 = RingSize::MIN;
@@ -63,6 +66,7 @@ impl Default for Capacity {
             half_open: 16_384,
             flows: 1_048_576,
             datagrams: 131_072,
+            sketches: 2_048,
         }
     }
 }

@@ -55,6 +55,8 @@ fn counters_health_and_routing_are_there_with_their_labels() {
         (r#"nlb_listener_bytes_total{listener="dns",protocol="udp",address="192.0.2.10",port="53"}"#, 3_000_000.0),
         (r#"nlb_target_new_flows_total{group="web",target="10.0.0.2:80",zone="b"}"#, 20.0),
         (r#"nlb_target_packets_total{group="web",target="[2001:db8:1::3]:80",zone=""}"#, 3_000.0),
+        (r#"nlb_listener_active_flows{listener="web-http",protocol="tcp",address="192.0.2.10",port="80"}"#, 40_000.0),
+        (r#"nlb_target_active_flows{group="web",target="10.0.0.2:80",zone="b"}"#, 10_000.0),
         (r#"nlb_drops_total{reason="no_target"}"#, 12.0),
         (r#"nlb_drops_total{reason="no_headroom"}"#, 0.0),
         (r#"nlb_flow_events_total{event="pinned"}"#, 2.0),
@@ -84,6 +86,9 @@ fn counters_health_and_routing_are_there_with_their_labels() {
         assert_eq!(series.get(key), Some(&value), "{key} in {series:#?}");
     }
     assert!(series.keys().any(|key| key.starts_with("nlb_build_info{version=")), "{series:#?}");
+    for absent in [r#"nlb_listener_active_flows{listener="old""#, r#"nlb_target_active_flows{group="dns""#] {
+        assert!(!series.keys().any(|key| key.starts_with(absent)), "an estimate that isn't known is no series");
+    }
     assert!(!series.keys().any(|key| key.contains("gone")), "series of groups that are gone are gone");
 }
 

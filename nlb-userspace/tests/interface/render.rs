@@ -160,7 +160,7 @@ agent       nlb 0.1.0, up 3h 12m, pid 7, zone a
 config      /etc/nlb/nlb.toml, loaded 1h ago
             RELOAD FAILED 0s ago, the above is still in force:
             nlb.toml:2:1: unknown key `interfces`
-program     eth0 native (program 42), eth1 NOT ATTACHED; layout 2
+program     eth0 native (program 42), eth1 NOT ATTACHED; layout 3
 tables      NOT WHAT THEY SHOULD BE: no memory
 listeners   4
 traffic     1.23 M packets/s, 10.0 Gbit/s, 150 new flows/s
@@ -205,33 +205,33 @@ TARGET GROUP  TARGET       ZONE  WEIGHT   SHARE  HEALTH     SINCE  ORIGIN  NEXT 
 dns           10.0.1.1:53  -        100  100.0%  unhealthy  10m    file    none: no route to the target: add one, or see `ip route get`  2 of 2 checks failed: timed out
 ";
 const TOTALS: &str = "
-LISTENER  PROTOCOL  ADDRESS            PACKETS      BYTES  NEW FLOWS
-web-http  tcp       192.0.2.10:80        4,000  6,000,000         40
-web-v6    tcp       [2001:db8::10]:80    3,000  4,500,000         30
-dns       udp       192.0.2.10:53        2,000  3,000,000         20
-old       tcp       192.0.2.11:443       1,000  1,500,000         10
+LISTENER  PROTOCOL  ADDRESS            PACKETS      BYTES  NEW FLOWS  ACTIVE FLOWS
+web-http  tcp       192.0.2.10:80        4,000  6,000,000         40        40,000
+web-v6    tcp       [2001:db8::10]:80    3,000  4,500,000         30        30,000
+dns       udp       192.0.2.10:53        2,000  3,000,000         20        20,000
+old       tcp       192.0.2.11:443       1,000  1,500,000         10             -
 
-TARGET GROUP  TARGET              ZONE  PACKETS      BYTES  NEW FLOWS
-web           10.0.0.1:80         a       1,000  1,500,000         10
-web           10.0.0.2:80         b       2,000  3,000,000         20
-web           [2001:db8:1::3]:80  -       3,000  4,500,000         30
-dns           10.0.1.1:53         -       4,000  6,000,000         40
+TARGET GROUP  TARGET              ZONE  PACKETS      BYTES  NEW FLOWS  ACTIVE FLOWS
+web           10.0.0.1:80         a       1,000  1,500,000         10         5,000
+web           10.0.0.2:80         b       2,000  3,000,000         20        10,000
+web           [2001:db8:1::3]:80  -       3,000  4,500,000         30        15,000
+dns           10.0.1.1:53         -       4,000  6,000,000         40             -
 
 DROPPED    PACKETS  WHY
 no_target       12  the target group has no target
 ";
 const RATES: &str = "
-LISTENER  PROTOCOL  ADDRESS            PACKETS/S      TRAFFIC  NEW FLOWS/S
-web-http  tcp       192.0.2.10:80         1.23 M  10.0 Gbit/s          150
-web-v6    tcp       [2001:db8::10]:80          0      0 bit/s            0
-dns       udp       192.0.2.10:53              0      0 bit/s            0
-old       tcp       192.0.2.11:443             0      0 bit/s            0
+LISTENER  PROTOCOL  ADDRESS            PACKETS/S      TRAFFIC  NEW FLOWS/S  ACTIVE FLOWS
+web-http  tcp       192.0.2.10:80         1.23 M  10.0 Gbit/s          150        40,000
+web-v6    tcp       [2001:db8::10]:80          0      0 bit/s            0        30,000
+dns       udp       192.0.2.10:53              0      0 bit/s            0        20,000
+old       tcp       192.0.2.11:443             0      0 bit/s            0             -
 
-TARGET GROUP  TARGET              ZONE  PACKETS/S  TRAFFIC  NEW FLOWS/S
-web           10.0.0.1:80         a        1.23 M  0 bit/s            0
-web           10.0.0.2:80         b             0  0 bit/s            0
-web           [2001:db8:1::3]:80  -             0  0 bit/s            0
-dns           10.0.1.1:53         -             0  0 bit/s            0
+TARGET GROUP  TARGET              ZONE  PACKETS/S  TRAFFIC  NEW FLOWS/S  ACTIVE FLOWS
+web           10.0.0.1:80         a        1.23 M  0 bit/s            0         5,000
+web           10.0.0.2:80         b             0  0 bit/s            0        10,000
+web           [2001:db8:1::3]:80  -             0  0 bit/s            0        15,000
+dns           10.0.1.1:53         -             0  0 bit/s            0             -
 
 DROPPED    PACKETS  WHY
 no_target   3.00/s  the target group has no target

@@ -82,7 +82,7 @@ impl World {
             let address = Address::from(vip.parse::<IpAddr>()?);
             for protocol in PROTOCOLS {
                 let key = ListenerKey { address, port: port(index).to_be(), protocol, padding: 0 };
-                self.edge.set_listener(key, Listener { counters: index, group: index })?;
+                self.edge.set_listener(key, Listener { counters: index, group: index, ..Listener::default() })?;
             }
         }
         Ok(index)

@@ -218,7 +218,7 @@ impl<'a> Edge<'a> {
     fn pins(&mut self, after: Option<PinPlace>, clock: Clock) -> Result<PinBatch> {
         let mut pins = self.loaded.pins()?;
         pins.iter_mut().for_each(|(_, pin)| pin.seen = pin.seen.wrapping_add(clock.ahead()));
-        let begin = after.and_then(|after| pins.iter().position(|&(place, _)| place == after)).map_or(0, |at| at + 1);
+        let begin = after.map_or(0, |after| pins.partition_point(|&(place, _)| place <= after));
         let end = (begin + BATCH).min(pins.len());
         let next = (end < pins.len()).then(|| pins[end - 1].0);
         Ok((pins[begin..end].to_vec(), next))

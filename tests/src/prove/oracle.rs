@@ -5,8 +5,8 @@
 //! the target that its SYN went to.
 //!
 //! A connection that comes to another edge may be lost when nothing there tells its target. What tells it: the slot named
-//! that target, and no other, for longer than any transition; or it did so when the only transition under way began, and
-//! the connection is older than that; or, by GUE, it is either of that transition's two targets. For UDP: the slot names it.
+//! that target, and no other, for longer than any transition; or it did so when the only transition began that is surely
+//! under way, and the connection is older than that; or, by GUE, it is either of that transition's two targets. For UDP: the slot names it.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +15,8 @@ use crate::packets::Segment;
 
 /// Seconds by which the ends of timeouts are uncertain: clocks of whole seconds, read one after the other.
 const SLACK: u32 = 2;
+/// Seconds by which a transition lasts longer than the idle timeout.
+const MARGIN: u32 = 5;
 /// Seconds that a handshake, or the end after a FIN, may take.
 const PATIENCE: u32 = 60;
 
@@ -198,14 +200,15 @@ impl Oracle {
         if !self.tcp {
             return turns.last().is_none_or(|&(_, named)| named != live.home);
         }
-        let transition = self.idle + 5 + SLACK;
+        let transition = self.idle + MARGIN + SLACK;
         let quiet = turns.partition_point(|&(at, _)| at + transition < now);
         let (before, recent) = turns.split_at(quiet);
         let Some(&(since, settled)) = before.last() else { return true };
         if since + 2 * transition >= now {
             return true;
         }
-        let told = settled == live.home && recent.first().is_none_or(|&(at, _)| live.begun < at);
+        let under_way = |at: u32| now + SLACK < at + self.idle + MARGIN;
+        let told = settled == live.home && recent.first().is_none_or(|&(at, _)| live.begun < at && under_way(at));
         let chance = self.gue && recent.len() <= 1 && recent.iter().any(|&(_, turned)| turned == live.home);
         !told && !chance
     }

@@ -1,7 +1,7 @@
 //! The program's tables as the agent's dataplane has them, without pin paths, links and interfaces.
 
 use anyhow::{Context as _, Result};
-use aya::maps::{HashMap, MapData};
+use aya::maps::{HashMap, MapData, MapError};
 use aya::programs::Xdp;
 use nlb_common::flow::Pin;
 use nlb_common::hash::Flow;
@@ -87,7 +87,9 @@ impl Loaded {
         Ok(HashMap::try_from(self.edge.ebpf().map_mut(table).context("no such table")?)?)
     }
 
-    /// Every pin that the agent sees, in the order of the tables.
+    /// Every pin that the agent sees, in the order of their places. The kernel's own order is not to be relied on here:
+    /// [`age`](Self::age) changes it, and a sweep that looks where it ended would pass over pins. The agent's dataplane asks
+    /// for whole buckets, which pins never leave.
     pub fn pins(&mut self) -> Result<Vec<(PinPlace, Pin)>> {
         let mut all = Vec::new();
         for (name, table) in [(ESTABLISHED, FlowTable::Established), (DATAGRAMS, FlowTable::Datagrams)] {
@@ -96,6 +98,7 @@ impl Loaded {
                 all.push((PinPlace { table, flow }, pin));
             }
         }
+        all.sort_unstable_by_key(|&(place, _)| place);
         Ok(all)
     }
 
@@ -104,8 +107,8 @@ impl Loaded {
         for place in pins {
             let table = if place.table == FlowTable::Established { ESTABLISHED } else { DATAGRAMS };
             match self.flows(table)?.remove(&place.flow) {
-                Ok(()) | Err(aya::maps::MapError::KeyNotFound) => {}
-                Err(error) => return Err(error.into()),
+                Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => {}
+                removed => removed?,
             }
         }
         Ok(())
@@ -116,10 +119,7 @@ impl Loaded {
         for table in [HALF_OPEN, ESTABLISHED, DATAGRAMS] {
             let mut map = self.flows(table)?;
             for (flow, pin) in map.iter().collect::<Result<Vec<_>, _>>()? {
-                // The program asks for the age of half-open flows only: those must not become young again.
-                let seen =
-                    if table == HALF_OPEN { pin.seen.saturating_sub(seconds) } else { pin.seen.wrapping_sub(seconds) };
-                map.insert(flow, Pin { seen, ..pin }, 0)?;
+                map.insert(flow, Pin { seen: pin.seen.wrapping_sub(seconds), ..pin }, 0)?;
             }
         }
         Ok(())

@@ -20,8 +20,16 @@ pub(crate) const SECOND: &str = "nlbk1";
 pub(crate) const PEER: &str = "nlbk0p";
 
 /// Small, so that opening takes little time.
-pub(crate) const CAPACITY: Capacity =
-    Capacity { listeners: 64, groups: 16, targets: 64, slots: 1024, half_open: 1024, flows: 200_000, datagrams: 1024 };
+pub(crate) const CAPACITY: Capacity = Capacity {
+    listeners: 64,
+    groups: 16,
+    targets: 64,
+    slots: 1024,
+    half_open: 1024,
+    flows: 200_000,
+    datagrams: 1024,
+    sketches: 32,
+};
 
 /// What a test works with.
 pub(crate) struct Bench {
@@ -131,7 +139,7 @@ pub(crate) fn contents() -> Vec<Write> {
         Write::Target { index: 2, value: target(12), fresh: true },
         Write::Slots((16..24).map(|slot| (slot, Slot::closed(1 + slot % 2, 0))).collect()),
         Write::Group { index: 3, value: Group { tag: 31, first_slot: 16, slot_mask: 7, ..Group::default() } },
-        Write::Listener { key: key(80), value: Listener { counters: 5, group: 3 }, fresh: true },
+        Write::Listener { key: key(80), value: Listener { counters: 5, group: 3, sketch: 6 }, fresh: true },
     ]
 }
 

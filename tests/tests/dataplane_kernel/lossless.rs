@@ -102,7 +102,7 @@ fn move_to(index: u32, before: Option<u32>) -> Vec<Write> {
 
 fn fill() -> Vec<Write> {
     let group = Group { tag: 1, first_slot: RING.0, slot_mask: RING.1 - RING.0 - 1, ..Group::default() };
-    let listener = Listener { counters: 5, group: 3 };
+    let listener = Listener { counters: 5, group: 3, ..Listener::default() };
     let mut writes = move_to(1, None);
     writes.push(Write::Group { index: 3, value: group });
     writes.push(Write::Listener { key: key(80), value: listener, fresh: false });

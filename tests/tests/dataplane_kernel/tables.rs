@@ -2,14 +2,17 @@
 
 use std::time::Instant;
 
-use aya::maps::{Map, MapData, PerCpuArray, PerCpuValues};
+use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuValues};
+use nlb_common::active::{Cell, Sketch};
 use nlb_common::address::Address;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::layout::edge;
 use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Listener, Target};
-use nlb_userspace::dataplane::{Dataplane, DataplaneError, Kernel, KernelError, KernelSettings, Memory, Tables, Write};
+use nlb_userspace::dataplane::{
+    Dataplane, DataplaneError, Kernel, KernelError, KernelSettings, Memory, SketchOf, Tables, Write,
+};
 use nlb_userspace::model::Capacity;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -39,8 +42,8 @@ fn write() -> impl Strategy<Value = Write> {
     let group = (1..4_u64, 0..CAPACITY.slots - 64, 0..6_u32, 0..2_u8).prop_map(|(tag, first_slot, size, affinity)| {
         Group { tag, first_slot, slot_mask: (1 << size) - 1, affinity, ..Group::default() }
     });
-    let listener =
-        (0..CAPACITY.listeners, 0..CAPACITY.groups).prop_map(|(counters, group)| Listener { counters, group });
+    let listener = (0..CAPACITY.listeners, 0..CAPACITY.groups, any::<u32>())
+        .prop_map(|(counters, group, sketch)| Listener { counters, group, sketch });
     prop_oneof![
         3 => (targets.clone(), target(), any::<bool>())
             .prop_map(|(index, value, fresh)| Write::Target { index, value, fresh }),
@@ -91,7 +94,11 @@ fn the_last_index_of_each_table_holds_and_the_next_is_refused() {
         let target = |index| Write::Target { index, value: Target { tag: 1, ..Target::default() }, fresh: true };
         let slots = |index| Write::Slots(vec![(index, Slot::closed(1, 0))]);
         let group = |index| Write::Group { index, value: Group { tag: 1, ..Group::default() } };
-        let listener = |counters| Write::Listener { key: key(1), value: Listener { counters, group: 0 }, fresh: true };
+        let listener = |counters| Write::Listener {
+            key: key(1),
+            value: Listener { counters, ..Listener::default() },
+            fresh: true,
+        };
         let Capacity { listeners, groups, targets, slots: room, .. } = CAPACITY;
         let cases: [(&str, Write, Write); 4] = [
             ("targets", target(targets), target(targets + 1)),
@@ -156,6 +163,39 @@ fn an_entry_begins_to_count_at_zero_only_when_it_is_fresh() {
     });
 }
 
+#[test]
+fn a_sketch_is_looked_at_taken_once_and_empty_for_a_fresh_owner() {
+    on_the_bench(|bench| {
+        let mut kernel = Kernel::open(&bench.settings()).unwrap();
+        kernel.apply(&contents()).unwrap();
+        let mut marks = Sketch::EMPTY;
+        (0..100).for_each(|hash| marks.set(Cell::of(hash << 50 | hash << 40)));
+        let all = [
+            (edge::TARGET_FLOWS, SketchOf::Target(1), 1),
+            (edge::TARGET_FLOWS, SketchOf::Target(CAPACITY.sketches), CAPACITY.sketches),
+            (edge::LISTENER_FLOWS, SketchOf::Listener(6), 6),
+        ];
+        for (table, of, index) in all {
+            let map = Map::Array(MapData::from_pin(kernel.set_path().join(table)).unwrap());
+            Array::<_, Sketch>::try_from(map).unwrap().set(index, marks, 0).unwrap();
+            for take in [false, true] {
+                assert_eq!(kernel.sketch(of, take).unwrap(), Some(Box::new(marks)), "{of:?}");
+            }
+            assert_eq!(kernel.sketch(of, false).unwrap(), Some(Box::new(Sketch::EMPTY)), "{of:?}");
+        }
+        for beyond in [SketchOf::Target(CAPACITY.sketches + 1), SketchOf::Listener(Listener::NO_SKETCH)] {
+            assert_eq!(kernel.sketch(beyond, true).unwrap(), None, "{beyond:?}");
+        }
+        for (table, _, index) in all {
+            let map = Map::Array(MapData::from_pin(kernel.set_path().join(table)).unwrap());
+            Array::<_, Sketch>::try_from(map).unwrap().set(index, marks, 0).unwrap();
+        }
+        kernel.apply(&contents()).unwrap();
+        let left = all.map(|(_, of, _)| !kernel.sketch(of, false).unwrap().unwrap().is_empty());
+        assert_eq!(left, [false, true, false], "those that belong to somebody else now are empty");
+    });
+}
+
 /// Prints what DESIGN calls for a number: `cargo test -p nlb-tests --test dataplane_kernel measured -- --nocapture`.
 #[test]
 fn measured_at_the_default_capacity() {
@@ -178,6 +218,10 @@ fn measured_at_the_default_capacity() {
         kernel.apply(&[Write::Group { index: 0, value: group }]).unwrap();
         timed("read", &mut || assert_eq!(kernel.read().unwrap().rings[&0].len(), 65_536));
         timed("sweep, no pins", &mut || assert_eq!(kernel.pins(None, 1_000).unwrap(), (vec![], None)));
+        let of = |index: u32| [SketchOf::Target(index), SketchOf::Listener(index)];
+        timed("2,000 sketches", &mut || {
+            (1..=1_000).flat_map(of).for_each(|of| drop(kernel.sketch(of, true).unwrap()));
+        });
         timed("a target removed", &mut || kernel.apply(&[Write::RemoveTarget(1)]).unwrap());
         timed("activate", &mut || kernel.activate().unwrap());
         drop(kernel);

@@ -217,7 +217,7 @@ fn prepare(world: &mut World, row: &Row, packet: &Described) {
         }
     }
     if let Some((table, index, ends)) = row.before {
-        let mut pin = Pin::new(index, target(index).tag, PLACE, seconds() - row.age);
+        let mut pin = Pin::new(index, target(index).tag, PLACE, seconds().wrapping_sub(row.age));
         pin.flags |= u32::from(ends) * Pin::FIN;
         world.edge.set_pin(table, packet.flow(), pin).unwrap();
     }

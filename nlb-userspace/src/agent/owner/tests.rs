@@ -2,13 +2,14 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 
+use nlb_common::active::Cell;
 use nlb_common::flow::Pin;
 use nlb_common::tables::Target as Entry;
 
 use super::*;
 use crate::control::event::{Health, HealthReport};
 use crate::control::{Kept, NextHop};
-use crate::dataplane::{FlowTable, Memory};
+use crate::dataplane::{FlowTable, Memory, SketchOf};
 use crate::model::DrainCause;
 
 const FILE: &str = "agent.interfaces = ['e']\nagent.capacity.slots = 4096\n[[target_group]]\nname = 'g'\nring_size = 256\n\
@@ -121,4 +122,40 @@ async fn many_pins_are_swept_a_part_at_a_time() {
         parts += usize::from(removed > 0);
     }
     assert!(parts >= 3, "{parts}");
+}
+
+#[tokio::test]
+async fn the_reading_tells_the_active_flows_of_listeners_and_targets() {
+    const SECOND: &str = "\n[[listener]]\naddress = '192.0.2.2'\nprotocol = 'tcp'\nport = 80\ntarget_group = 'g'";
+    let dir = tempfile::tempdir().unwrap();
+    let mut owner = begin(dir.path());
+    let [first, second] = [1, 2].map(|last| {
+        let address = IpAddr::from([10, 0, 0, last]).into();
+        *owner.current.targets.iter().find(|(_, entry)| entry.destination == address).unwrap().0
+    });
+    let flow = |number: u64| Cell::of(number << 53 | 1 << 37);
+    (0..300).for_each(|number| owner.dataplane.sketched(SketchOf::Target(first)).set(flow(number)));
+    (100..400).for_each(|number| owner.dataplane.sketched(SketchOf::Target(second)).set(flow(number)));
+    assert!(owner.due().is_some());
+    owner.work();
+    assert!(owner.dataplane.sketched(SketchOf::Target(first)).is_empty(), "what is taken is remembered by the agent");
+
+    let near = |found: Option<&u64>, flows: u64| found.is_some_and(|found| found.abs_diff(flows) < flows / 5);
+    let reading = owner.counters().unwrap().active;
+    assert!(near(reading.targets.get(&first), 300) && near(reading.targets.get(&second), 300), "{reading:?}");
+    assert!(near(reading.listeners.values().next(), 400), "{reading:?}");
+
+    // Another listener of the group: each has a sketch of its own, and only the new one's says all.
+    fs::write(dir.path().join("nlb.toml"), format!("{FILE}{SECOND}")).unwrap();
+    owner.reload().unwrap();
+    let entries: Vec<_> = owner.current.listeners.values().copied().collect();
+    assert!(entries.len() == 2 && entries.iter().all(|entry| entry.sketch == entry.counters), "{entries:?}");
+    (0..50).for_each(|number| owner.dataplane.sketched(SketchOf::Listener(entries[1].sketch)).set(flow(number)));
+    let reading = owner.counters().unwrap().active;
+    assert_eq!(reading.listeners.keys().collect::<Vec<_>>(), [&entries[1].counters]);
+    assert!(near(reading.listeners.values().next(), 50) && near(reading.targets.get(&first), 300), "{reading:?}");
+    fs::write(dir.path().join("nlb.toml"), FILE).unwrap();
+    owner.reload().unwrap();
+    let sketches: Vec<_> = owner.current.listeners.values().map(|entry| entry.sketch).collect();
+    assert_eq!(sketches, [nlb_common::tables::Listener::NO_SKETCH]);
 }

@@ -76,6 +76,8 @@ pub struct CapacityConfig {
     pub flows: u32,
     /// Remembered flows of UDP.
     pub datagrams: u32,
+    /// Targets, and as many listeners, whose active flows are estimated.
+    pub sketches: u32,
 }
 
 /// A listener.
@@ -131,8 +133,8 @@ pub struct TargetConfig {
 }
 
 impl From<Capacity> for CapacityConfig {
-    fn from(Capacity { listeners, groups, targets, slots, half_open, flows, datagrams }: Capacity) -> Self {
-        Self { listeners, groups, targets, slots, half_open, flows, datagrams }
+    fn from(Capacity { listeners, groups, targets, slots, half_open, flows, datagrams, sketches }: Capacity) -> Self {
+        Self { listeners, groups, targets, slots, half_open, flows, datagrams, sketches }
     }
 }
 

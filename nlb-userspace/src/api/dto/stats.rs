@@ -10,7 +10,7 @@ use super::{Moment, Protocol};
 use crate::control::snapshot::Snapshot;
 use crate::dataplane::CounterReading;
 
-/// Everything the packet path counts, since it was first loaded.
+/// Everything the packet path counts since it was first loaded, and the flows that are active now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Stats {
     /// When it was read.
@@ -48,6 +48,9 @@ pub struct ListenerCount {
     pub port: u16,
     /// The counters.
     pub traffic: TrafficCount,
+    /// Flows with a packet within the last minute, estimated; absent while that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_flows: Option<u64>,
 }
 
 /// What a target got.
@@ -65,6 +68,9 @@ pub struct TargetCount {
     pub zone: Option<String>,
     /// The counters.
     pub traffic: TrafficCount,
+    /// Flows with a packet within the last minute, estimated; absent while that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_flows: Option<u64>,
 }
 
 /// Packets dropped for one reason.
@@ -93,6 +99,7 @@ impl Stats {
             protocol: state.listener.protocol.into(),
             port: state.listener.port,
             traffic: reading.listeners.get(&state.counters).copied().unwrap_or_default().into(),
+            active_flows: reading.active.listeners.get(&state.counters).copied(),
         });
         let targets = snapshot.groups.iter().flat_map(|group| &group.targets).map(|state| TargetCount {
             target_group: state.key.group.to_string(),
@@ -100,6 +107,7 @@ impl Stats {
             port: state.key.port,
             zone: state.target.zone.as_ref().map(ToString::to_string),
             traffic: reading.targets.get(&state.index).copied().unwrap_or_default().into(),
+            active_flows: reading.active.targets.get(&state.index).copied(),
         });
         let drops = reading.drops.iter().map(|(reason, packets)| DropCount {
             reason: reason.name().to_owned(),

@@ -108,6 +108,7 @@ fn capacity(table: &Table<'_>) -> Result<Capacity, Reported> {
     let half_open = table.optional("half_open", |value| value.integer(1..=Capacity::MAX.half_open));
     let flows = table.optional("flows", |value| value.integer(1..=Capacity::MAX.flows));
     let datagrams = table.optional("datagrams", |value| value.integer(1..=Capacity::MAX.datagrams));
+    let sketches = table.optional("sketches", |value| value.integer(1..=Capacity::MAX.sketches));
     Ok(Capacity {
         listeners: listeners?.unwrap_or(defaults.listeners),
         groups: groups?.unwrap_or(defaults.groups),
@@ -116,5 +117,6 @@ fn capacity(table: &Table<'_>) -> Result<Capacity, Reported> {
         half_open: half_open?.unwrap_or(defaults.half_open),
         flows: flows?.unwrap_or(defaults.flows),
         datagrams: datagrams?.unwrap_or(defaults.datagrams),
+        sketches: sketches?.unwrap_or(defaults.sketches),
     })
 }

@@ -38,7 +38,7 @@ prop_compose! {
         v4 in of((any::<[u8; 3]>(), 8_u8..=32)), v6 in of((any::<u64>(), 64_u8..=128)), socket in path(),
         metrics in of((any::<IpAddr>(), 1_u16..)), pin_path in path(), state_dir in path(),
         (listeners, groups, targets) in (100_u32..=1 << 20, 100_u32..=1 << 16, 100_u32..=1 << 20), slots in 10_u32 << 20..=1 << 28,
-        (half_open, flows, datagrams) in (1_u32..=1 << 24, 1_u32..=1 << 28, 1_u32..=1 << 26),
+        (half_open, flows, datagrams) in (1_u32..=1 << 24, 1_u32..=1 << 28, 1_u32..=1 << 26), sketches in 1_u32..=1 << 18,
     ) -> AgentSettings {
         AgentSettings {
             interfaces: interfaces.into_iter().collect(),
@@ -54,7 +54,7 @@ prop_compose! {
             metrics: metrics.map(|(address, port)| SocketAddr::new(address, port)),
             pin_path,
             state_dir,
-            capacity: Capacity { listeners, groups, targets, slots, half_open, flows, datagrams },
+            capacity: Capacity { listeners, groups, targets, slots, half_open, flows, datagrams, sketches },
         }
     }
 }

@@ -34,8 +34,7 @@ pub(in crate::control) enum Verdict {
 
 /// Judges `pin` at `now`, in seconds of the monotonic clock.
 pub(in crate::control) fn judge(pin: &Pin, place: &Place, now: u32) -> Verdict {
-    // The packet path may have seen it after the caller read its clock.
-    let silent = now.saturating_sub(pin.seen);
+    let silent = pin.silence(now);
     let patience = if pin.flags & Pin::FIN == 0 { place.idle } else { AFTER_FIN.min(place.idle) };
     if !place.exists {
         Verdict::Gone

@@ -29,8 +29,6 @@ pub(in crate::control) struct Sweep {
     pub(in crate::control) looks_at: Timestamp,
     /// Behind which pin it goes on; `None` at its beginning.
     pub(in crate::control) after: Option<PinPlace>,
-    /// The pin that the next batch begins behind, to be removed only then.
-    pub(in crate::control) held_back: Option<PinPlace>,
     /// What was found so far.
     pub(in crate::control) found: Found,
 }
@@ -50,7 +48,7 @@ impl Sweep {
     /// A sweep that begins at `now`.
     pub(in crate::control) fn new(candidates: BTreeSet<u32>, unnamed: Vec<u64>, now: Timestamp) -> Self {
         let looks_at = now + GRACE;
-        Self { candidates, unnamed, looks_at, after: None, held_back: None, found: Found::default() }
+        Self { candidates, unnamed, looks_at, after: None, found: Found::default() }
     }
 
     /// A pin was looked at and stays.

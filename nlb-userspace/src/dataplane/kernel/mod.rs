@@ -24,6 +24,7 @@ mod mapped;
 mod object;
 mod pins;
 mod preflight;
+mod sketches;
 mod status;
 mod sys;
 mod tables;
@@ -34,6 +35,7 @@ use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
 use aya::programs::ProgramFd;
+use nlb_common::active::Sketch;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::slot::TargetIndex;
@@ -44,7 +46,7 @@ pub use status::{Detached, PinnedSet, Status, detach, seed_in_force, status};
 pub use target_host::{TargetHost, TargetTables, target_tables};
 
 use super::flows::{PinBatch, PinPlace};
-use super::{Attachment, CounterReading, Dataplane, DataplaneError, Tables, TraceLines, Write};
+use super::{Attachment, CounterReading, Dataplane, DataplaneError, SketchOf, Tables, TraceLines, Write};
 use crate::model::{AgentSettings, Capacity, XdpMode};
 use flows::KernelFlows;
 use links::Links;
@@ -198,6 +200,10 @@ impl Dataplane for Kernel {
 
     fn flow_events(&mut self) -> Result<Vec<(FlowEvent, u64)>, DataplaneError> {
         Ok(self.flows.events()?)
+    }
+
+    fn sketch(&mut self, of: SketchOf, take: bool) -> Result<Option<Box<Sketch>>, DataplaneError> {
+        Ok(self.tables.sketch(of, take)?)
     }
 
     fn attachments(&self) -> Vec<Attachment> {

@@ -129,6 +129,8 @@ fn entries(name: &str, capacity: Capacity) -> Option<u32> {
         edge::GROUPS => Some(capacity.groups),
         // Entry 0 is never used.
         edge::TARGETS | edge::TARGET_COUNTERS => Some(capacity.targets.saturating_add(1)),
+        edge::LISTENER_FLOWS => Some(capacity.sketches),
+        edge::TARGET_FLOWS => Some(capacity.sketches.saturating_add(1)),
         edge::SLOTS => Some(capacity.slots),
         edge::HALF_OPEN => Some(capacity.half_open),
         edge::ESTABLISHED => Some(capacity.flows),

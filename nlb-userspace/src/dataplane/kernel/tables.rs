@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use aya::{Ebpf, Pod};
+use nlb_common::active::Sketch;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::hash::Flow;
@@ -20,7 +21,8 @@ use super::KernelError;
 use super::entries::{read_group, read_target, write_group, write_target};
 use super::grace::Grace;
 use super::mapped::{Mapped, to_usize};
-use crate::dataplane::{CounterReading, DataplaneError, Tables, Write};
+use super::sketches::Sketches;
+use crate::dataplane::{CounterReading, DataplaneError, SketchOf, Tables, Write};
 
 /// The maps of one set, open.
 pub(super) struct KernelTables {
@@ -30,6 +32,7 @@ pub(super) struct KernelTables {
     targets: Mapped,
     listener_counters: PerCpuArray<MapData, Counters>,
     target_counters: PerCpuArray<MapData, Counters>,
+    sketches: Sketches,
     drops: PerCpuArray<MapData, u64>,
     traced_flow: Array<MapData, Flow>,
     seed: Array<MapData, u64>,
@@ -57,6 +60,7 @@ impl KernelTables {
             targets: Mapped::new(map(object, edge::TARGETS)?, edge::TARGETS, "targets")?,
             listener_counters: typed(object, edge::LISTENER_COUNTERS)?,
             target_counters: typed(object, edge::TARGET_COUNTERS)?,
+            sketches: Sketches::take(object)?,
             drops: typed(object, edge::DROPS)?,
             traced_flow: typed(object, edge::TRACED_FLOW)?,
             seed: typed(object, edge::SEED)?,
@@ -123,6 +127,7 @@ impl KernelTables {
         }
         if fresh {
             reset(&mut self.target_counters, edge::TARGET_COUNTERS, index, self.cpus)?;
+            self.sketches.clear(SketchOf::Target(index))?;
         }
         write_target(self.targets.entry(index)?, value);
         Ok(())
@@ -157,6 +162,7 @@ impl KernelTables {
     fn write_listener(&mut self, key: &ListenerKey, value: &Listener, fresh: bool) -> Result<(), KernelError> {
         if fresh {
             reset(&mut self.listener_counters, edge::LISTENER_COUNTERS, value.counters, self.cpus)?;
+            self.sketches.clear(SketchOf::Listener(value.sketch))?;
         }
         self.unsettled = true;
         self.listeners.insert(key, value, 0).map_err(at("write", edge::LISTENERS))
@@ -192,6 +198,11 @@ impl KernelTables {
             drops,
             ..CounterReading::default()
         })
+    }
+
+    /// A sketch, `None` when the table has no such entry. Takes what it holds, if that is wished.
+    pub(super) fn sketch(&mut self, of: SketchOf, take: bool) -> Result<Option<Box<Sketch>>, KernelError> {
+        self.sketches.read(of, take)
     }
 
     /// Says which flow the traced program shows.

@@ -93,6 +93,11 @@ impl<'a> Agent<'a> {
         self.slots[slot]
     }
 
+    /// When the slot's transition began, if it is in one and not all of its flows are remembered anyhow.
+    pub(super) fn in_transition_since(&self, slot: usize) -> Option<u32> {
+        (self.slots[slot].is_open() && !self.remembers_all(slot)).then(|| self.opened[slot])
+    }
+
     fn remembers_all(&self, slot: usize) -> bool {
         self.tracking[slot / (SLOTS / 2)] == Tracking::All
     }
@@ -188,8 +193,8 @@ impl<'a> Agent<'a> {
             }
         }
         for (flow, pin) in self.pins(HALF_OPEN, |pin| pin.slot == place(slot)) {
-            // As long ago as can be said, on a machine that has only just started.
-            let seen = pin.seen.saturating_sub(Pin::HANDSHAKE + 1);
+            // The kernel's clock may be younger than a handshake; its seconds are compared as numbers that wrap.
+            let seen = pin.seen.wrapping_sub(Pin::HANDSHAKE + 1);
             self.edge.set_pin(HALF_OPEN, flow, Pin { seen, ..pin }).unwrap();
         }
         self.write(slot, value.with_pins(elsewhere));

@@ -120,7 +120,8 @@ fn holds(world: &mut World, slots: &[usize; FLOWS], tracking: [Tracking; 2], his
         match step {
             Step::Packet(flow, segment) => {
                 let ran = agent.edge().run(&packet(flow, segment).frame()).unwrap();
-                if let Err(broken) = oracle.sent(flow, segment, outcome(&ran), agent.targets(), time) {
+                let opened = agent.in_transition_since(slots[flow]);
+                if let Err(broken) = oracle.sent((flow, segment), outcome(&ran), agent.targets(), opened, time) {
                     let slot = agent.slot(slots[flow]);
                     return Err(TestCaseError::fail(format!("step {time}, {step:?}, {slot:?}: {broken}")));
                 }

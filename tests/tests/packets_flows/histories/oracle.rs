@@ -45,13 +45,14 @@ impl Oracle {
         self.flows[flow].is_some()
     }
 
-    /// A packet was sent and this became of it. What is wrong with that, if anything.
+    /// A packet was sent and this became of it. What is wrong with that, if anything. `opened`: when the transition began
+    /// that the flow's slot is in, if it is in one that only pins flows as they are seen.
     pub(super) fn sent(
         &mut self,
-        flow: usize,
-        segment: Segment,
+        (flow, segment): (usize, Segment),
         outcome: Outcome,
         targets: &[State],
+        opened: Option<u32>,
         time: u32,
     ) -> Result<(), String> {
         let state = |target: u32| targets[target as usize];
@@ -61,15 +62,18 @@ impl Oracle {
         {
             return Err(format!("target {target} serves no flow: {:?}", state(target)));
         }
-        if let Some(Live { target, .. }) = live {
+        if let Some(Live { target, seen, .. }) = live {
             let over = state(target).is_over();
             let expected = match segment {
                 Segment::Udp if over => Outcome::Dropped,
                 Segment::Data | Segment::Fin if over => Outcome::Reset,
                 _ => Outcome::Target(target),
             };
-            // Where its target is not known any more, it is given to another, which resets what it doesn't know.
-            let given = over && matches!(outcome, Outcome::Target(other) if other != target && state(other).serves());
+            // A flow that was not seen since its slot opened need not be pinned. Nobody knows then that its target is done
+            // with it: it is given to another, which resets what it doesn't know.
+            let given = over
+                && opened.is_some_and(|opened| seen < opened)
+                && matches!(outcome, Outcome::Target(other) if other != target && state(other).serves());
             if outcome != expected && !given {
                 return Err(format!("expected {expected:?}, got {outcome:?}"));
             }

@@ -1,0 +1,50 @@
+//! Whose active flows are to be estimated, and which listeners have a sketch of their own.
+
+use std::collections::BTreeMap;
+
+use nlb_common::tables::Listener as Entry;
+
+use super::desired::listener_key;
+use super::identity::target_tag;
+use super::state::State;
+use crate::active::{Watched, WatchedGroup, WatchedListener};
+use crate::model::Name;
+
+impl State {
+    /// How many listeners each group has.
+    pub(super) fn listeners_by_group(&self) -> BTreeMap<&Name, usize> {
+        let mut listeners = BTreeMap::new();
+        for listener in &self.configuration.listeners {
+            *listeners.entry(&listener.group).or_default() += 1;
+        }
+        listeners
+    }
+
+    /// The sketch of a listener with these counters, in a group that has so many. One that has its group for itself needs none:
+    /// every packet would pay for what the targets' sketches tell as well.
+    pub(super) const fn sketch(counters: u32, listeners_of_group: usize) -> u32 {
+        if listeners_of_group > 1 { counters } else { Entry::NO_SKETCH }
+    }
+
+    /// Whose active flows are to be estimated, as [`rebuild`](Self::rebuild) has put them into the tables.
+    pub fn watched(&self) -> Watched {
+        let by_group = self.listeners_by_group();
+        let mut groups: BTreeMap<&Name, WatchedGroup> = BTreeMap::new();
+        for group in &self.groups {
+            let tags = self.with_leaving(group).map(|target| target_tag(&group.key(target)));
+            let targets = tags.filter_map(|tag| Some((tag, self.target_indexes.get(&tag)?))).collect();
+            groups.insert(&group.name, WatchedGroup { targets, ..WatchedGroup::default() });
+        }
+        for listener in &self.configuration.listeners {
+            let key = listener_key(listener);
+            let Some(counters) = self.listener_indexes.get(&key) else { continue };
+            let Some(group) = groups.get_mut(&listener.group) else { continue };
+            let watched = WatchedListener { key, counters };
+            match Self::sketch(counters, by_group.get(&listener.group).copied().unwrap_or_default()) {
+                Entry::NO_SKETCH => group.sole = Some(watched),
+                sketch => group.sharing.push((watched, sketch)),
+            }
+        }
+        Watched(groups.into_values().collect())
+    }
+}
