@@ -22,13 +22,16 @@ const FOLDERS: [&str; 7] = ["/dev", "/proc", "/root", "/run", "/sys", "/tmp", "/
 pub(super) struct Image {
     archive: Archive,
     paths: BTreeSet<String>,
+    /// A file for what is only there in between.
+    scratch: PathBuf,
 }
 
 impl Image {
     /// What every machine has: `tools` in `/bin`, found on the search path, and the kernel's modules. It runs `job`, a
-    /// shell script.
-    pub(super) fn new(kernel: &Kernel, tools: &[&str], job: &[u8]) -> Result<Self> {
-        let mut image = Self { archive: Archive::default(), paths: BTreeSet::new() };
+    /// shell script. `folder` is where it is made.
+    pub(super) fn new(folder: &Path, kernel: &Kernel, tools: &[&str], job: &[u8]) -> Result<Self> {
+        let scratch = folder.join("scratch");
+        let mut image = Self { archive: Archive::default(), paths: BTreeSet::new(), scratch };
         for folder in FOLDERS {
             image.archive.folder(folder);
         }
@@ -62,7 +65,7 @@ impl Image {
                 self.archive.file(&library, 0o755, &content);
             }
         }
-        self.archive.file(path, 0o755, &stripped(from)?);
+        self.archive.file(path, 0o755, &self.stripped(from)?);
         Ok(())
     }
 
@@ -82,6 +85,15 @@ impl Image {
             }
         }
         Ok(())
+    }
+
+    fn stripped(&self, program: &Path) -> Result<Vec<u8>> {
+        let strip = Command::new("strip").args(["--strip-debug", "-o"]).arg(&self.scratch).arg(program).status();
+        let strip = strip.context("cannot run strip")?;
+        ensure!(strip.success(), "strip cannot read {}", program.display());
+        let content = fs::read(&self.scratch)?;
+        fs::remove_file(&self.scratch)?;
+        Ok(content)
     }
 
     /// Writes it.
@@ -106,14 +118,4 @@ fn libraries(program: &Path) -> Result<Vec<String>> {
     ensure!(!said.contains("not found"), "{} lacks a library:\n{said}", program.display());
     let paths = said.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
     Ok(paths.map(str::to_owned).collect())
-}
-
-fn stripped(program: &Path) -> Result<Vec<u8>> {
-    let temporary = env::temp_dir().join(format!("nlb-vm-strip-{}", std::process::id()));
-    let strip = Command::new("strip").args(["--strip-debug", "-o"]).arg(&temporary).arg(program).status();
-    let content = if strip.is_ok_and(|status| status.success()) { fs::read(&temporary) } else { fs::read(program) };
-    if temporary.exists() {
-        fs::remove_file(&temporary)?;
-    }
-    content.with_context(|| format!("cannot read {}", program.display()))
 }

@@ -22,8 +22,8 @@ pub(super) struct Machine<'a> {
     pub(super) image: &'a Path,
     /// Where its logs go.
     pub(super) logs: &'a Path,
-    /// How many processors it has.
-    pub(super) processors: usize,
+    /// What stands before each line that it prints.
+    pub(super) label: &'a str,
     /// When it is ended, whatever it is at.
     pub(super) limit: Duration,
 }
@@ -49,19 +49,24 @@ impl Machine<'_> {
         let (kernel_log, report) = (self.logs.join("kernel.log"), self.logs.join("report"));
         let file = |path: &Path| format!("file:{}", path.display());
         let mut command = Command::new(EMULATOR);
-        command.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-m", "3G", "-smp", &self.processors.to_string()]);
+        // One processor: the emulator's threads see code that another of them changes too late, and kernels change
+        // theirs whenever an XDP program is attached.
+        command.args(["-accel", "tcg", "-smp", "1", "-cpu", "max", "-m", "3G"]);
         command.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
         // In this order they are ttyS0 to ttyS2 of the guest.
         command.args(["-serial", "stdio", "-serial", &file(&kernel_log), "-serial", &file(&report)]);
         command.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(self.image);
-        command.args(["-append", "console=ttyS1 panic=-1 mitigations=off"]);
+        command.args(["-append", "console=ttyS1 panic=-1"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let start = Instant::now();
         let mut emulator =
             command.spawn().with_context(|| format!("cannot run {EMULATOR}; scripts/setup.sh --test installs it"))?;
         let output = emulator.stdout.take().context("the emulator has no output")?;
         let mut console = File::create(self.logs.join("console.log"))?;
-        let printing = thread::spawn(move || print(output, &mut console));
+        let printing = {
+            let label = self.label.to_owned();
+            thread::spawn(move || print(&label, output, &mut console))
+        };
         let overdue = loop {
             if emulator.try_wait()?.is_some() {
                 break None;
@@ -82,12 +87,12 @@ impl Machine<'_> {
     }
 }
 
-fn print(output: ChildStdout, console: &mut File) -> std::io::Result<()> {
+fn print(label: &str, output: ChildStdout, console: &mut File) -> std::io::Result<()> {
     let mut lines = BufReader::new(output);
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line)? > 0 {
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-        println!("{text}");
+        println!("{label} | {text}");
         writeln!(console, "{text}")?;
         line.clear();
     }
@@ -95,22 +100,18 @@ fn print(output: ChildStdout, console: &mut File) -> std::io::Result<()> {
 }
 
 impl Ended {
-    /// Says why a machine did not finish, with the end of its kernel's log.
+    /// Says what is known of a machine that did not do as it should: how it ended, and its kernel's last words.
     pub(super) fn explain(&self) {
         match self.overdue {
             Some(after) => println!("The machine was ended after {} s, its time limit.", after.as_secs()),
+            None if self.finished => println!("The machine ran to its end."),
             None => println!("The machine ended before its job was done."),
         }
-        self.show_kernel_log();
-    }
-
-    /// Prints the end of the kernel's log and where the whole is.
-    pub(super) fn show_kernel_log(&self) {
         let log = fs::read(&self.kernel_log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<_> = log.lines().collect();
-        println!("The kernel's last words (all of them: {}):", self.kernel_log.display());
-        for line in &lines[lines.len().saturating_sub(20)..] {
+        println!("Its kernel's last words (all of them: {}):", self.kernel_log.display());
+        for line in &lines[lines.len().saturating_sub(40)..] {
             println!("  {line}");
         }
     }
