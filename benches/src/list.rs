@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::Settings;
 use crate::report::Report;
+use crate::ring;
 
 /// A bench.
 pub(crate) struct Bench {
@@ -19,7 +20,12 @@ pub(crate) struct Bench {
 }
 
 /// In the order in which they run.
-pub(crate) const BENCHES: &[Bench] = &[];
+pub(crate) const BENCHES: &[Bench] = &[Bench {
+    name: "ring",
+    about: "a ring of 65,536 slots: time to build it, its evenness, what a change moves",
+    yardstick: Some("ring/maglev, 100 targets, build"),
+    run: ring::run,
+}];
 
 /// Their names.
 pub(crate) fn names() -> Vec<&'static str> {

@@ -8,6 +8,7 @@ mod figure;
 mod list;
 mod page;
 mod report;
+mod ring;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -179,6 +179,13 @@ const SECTIONS: &[Section] = &[
                 "what decides a flow's target: the 5-tuple, or the client's address alone",
             ),
             key(
+                "ring",
+                r#"`"rendezvous"` or `"maglev"`"#,
+                Is(r#""rendezvous""#),
+                r#""rendezvous""#,
+                "how slots are shared out: so that a change moves few, none more than 2 % over its share; or so that shares are equal to a slot",
+            ),
+            key(
                 "ring_size",
                 "power of two, 256 to 1048576",
                 Is("65536"),

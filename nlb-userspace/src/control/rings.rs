@@ -11,14 +11,14 @@ use super::notice::Notice;
 use super::snapshot::RingChange;
 use super::state::State;
 use super::transition::step::{Circumstances, open_for, step};
-use crate::model::{FlowRules, Protocol, TargetGroup, Timestamp};
+use crate::model::{FlowRules, Protocol, RingKind, TargetGroup, Timestamp};
 use crate::ring::{self, Member};
 
 /// A group's ring and what it follows from.
 #[derive(Clone, Debug)]
 pub(super) struct Ring {
-    /// `None` for a ring found in the kernel.
-    pub(super) members: Option<Vec<Member>>,
+    /// Of what it was built; `None` for a ring found in the kernel.
+    pub(super) built_of: Option<(RingKind, Vec<Member>)>,
     /// What its slots were stepped by last; `None` for a ring found in the kernel.
     pub(super) stepped: Option<Stepped>,
     pub(super) slots: Arc<[Slot]>,
@@ -57,7 +57,7 @@ pub(super) struct OpenSlots {
 impl Ring {
     /// A ring found in the kernel.
     pub(super) fn found(slots: Arc<[Slot]>) -> Self {
-        Self { members: None, stepped: None, slots, open: OpenSlots::default(), last_change: None }
+        Self { built_of: None, stepped: None, slots, open: OpenSlots::default(), last_change: None }
     }
 }
 
@@ -107,7 +107,8 @@ impl State {
             let slots = usize::try_from(group.ring_size.get()).unwrap_or_default();
             Ring::found(vec![Slot::EMPTY; slots].into())
         });
-        let same_members = before.members.as_ref() == Some(&members);
+        let built_of = (group.ring, members);
+        let same_members = before.built_of.as_ref() == Some(&built_of);
         let due = before.open.due.is_some_and(|due| due <= now);
         if same_members && !due && before.stepped.as_ref() == Some(&stepped) {
             let slots = Arc::clone(&before.slots);
@@ -115,7 +116,8 @@ impl State {
             return slots;
         }
         let held: Vec<TargetIndex> = before.slots.iter().map(|slot| slot.current()).collect();
-        let built = if same_members { held.clone() } else { ring::build(self.seed, group.ring_size, &members) };
+        let (kind, members) = &built_of;
+        let built = if same_members { held.clone() } else { ring::build(*kind, self.seed, group.ring_size, members) };
         let next = self.step_all(&before.slots, &built, &stepped, now);
         let slots =
             if next[..] == before.slots[..] { before.slots } else { self.touched(first_slot, &before.slots, next) };
@@ -128,7 +130,7 @@ impl State {
             notices.push(Notice::Ring { group: group.name.clone(), change, targets: members.len() });
         }
         let ring =
-            Ring { members: Some(members), stepped: Some(stepped), slots: Arc::clone(&slots), open, last_change };
+            Ring { built_of: Some(built_of), stepped: Some(stepped), slots: Arc::clone(&slots), open, last_change };
         self.rings.insert(tag, ring);
         slots
     }

@@ -49,6 +49,17 @@ impl Forwarding {
     }
 }
 
+/// How slots are shared out among targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RingKind {
+    /// Rendezvous hashing with bounded shares: a change of targets moves little more than it must.
+    #[default]
+    Rendezvous,
+    /// Maglev: shares of equal targets differ by one slot at most.
+    Maglev,
+}
+
 /// Number of slots of a ring: a power of two, 256 to 1,048,576; 65,536 by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
@@ -101,6 +112,8 @@ pub struct TargetGroup {
     pub forwarding: Forwarding,
     /// Which part of a flow decides its target.
     pub affinity: Affinity,
+    /// How slots are shared out.
+    pub ring: RingKind,
     /// Number of slots of the group's ring.
     pub ring_size: RingSize,
     /// Whether targets of other zones get traffic while this edge's own zone has healthy ones.

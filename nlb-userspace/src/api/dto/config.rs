@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Affinity, Origin, Protocol, XdpMode, group};
+use super::{Affinity, Origin, Protocol, RingKind, XdpMode, group};
 use crate::config;
 use crate::control::snapshot::Snapshot;
 use crate::model::{Capacity, Configuration};
@@ -105,6 +105,8 @@ pub struct GroupConfig {
     pub forwarding: String,
     /// Which part of a flow decides its target.
     pub affinity: Affinity,
+    /// How slots are shared out.
+    pub ring: RingKind,
     /// Slots of the ring.
     pub ring_size: u32,
     /// Whether targets of other zones get traffic while this edge's own zone has healthy ones.
@@ -201,6 +203,7 @@ impl GroupConfig {
             name: configured.name.to_string(),
             forwarding: group::forwarding(configured.forwarding).to_owned(),
             affinity: configured.affinity.into(),
+            ring: configured.ring.into(),
             ring_size: configured.ring_size.get(),
             cross_zone: configured.cross_zone,
             health_check: group::health_check(configured),

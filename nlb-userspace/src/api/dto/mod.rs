@@ -23,4 +23,4 @@ pub use moment::Moment;
 pub use stats::{DropCount, ListenerCount, Stats, TargetCount, TrafficCount};
 pub use status::{AgentStatus, ConfigStatus, InterfaceStatus, ReloadFailure, Status};
 pub use target::{DrainingView, NextHopView, TargetView};
-pub use words::{Affinity, DrainCause, Health, Origin, Protocol, Routing, Tracking, XdpMode};
+pub use words::{Affinity, DrainCause, Health, Origin, Protocol, RingKind, Routing, Tracking, XdpMode};
