@@ -501,6 +501,12 @@ fn detaching_leaves_the_host_as_it_was() {
         });
         (settings, forwarding, target.ip("-o address show dev lo"), target.ip("-o link show dev eth0"))
     };
+    // The kernel finds out in its own time that the cable is plugged in.
+    let deadline = Instant::now() + DEADLINE;
+    while !seen().3.contains(" state UP ") {
+        assert!(Instant::now() < deadline, "{:?}", seen());
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let before = seen();
     let agent = scene.agent();
     assert_eq!(seen().0, ["2", "1", "2"]);
