@@ -194,14 +194,16 @@ impl State {
             self.listeners_by_group().into_iter().map(|(name, count)| (name.clone(), count)).collect();
         for listener in &self.configuration.listeners {
             let group = groups.get(&listener.group).and_then(|tag| self.group_indexes.get(tag));
-            let Some(group) = group.filter(|index| tables.groups.contains_key(index)) else { continue };
+            let Some((index, group)) = group.and_then(|index| Some((index, *tables.groups.get(&index)?))) else {
+                continue;
+            };
             let key = listener_key(listener);
             let Some(counters) = self.listener_indexes.assign(&key) else {
                 notices.push(Notice::Full { what: "listeners", name: format!("listener {}", listener.name) });
                 continue;
             };
             let sketch = Self::sketch(counters, by_group.get(&listener.group).copied().unwrap_or_default());
-            tables.listeners.insert(key, tables::Listener { counters, group, sketch });
+            tables.listeners.insert(key, tables::Listener { sketch, ..tables::Listener::new(counters, index, &group) });
         }
     }
 }
