@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::Settings;
 use crate::pipeline;
+use crate::program;
 use crate::report::Report;
 use crate::ring;
 
@@ -23,6 +24,12 @@ pub(crate) struct Bench {
 /// In the order in which they run.
 pub(crate) const BENCHES: &[Bench] = &[
     Bench {
+        name: "program",
+        about: "one run of the program, by BPF_PROG_TEST_RUN",
+        yardstick: Some("program/floor v4, 1 flow"),
+        run: program::run,
+    },
+    Bench {
         name: "pipeline",
         about: "packets from a generator by the edge to a sink; millions per second of the edge's core",
         yardstick: Some("pipeline/one core, floor"),
@@ -36,7 +43,10 @@ pub(crate) const BENCHES: &[Bench] = &[
     },
 ];
 
-/// Their names.
+/// What is no bench and gives no figures: the program's profile.
+pub(crate) const PROFILE: &str = "profile";
+
+/// What can be asked for.
 pub(crate) fn names() -> Vec<&'static str> {
-    BENCHES.iter().map(|bench| bench.name).collect()
+    BENCHES.iter().map(|bench| bench.name).chain([PROFILE]).collect()
 }

@@ -10,6 +10,7 @@ mod leftovers;
 mod list;
 mod page;
 mod pipeline;
+mod program;
 mod report;
 mod ring;
 
@@ -28,7 +29,7 @@ use report::Report;
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 struct Arguments {
-    /// Which benches; all when none is named.
+    /// Which benches; all when none is named. `profile`: where in the program the time goes.
     #[arg(value_name = "NAME", value_parser = list::names())]
     benches: Vec<String>,
     /// Write the figures to FILE: a list of {name, value, unit, goal, met, runs, min, max}.
@@ -66,6 +67,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<bool> {
+    if arguments.benches.iter().any(|name| name == list::PROFILE) {
+        return program::profile::run().map(|()| true);
+    }
     let settings = Settings { runs: if arguments.quick { 2 } else { 7 }, quick: arguments.quick };
     let mut report = Report::default();
     for bench in BENCHES {

@@ -10,9 +10,9 @@ pub const LAYOUT_VERSION: u32 = 3;
 pub mod edge {
     /// The XDP program.
     pub const PROGRAM: &str = "nlb_edge";
-    /// Hash of [`ListenerKey`](crate::tables::ListenerKey) to [`Listener`](crate::tables::Listener).
+    /// Array of [`Entry`](crate::listener::Entry): every listener at one of its two places.
     pub const LISTENERS: &str = "LISTENERS";
-    /// Array of [`Group`](crate::tables::Group).
+    /// Array of [`Group`](crate::tables::Group). Only the agents use it.
     pub const GROUPS: &str = "GROUPS";
     /// Array of [`Slot`](crate::slot::Slot), mapped into the agent's memory: all rings, one after the other.
     pub const SLOTS: &str = "SLOTS";
@@ -44,6 +44,8 @@ pub mod edge {
 
     /// Constant set at load: the [`HashKeys`](crate::hash::HashKeys).
     pub const HASH_KEYS: &str = "HASH_KEYS";
+    /// Constant set at load: the [`shift`](crate::listener::shift_of) that belongs to the size of [`LISTENERS`].
+    pub const LISTENER_SHIFT: &str = "LISTENER_SHIFT";
     /// Constant set at load: 1 compiles the per-packet trace in, 0 leaves it out.
     pub const TRACE: &str = "TRACE";
 

@@ -13,6 +13,7 @@ pub mod drop_reason;
 pub mod flow;
 pub mod hash;
 pub mod layout;
+pub mod listener;
 pub mod packet;
 pub mod slot;
 pub mod tables;

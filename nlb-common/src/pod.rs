@@ -17,9 +17,8 @@ pod!(
     crate::flow::Pin,
     crate::hash::Flow,
     crate::hash::HashKeys,
+    crate::listener::Entry,
     crate::slot::Slot,
     crate::tables::Group,
-    crate::tables::Listener,
-    crate::tables::ListenerKey,
     crate::tables::Target,
 );

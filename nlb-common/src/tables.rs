@@ -1,55 +1,13 @@
 //! Keys and values of the edge's tables.
 
 use crate::address::Address;
-use crate::hash::{Affinity, Flow};
+use crate::hash::Affinity;
+pub use crate::listener::{Listener, ListenerKey};
 use crate::slot::TargetIndex;
 
-/// Where a listener accepts traffic. All fields in network byte order.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ListenerKey {
-    /// The VIP.
-    pub address: Address,
-    /// Port, network byte order.
-    pub port: u16,
-    /// IP protocol number.
-    pub protocol: u8,
-    /// Always zero.
-    pub padding: u8,
-}
-
-impl ListenerKey {
-    /// The key of the listener that would take `flow`.
-    #[inline(always)]
-    pub const fn of(flow: &Flow) -> Self {
-        Self { address: flow.destination, port: flow.destination_port, protocol: flow.protocol, padding: 0 }
-    }
-}
-
-/// What a listener does with its traffic.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Listener {
-    /// Index of its counters.
-    pub counters: u32,
-    /// Index of its target group.
-    pub group: u32,
-    /// Index of the [`Sketch`](crate::active::Sketch) of its flows, or [`NO_SKETCH`](Self::NO_SKETCH).
-    pub sketch: u32,
-}
-
-impl Listener {
-    /// Its flows are those of its group's targets: nobody shares the group. No table has such an entry.
-    pub const NO_SKETCH: u32 = u32::MAX;
-}
-
-impl Default for Listener {
-    fn default() -> Self {
-        Self { counters: 0, group: 0, sketch: Self::NO_SKETCH }
-    }
-}
-
 /// A target group's ring and how flows are spread over it.
+///
+/// The agents' memory of what they gave out: the packet path reads the same in the group's listeners.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Group {
@@ -145,6 +103,4 @@ pub const FIRST_TARGET: TargetIndex = 1;
 
 const _: () = assert!(size_of::<Target>() == 64, "a target fills one cache line");
 const _: () = assert!(core::mem::offset_of!(Target, next_hop_mac).is_multiple_of(8), "one store changes the next hop");
-const _: () = assert!(size_of::<ListenerKey>() == 20, "no hidden padding in a hash key");
-const _: () = assert!(size_of::<Listener>() == 12, "no hidden padding");
 const _: () = assert!(size_of::<Group>() == 24, "no hidden padding");

@@ -1,6 +1,7 @@
 //! The kernel's door to a packet: the only place where packet bytes are touched.
 
 use core::hint::assert_unchecked;
+use core::marker::PhantomData;
 
 use aya_ebpf::{
     EbpfContext as _,
@@ -40,6 +41,12 @@ impl<'a> PacketDoor<'a> {
         // nobody else looks at the packet meanwhile.
         unsafe { place.write(header) };
         Some(())
+    }
+
+    /// The next `N` bytes from `offset` on, to be written in pieces under one check. `None` if the frame ends before they do.
+    #[inline(always)]
+    pub fn room<const N: usize>(&mut self, offset: usize) -> Option<Room<'_, N>> {
+        Some(Room { place: self.place::<[u8; N]>(offset)? as *mut u8, _door: PhantomData })
     }
 
     /// Puts `bytes` of room before the packet.
@@ -84,6 +91,33 @@ impl<'a> PacketDoor<'a> {
         (place + size_of::<T>() <= self.data_end).then_some(place)
     }
 }
+
+/// `N` bytes of a packet to write to.
+///
+/// [`PacketDoor::write`] copies a whole header, which the compiler does byte by byte as soon as it is made of values that are
+/// known only at run time, or too long. Here each piece is one store.
+pub struct Room<'p, const N: usize> {
+    place: *mut u8,
+    _door: PhantomData<&'p mut ()>,
+}
+
+impl<const N: usize> Room<'_, N> {
+    /// Writes `word` as it stands in memory to byte `AT` and those behind it.
+    #[inline(always)]
+    pub fn put<const AT: usize, W: Word>(&mut self, word: W) {
+        const { assert!(AT + size_of::<W>() <= N, "within the room") }
+        // SAFETY: `place` begins `N` bytes within the packet, of which the word takes some (asserted above); the room
+        // borrows the door, so nobody else looks at the packet meanwhile.
+        unsafe { self.place.add(AT).cast::<W>().write_unaligned(word) }
+    }
+}
+
+/// What one instruction stores.
+pub trait Word: Copy {}
+
+impl Word for u16 {}
+impl Word for u32 {}
+impl Word for u64 {}
 
 impl Door for PacketDoor<'_> {
     #[inline(always)]

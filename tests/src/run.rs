@@ -18,8 +18,10 @@ use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::layout;
+use nlb_common::listener::{Entry, Key, entries_for, shift_of};
 use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+use nlb_userspace::dataplane::path_to_free;
 use nlb_userspace::programs;
 
 /// The interface that packets of a test run come in by: `lo`.
@@ -68,6 +70,10 @@ pub struct Edge {
     ebpf: Ebpf,
     /// The keys that it was loaded with.
     pub keys: HashKeys,
+    /// The listener table: who stands where.
+    places: Map<u32, ListenerKey>,
+    listeners: Map<ListenerKey, Listener>,
+    shift: u32,
 }
 
 impl Edge {
@@ -81,21 +87,28 @@ impl Edge {
         Self::load_sized(seed, trace, &[])
     }
 
-    /// Loads the program, with room for so many entries in the tables of those names.
+    /// Loads the program, with room for so many entries, or listeners, in the tables of those names.
     pub fn load_sized(seed: u64, trace: bool, room: &[(&str, u32)]) -> Result<Self> {
         let keys = HashKeys::from_seed(seed);
         let trace = u8::from(trace);
         let mut loader = EbpfLoader::new();
-        for (table, entries) in room {
-            loader.map_max_entries(table, *entries);
+        let mut listeners = entries_for(1);
+        for &(table, entries) in room {
+            if table == layout::edge::LISTENERS {
+                listeners = entries_for(entries);
+            }
+            let entries = if table == layout::edge::LISTENERS { listeners } else { entries };
+            loader.map_max_entries(table, entries);
         }
+        let shift = shift_of(listeners);
         let mut ebpf = loader
             .override_global(layout::edge::HASH_KEYS, &keys, true)
+            .override_global(layout::edge::LISTENER_SHIFT, &shift, true)
             .override_global(layout::edge::TRACE, &trace, true)
             .load(programs::EDGE)
             .context("cannot load the edge's maps")?;
         load_program(&mut ebpf, layout::edge::PROGRAM)?;
-        Ok(Self { ebpf, keys })
+        Ok(Self { ebpf, keys, places: Map::new(), listeners: Map::new(), shift })
     }
 
     /// The loaded object.
@@ -115,13 +128,43 @@ impl Edge {
 
     /// Sets a listener.
     pub fn set_listener(&mut self, key: ListenerKey, listener: Listener) -> Result<()> {
-        let map = self.ebpf.map_mut(layout::edge::LISTENERS).context("no such map")?;
-        Ok(HashMap::try_from(map)?.insert(key, listener, 0)?)
+        let path = match self.place_of(&key) {
+            Some(place) => vec![place],
+            None => path_to_free(&key, self.shift, |place| self.places.get(&place).copied()).context("no place")?,
+        };
+        for (&from, &to) in path.iter().zip(&path[1..]).rev() {
+            let entry = self.get::<Entry>(layout::edge::LISTENERS, from)?;
+            self.set(layout::edge::LISTENERS, to, entry)?;
+            let mover = self.places.remove(&from).context("nobody stands there")?;
+            self.places.insert(to, mover);
+        }
+        self.places.insert(path[0], key);
+        self.listeners.insert(key, listener);
+        self.set(layout::edge::LISTENERS, path[0], Entry::new(&key, &listener))
     }
 
-    /// Sets a target group.
+    /// Takes a listener away.
+    pub fn remove_listener(&mut self, key: &ListenerKey) -> Result<()> {
+        let place = self.place_of(key).context("no such listener")?;
+        self.places.remove(&place);
+        self.listeners.remove(key);
+        self.set(layout::edge::LISTENERS, place, Entry::default())
+    }
+
+    fn place_of(&self, key: &ListenerKey) -> Option<u32> {
+        let places = Key::from(key).places(self.shift);
+        [places.first(), places.second()].into_iter().find(|place| self.places.get(place) == Some(key))
+    }
+
+    /// Sets a target group, and what its listeners say of it.
     pub fn set_group(&mut self, index: u32, group: Group) -> Result<()> {
-        self.set(layout::edge::GROUPS, index, group)
+        self.set(layout::edge::GROUPS, index, group)?;
+        let of_group: Vec<_> = self.listeners.iter().map(|(key, listener)| (*key, *listener)).collect();
+        for (key, listener) in of_group.into_iter().filter(|(_, listener)| listener.group == index) {
+            let Listener { counters, sketch, .. } = listener;
+            self.set_listener(key, Listener { sketch, ..Listener::new(counters, index, &group) })?;
+        }
+        Ok(())
     }
 
     /// Sets a slot.
@@ -170,6 +213,11 @@ impl Edge {
     fn set<T: Pod>(&mut self, map: &str, index: u32, value: T) -> Result<()> {
         let map = self.ebpf.map_mut(map).with_context(|| format!("no map {map}"))?;
         Ok(Array::<&mut MapData, T>::try_from(map)?.set(index, value, 0)?)
+    }
+
+    fn get<T: Pod>(&self, map: &str, index: u32) -> Result<T> {
+        let map = self.ebpf.map(map).with_context(|| format!("no map {map}"))?;
+        Ok(Array::<&MapData, T>::try_from(map)?.get(&index, 0)?)
     }
 
     /// What a listener forwarded.

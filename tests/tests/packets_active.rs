@@ -34,7 +34,8 @@ fn fill(mut edge: Edge, affinity: Affinity) -> Edge {
     for slot in 0..64 {
         edge.set_slot(slot, Slot::closed(1 + slot % TARGETS, 0)).unwrap();
     }
-    edge.set_group(GROUP, Group { tag: 1, slot_mask: 63, affinity: affinity as u8, ..Group::default() }).unwrap();
+    let group = Group { tag: 1, slot_mask: 63, affinity: affinity as u8, ..Group::default() };
+    edge.set_group(GROUP, group).unwrap();
     for (vip, protocol) in VIPS.iter().flat_map(|vip| world::PROTOCOLS.map(|protocol| (vip, protocol))) {
         for (port, sketch) in [OWN, (NONE, Listener::NO_SKETCH)] {
             let key = ListenerKey {
@@ -43,7 +44,7 @@ fn fill(mut edge: Edge, affinity: Affinity) -> Edge {
                 protocol,
                 padding: 0,
             };
-            edge.set_listener(key, Listener { counters: 1, group: GROUP, sketch }).unwrap();
+            edge.set_listener(key, Listener { sketch, ..Listener::new(1, GROUP, &group) }).unwrap();
         }
     }
     edge

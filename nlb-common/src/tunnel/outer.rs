@@ -110,8 +110,8 @@ impl Outer for Ipv6 {
             payload_length: u16::try_from(carried.length).ok()?.to_be(),
             next_header: carried.protocol,
             hop_limit: HOP_LIMIT,
-            source: varied_v6(target.source, target.source_bits, hash),
-            destination: target.destination,
+            source: varied_v6(target.source.by_words(), target.source_bits, hash),
+            destination: target.destination.by_words(),
         })
     }
 }

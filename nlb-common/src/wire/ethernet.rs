@@ -1,9 +1,9 @@
 //! Ethernet II and IEEE 802.1Q.
 
 /// What an Ethernet frame or VLAN tag carries. Held in network byte order.
-#[repr(transparent)]
+#[repr(C, packed)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EtherType([u8; 2]);
+pub struct EtherType(u16);
 
 impl EtherType {
     /// IPv4.
@@ -17,18 +17,18 @@ impl EtherType {
 
     /// The type with that number.
     pub const fn new(number: u16) -> Self {
-        Self(number.to_be_bytes())
+        Self(number.to_be())
     }
 
     /// Its number.
     pub const fn number(self) -> u16 {
-        u16::from_be_bytes(self.0)
+        u16::from_be(self.0)
     }
 
     /// Whether a VLAN tag follows.
     #[inline(always)]
     pub const fn is_tag(self) -> bool {
-        self.number() == Self::VLAN.number() || self.number() == Self::QINQ.number()
+        self.0 == Self::VLAN.0 || self.0 == Self::QINQ.0
     }
 }
 
@@ -62,6 +62,25 @@ pub struct VlanTag {
     pub ether_type: EtherType,
 }
 
+/// The MAC addresses that a frame begins with, destination and source, as they are stored.
+#[repr(C, packed)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Macs {
+    first: u64,
+    last: u32,
+}
+
+impl Macs {
+    /// To `destination`, from `source`.
+    #[inline(always)]
+    pub const fn new(destination: [u8; 6], source: [u8; 6]) -> Self {
+        let [a, b, c, d, e, f] = destination;
+        let [g, h, i, j, k, l] = source;
+        // In words: the compiler copies arrays of six bytes one by one, and by way of the stack.
+        Self { first: u64::from_ne_bytes([a, b, c, d, e, f, g, h]), last: u32::from_ne_bytes([i, j, k, l]) }
+    }
+}
+
 /// A VLAN tag with the type that announces it: what stands between the source address and what follows.
 pub type TagBytes = [u8; 4];
 
@@ -69,10 +88,8 @@ pub type TagBytes = [u8; 4];
 #[repr(C, packed)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Framed<H: Copy, const TAGS: usize> {
-    /// Destination MAC address.
-    pub destination: [u8; 6],
-    /// Source MAC address.
-    pub source: [u8; 6],
+    /// Destination and source.
+    pub macs: Macs,
     /// The tags, outermost first.
     pub tags: [TagBytes; TAGS],
     /// What the header is.

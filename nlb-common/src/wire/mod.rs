@@ -9,7 +9,7 @@ mod ipv4;
 mod ipv6;
 mod transport;
 
-pub use ethernet::{EtherType, Ethernet, Framed, TagBytes, VlanTag};
+pub use ethernet::{EtherType, Ethernet, Framed, Macs, TagBytes, VlanTag};
 pub use ipv4::Ipv4;
 pub use ipv6::{Extension, Ipv6};
 pub use transport::{Ports, Tcp, Udp};
@@ -43,9 +43,6 @@ pub unsafe trait Header: Copy {}
 // SAFETY: a byte has alignment 1, no padding, and every pattern is a value.
 unsafe impl Header for u8 {}
 
-// SAFETY: bytes in a transparent wrapper: alignment 1, no padding, any pattern is valid.
-unsafe impl Header for EtherType {}
-
 // SAFETY: an array has its element's alignment, and nothing between or behind the elements.
 unsafe impl<T: Header, const N: usize> Header for [T; N] {}
 
@@ -61,4 +58,4 @@ macro_rules! headers {
 // SAFETY: `repr(C, packed)` over bytes, a 16-bit integer and another header: alignment 1, no padding, any pattern is valid.
 unsafe impl<H: Header, const TAGS: usize> Header for Framed<H, TAGS> {}
 
-headers!(Ethernet, VlanTag, Ipv4, Ipv6, Extension, Ports, Tcp, Udp);
+headers!(EtherType, Ethernet, VlanTag, Ipv4, Ipv6, Extension, Ports, Tcp, Udp);

@@ -14,12 +14,12 @@ use nlb_common::active::{Cell, Sketch};
 use nlb_common::hash::{Affinity, Flow};
 use nlb_common::packet::Packet;
 use nlb_common::slot::TargetIndex;
-use nlb_common::tables::Listener;
 use nlb_ebpf::door::PacketDoor;
 
 use super::addressed::{Addressed, Offsets};
 use super::constants::hash_keys;
 use super::functions::Functions;
+use super::listener::Claimed;
 use super::maps::{LISTENER_FLOWS, TARGET_FLOWS};
 use super::slot::Found;
 
@@ -29,14 +29,14 @@ pub(super) fn note<F: Functions>(
     ctx: &XdpContext,
     packet: &Packet,
     found: &Found,
-    listener: &Listener,
+    listener: Claimed,
     target: TargetIndex,
     opens: bool,
 ) {
     if opens {
         return;
     }
-    let hash = match found.group.affinity() {
+    let hash = match listener.claim.affinity() {
         Affinity::Flow => found.hash,
         Affinity::SourceIp => {
             cold_path();
@@ -45,7 +45,7 @@ pub(super) fn note<F: Functions>(
     };
     let cell = Cell::of(hash);
     set(&TARGET_FLOWS, target, cell);
-    set(&LISTENER_FLOWS, listener.sketch, cell);
+    set(&LISTENER_FLOWS, listener.entry.sketch, cell);
 }
 
 /// Sets a bit, if there is such a sketch and the bit isn't set.

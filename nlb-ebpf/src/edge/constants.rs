@@ -2,10 +2,14 @@
 
 use aya_ebpf::Global;
 use nlb_common::hash::HashKeys;
+use nlb_common::listener;
 use nlb_ebpf::opaque::opaque;
 
 #[unsafe(no_mangle)]
 static HASH_KEYS: Global<HashKeys> = Global::new(HashKeys::from_seed(0));
+
+#[unsafe(no_mangle)]
+static LISTENER_SHIFT: Global<u32> = Global::new(listener::shift_of(listener::LEAST_ENTRIES));
 
 #[unsafe(no_mangle)]
 static TRACE: Global<u8> = Global::new(0);
@@ -18,6 +22,12 @@ pub(super) fn hash_keys() -> &'static HashKeys {
     let keys = opaque(&raw const HASH_KEYS as usize) as *const HashKeys;
     // SAFETY: `Global` is transparent over its value, which is initialised and, after load, never written.
     unsafe { &*keys }
+}
+
+/// What a listener's place is computed with.
+#[inline(always)]
+pub(super) fn listener_shift() -> u32 {
+    LISTENER_SHIFT.load()
 }
 
 /// Whether flows may be traced. The verifier knows the value, and removes what depends on it while it is 0.

@@ -7,6 +7,7 @@
 use core::hint::cold_path;
 
 use aya_ebpf::programs::XdpContext;
+use nlb_common::listener::Claim;
 use nlb_common::packet::Packet;
 use nlb_common::slot::TargetIndex;
 use nlb_common::wire::protocol;
@@ -27,15 +28,21 @@ pub(super) enum Decision {
     Over,
 }
 
-/// Decides about a packet whose flow belongs to the slot `found`. `opens`: it is a SYN without ACK.
+/// Decides about a packet that a listener claims and whose flow belongs to the slot `found`. `opens`: it is a SYN without ACK.
 #[inline(always)]
-pub(super) fn target_of<F: Functions>(ctx: &XdpContext, packet: &Packet, found: &Found, opens: bool) -> Decision {
+pub(super) fn target_of<F: Functions>(
+    ctx: &XdpContext,
+    packet: &Packet,
+    claim: Claim,
+    found: &Found,
+    opens: bool,
+) -> Decision {
     if found.slot.is_steady() {
         return Decision::Target(found.slot.current());
     }
     cold_path();
     let tcp = packet.network.protocol == protocol::TCP;
-    let asked = Asked { index: found.index, tracking: found.group.tracking, opens, tcp };
+    let asked = Asked { index: found.index, tracking: claim.tracking(), opens, tcp };
     match F::decide(ctx.ctx, Offsets::of(packet), found.slot.0, asked.packed()) {
         flows::RESET => Decision::Reset,
         flows::OVER => Decision::Over,

@@ -22,7 +22,7 @@ use nlb_common::slot::TargetIndex;
 use nlb_common::tables::Target;
 use nlb_common::tunnel::gue::{self, Gue, Second};
 use nlb_common::tunnel::{Carried, Outer};
-use nlb_common::wire::{EtherType, Framed, Ipv4, Ipv6, TagBytes, VlanTag};
+use nlb_common::wire::{EtherType, Framed, Ipv4, Ipv6, Macs, TagBytes, VlanTag};
 use nlb_ebpf::door::PacketDoor;
 
 use super::maps::TARGETS;
@@ -275,8 +275,7 @@ fn write<O: Outer, B: Between<O>, const TAGS: usize>(
     };
     let mut door = door.grow(room).map_err(|_| Stop::Drop(DropReason::NoHeadroom))?;
     let headers = Framed {
-        destination: target.next_hop_mac,
-        source: target.source_mac,
+        macs: Macs::new(target.next_hop_mac, target.source_mac),
         tags,
         ether_type: O::ETHER_TYPE,
         header: outer,

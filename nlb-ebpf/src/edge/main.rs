@@ -9,10 +9,10 @@
 //!                 the slot is in transition, or was: flows, remember, reset
 //! ```
 //!
-//! Invariants: there are seven table accesses (listener, group, slot, target, sketch of active flows, two counters) on a
-//! packet's way and no more as long as its slot is steady, but for the sketch of a listener that shares its group, and for a
-//! packet by GUE that names its slot's other target; a packet is changed only once nothing can stop it but the room for its
-//! outer header.
+//! Invariants: there are six table accesses (listener, slot, target, sketch of active flows, two counters) on a packet's way,
+//! all of them to arrays, and no more as long as its slot is steady, but for a listener that stands at its second place, for the
+//! sketch of one that shares its group, and for a packet by GUE that names its slot's other target; a packet is changed only
+//! once nothing can stop it but the room for its outer header.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", expect(clippy::needless_pass_by_value, reason = "an XDP program is called that way"))]
 
@@ -101,8 +101,9 @@ mod program {
         let listener = listener::find(&flow)?;
         trace.listener(listener);
         let opens = packet.transport.segment.opens().map_err(Stop::Drop)?;
-        let found = slot::find(&flow, listener)?;
-        let index = match decide::target_of::<F>(ctx, packet, &found, opens) {
+        let claim = listener.claim;
+        let found = slot::find(&flow, claim)?;
+        let index = match decide::target_of::<F>(ctx, packet, claim, &found, opens) {
             Decision::Target(index) => index,
             Decision::Reset => return reset::<F, TRACE>(ctx, packet, trace),
             Decision::Over => return Err(Stop::Drop(DropReason::TargetDrained)),
@@ -115,11 +116,12 @@ mod program {
         let way_out = transmit::way_out(ctx, target);
         if target.is_gue() {
             let second = target::second(found.slot, index, target, packet, opens);
+            trace.second(second);
             encapsulation::wrap_gue::<F>(ctx, packet, index, target, second, hash)?;
         } else {
             encapsulation::wrap::<F>(door, packet, target, hash, way_out)?;
         }
-        count::add(&maps::LISTENER_COUNTERS, listener.counters, packet.network.length, opens);
+        count::add(&maps::LISTENER_COUNTERS, claim.counters(), packet.network.length, opens);
         count::add(&maps::TARGET_COUNTERS, index, packet.network.length, opens);
         Ok(transmit::send(way_out))
     }

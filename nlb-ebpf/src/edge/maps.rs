@@ -8,16 +8,17 @@ use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
+use nlb_common::listener::{Entry, LEAST_ENTRIES};
 use nlb_common::slot::Slot;
-use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+use nlb_common::tables::{Group, Target};
 
 use super::flows::Scratch;
 
-/// Which traffic is accepted, and whose it is.
+/// Which traffic is accepted, and what becomes of it. Its size goes with the constant `LISTENER_SHIFT`.
 #[map]
-pub(super) static LISTENERS: HashMap<ListenerKey, Listener> = HashMap::with_max_entries(1024, 0);
+pub(super) static LISTENERS: Array<Entry> = Array::with_max_entries(LEAST_ENTRIES, BPF_F_MMAPABLE);
 
-/// Target groups: where each one's ring lies, and how its flows are spread.
+/// Target groups: where each one's ring lies, and how its flows are spread. Only the agents use it.
 #[map]
 pub(super) static GROUPS: Array<Group> = Array::with_max_entries(256, BPF_F_MMAPABLE);
 

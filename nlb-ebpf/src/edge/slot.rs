@@ -2,12 +2,12 @@
 
 use nlb_common::drop_reason::DropReason;
 use nlb_common::hash::Flow;
+use nlb_common::listener::Claim;
 use nlb_common::packet::Stop;
 use nlb_common::slot::Slot;
-use nlb_common::tables::{Group, Listener};
 
 use super::constants::hash_keys;
-use super::maps::{GROUPS, SLOTS};
+use super::maps::SLOTS;
 
 /// A flow's slot.
 pub(super) struct Found {
@@ -17,19 +17,16 @@ pub(super) struct Found {
     pub(super) index: u32,
     /// The hash that led there.
     pub(super) hash: u64,
-    /// Whose ring it is in.
-    pub(super) group: &'static Group,
 }
 
 /// The flow's slot.
 #[inline(always)]
-pub(super) fn find(flow: &Flow, listener: &Listener) -> Result<Found, Stop> {
+pub(super) fn find(flow: &Flow, claim: Claim) -> Result<Found, Stop> {
     const NO_TARGET: Stop = Stop::Drop(DropReason::NoTarget);
-    let group = GROUPS.get(listener.group).ok_or(NO_TARGET)?;
-    let hash = hash_keys().hash(flow, group.affinity());
-    let index = group.slot_index(hash);
+    let hash = hash_keys().hash(flow, claim.affinity());
+    let index = claim.slot_index(hash);
     let slot = SLOTS.get_ptr(index).ok_or(NO_TARGET)?;
     // SAFETY: an array's entry stays mapped. The agent stores slots as whole aligned words while this reads; a volatile read
     // takes the word once and whole.
-    Ok(Found { slot: unsafe { slot.read_volatile() }, index, hash, group })
+    Ok(Found { slot: unsafe { slot.read_volatile() }, index, hash })
 }

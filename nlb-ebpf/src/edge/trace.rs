@@ -4,13 +4,12 @@
 //! verifier, which removes the other: while it is 0 nothing of this file is left in the loaded program. While it is 1 every
 //! packet is compared with `TRACED_FLOW`.
 
+use super::listener::Claimed;
+use super::maps::{TARGETS, TRACED_FLOW};
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::info;
 use nlb_common::packet::{Packet, Stop};
 use nlb_common::slot::{Slot, TargetIndex};
-use nlb_common::tables::Listener;
-
-use super::maps::{TARGETS, TRACED_FLOW};
 
 /// Whether this packet is traced. Never, unless the path is the one with trace (`ON`).
 #[derive(Clone, Copy)]
@@ -28,9 +27,9 @@ impl<const ON: bool> Trace<ON> {
     }
 
     #[inline(always)]
-    pub(super) fn listener(self, listener: &Listener) {
+    pub(super) fn listener(self, listener: Claimed) {
         if ON && self.0 {
-            lines::nlb_trace_listener(listener.counters, listener.group);
+            lines::nlb_trace_listener(listener.claim.counters(), listener.entry.group);
         }
     }
 
@@ -52,6 +51,14 @@ impl<const ON: bool> Trace<ON> {
     pub(super) fn target(self, index: TargetIndex) {
         if ON && self.0 {
             lines::nlb_trace_target(index);
+        }
+    }
+
+    /// `second` is 0 when the packet names none.
+    #[inline(always)]
+    pub(super) fn second(self, second: TargetIndex) {
+        if ON && self.0 && second != 0 {
+            lines::nlb_trace_second(second);
         }
     }
 
@@ -137,6 +144,13 @@ mod lines {
             target.interface,
             target.next_hop_mac
         );
+        0
+    }
+
+    #[unsafe(no_mangle)]
+    #[inline(never)]
+    pub(super) extern "C" fn nlb_trace_second(second: TargetIndex) -> u32 {
+        info!(&NO_CONTEXT, "second chance: target {}", second);
         0
     }
 

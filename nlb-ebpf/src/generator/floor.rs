@@ -1,7 +1,7 @@
 //! A tunnel of constants, from 10.0.255.1 to 10.0.0.77, whatever the packet is: what no balancer can do for less.
 
 use aya_ebpf::{bindings::xdp_action, helpers::bpf_redirect, programs::XdpContext};
-use nlb_common::wire::{EtherType, Ethernet, Framed, Ipv4};
+use nlb_common::wire::{EtherType, Ethernet, Framed, Ipv4, Macs};
 use nlb_ebpf::door::PacketDoor;
 
 use super::settings::INTERFACE;
@@ -23,8 +23,7 @@ pub(super) fn forward(ctx: &XdpContext) -> u32 {
         destination: 0x0a00_004d_u32.to_be(),
     };
     let framed: Framed<Ipv4, 0> = Framed {
-        destination: [2, 0xaa, 0, 0, 0, 0x11],
-        source: [2, 0xbb, 0, 0, 0, 0x22],
+        macs: Macs::new([2, 0xaa, 0, 0, 0, 0x11], [2, 0xbb, 0, 0, 0, 0x22]),
         tags: [],
         ether_type: EtherType::IPV4,
         header,

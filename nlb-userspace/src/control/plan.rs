@@ -112,10 +112,8 @@ mod tests {
             let indexes: Vec<u32> = tables.groups.keys().copied().collect();
             for (port, pick) in listeners {
                 let key = ListenerKey { address: Address::v4(1), port, protocol: 6, padding: 0 };
-                tables.listeners.insert(
-                    key,
-                    Listener { counters: u32::from(port), group: *pick.get(&indexes), ..Listener::default() },
-                );
+                let group = *pick.get(&indexes);
+                tables.listeners.insert(key, Listener::new(port.into(), group, &tables.groups[&group]));
             }
             tables
         })
@@ -124,6 +122,7 @@ mod tests {
     fn assert_whole(tables: &Tables) {
         for (key, listener) in &tables.listeners {
             assert!(tables.groups.contains_key(&listener.group), "{key:?} names group {}", listener.group);
+            assert_eq!(*listener, Listener::new(listener.counters, listener.group, &tables.groups[&listener.group]));
         }
         for ring in tables.groups.keys().map(|index| &tables.rings[index]) {
             for slot in ring.iter() {

@@ -7,6 +7,7 @@ mod error;
 mod flows;
 mod kernel;
 mod memory;
+mod places;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use kernel::{
     status, target_tables,
 };
 pub use memory::Memory;
+pub use places::path_to_free;
 
 use crate::active::ActiveReading;
 use crate::model::XdpMode;

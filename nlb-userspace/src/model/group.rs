@@ -76,6 +76,11 @@ impl RingSize {
         if slots.is_power_of_two() && slots >= Self::MIN && slots <= Self::MAX { Some(Self(slots)) } else { None }
     }
 
+    /// Every size, the smallest first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..u32::BITS).filter_map(|bits| Self::new(1 << bits))
+    }
+
     /// Number of slots.
     pub const fn get(self) -> u32 {
         self.0

@@ -77,12 +77,13 @@ impl World {
         let index = u32::try_from(self.targets.len())?;
         self.edge.set_target(index, target)?;
         self.edge.set_slot(index, Slot::closed(index, 0))?;
-        self.edge.set_group(index, Group { tag: 1, first_slot: index, ..Group::default() })?;
+        let group = Group { tag: 1, first_slot: index, ..Group::default() };
+        self.edge.set_group(index, group)?;
         for vip in VIPS {
             let address = Address::from(vip.parse::<IpAddr>()?);
             for protocol in PROTOCOLS {
                 let key = ListenerKey { address, port: port(index).to_be(), protocol, padding: 0 };
-                self.edge.set_listener(key, Listener { counters: index, group: index, ..Listener::default() })?;
+                self.edge.set_listener(key, Listener::new(index, index, &group))?;
             }
         }
         Ok(index)

@@ -6,7 +6,7 @@ use aya::programs::Xdp;
 use nlb_common::flow::Pin;
 use nlb_common::hash::Flow;
 use nlb_common::layout::edge::{DATAGRAMS, ESTABLISHED, GROUPS, HALF_OPEN, LISTENERS, SLOTS, TARGETS};
-use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+use nlb_common::tables::{Group, Target};
 use nlb_userspace::control::plan;
 use nlb_userspace::dataplane::{Dataplane as _, FlowTable, Memory, PinPlace, Tables, Write};
 
@@ -61,10 +61,7 @@ impl Loaded {
                 }
                 Write::Group { index, value } => self.edge.set_group(*index, *value)?,
                 Write::Listener { key, value, .. } => self.edge.set_listener(*key, *value)?,
-                Write::RemoveListener(key) => {
-                    let map = self.edge.ebpf().map_mut(LISTENERS).context("no listeners")?;
-                    HashMap::<_, ListenerKey, Listener>::try_from(map)?.remove(key)?;
-                }
+                Write::RemoveListener(key) => self.edge.remove_listener(key)?,
                 Write::RemoveGroup(index) => self.edge.set_group(*index, Group::default())?,
                 Write::RemoveTarget(index) => self.edge.set_target(*index, Target::default())?,
             }

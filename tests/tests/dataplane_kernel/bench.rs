@@ -133,13 +133,14 @@ pub(crate) fn map_ids(set: &Path) -> Vec<u32> {
 
 /// One listener, one group with a ring of 8 slots, two targets.
 pub(crate) fn contents() -> Vec<Write> {
+    let group = Group { tag: 31, first_slot: 16, slot_mask: 7, ..Group::default() };
     let target = |tag| Target { tag, destination: Address::v4(0x0100_000a), mtu: 1500, ..Target::default() };
     vec![
         Write::Target { index: 1, value: target(11), fresh: true },
         Write::Target { index: 2, value: target(12), fresh: true },
         Write::Slots((16..24).map(|slot| (slot, Slot::closed(1 + slot % 2, 0))).collect()),
-        Write::Group { index: 3, value: Group { tag: 31, first_slot: 16, slot_mask: 7, ..Group::default() } },
-        Write::Listener { key: key(80), value: Listener { counters: 5, group: 3, sketch: 6 }, fresh: true },
+        Write::Group { index: 3, value: group },
+        Write::Listener { key: key(80), value: Listener { sketch: 6, ..Listener::new(5, 3, &group) }, fresh: true },
     ]
 }
 

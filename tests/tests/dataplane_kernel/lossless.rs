@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use aya::maps::{Map, MapData, PerCpuArray};
+use aya::maps::{Array, Map, MapData, PerCpuArray};
 use etherparse::PacketBuilder;
 use nlb_common::address::Address;
 use nlb_common::counters::Counters;
 use nlb_common::hash::Flow;
 use nlb_common::layout::edge;
+use nlb_common::listener::{Entry, Key, entries_for, shift_of};
 use nlb_common::slot::Slot;
-use nlb_common::tables::{Group, Listener, Target};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target};
 use nlb_userspace::dataplane::{Dataplane as _, Kernel, KernelSettings, Write};
 use nlb_userspace::model::Capacity;
 
@@ -72,6 +73,16 @@ impl Count {
         self.listeners.values().map(packets).sum()
     }
 
+    /// Waits for the last packets, which may be on their way still.
+    fn assert_all_forwarded(&self, sent: u64) {
+        let end = Instant::now() + Duration::from_secs(5);
+        while self.forwarded() + self.dropped() < sent && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!((self.forwarded(), self.dropped()), (sent, 0));
+        assert!(sent > 1000, "{sent} packets prove little");
+    }
+
     fn dropped(&self) -> u64 {
         let all = |map: &PerCpuArray<_, u64>| {
             (0..map.len()).map(|reason| map.get(&reason, 0).unwrap().iter().sum::<u64>()).sum::<u64>()
@@ -102,7 +113,7 @@ fn move_to(index: u32, before: Option<u32>) -> Vec<Write> {
 
 fn fill() -> Vec<Write> {
     let group = Group { tag: 1, first_slot: RING.0, slot_mask: RING.1 - RING.0 - 1, ..Group::default() };
-    let listener = Listener { counters: 5, group: 3, ..Listener::default() };
+    let listener = Listener::new(5, 3, &group);
     let mut writes = move_to(1, None);
     writes.push(Write::Group { index: 3, value: group });
     writes.push(Write::Listener { key: key(80), value: listener, fresh: false });
@@ -145,12 +156,84 @@ fn no_packet_is_lost_or_unbalanced_while_agents_come_and_tables_change() {
             traffic.join().unwrap()
         });
 
-        // The last packets may be on their way still.
-        let end = Instant::now() + Duration::from_secs(5);
-        while count.forwarded() + count.dropped() < sent && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(5));
+        count.assert_all_forwarded(sent);
+    });
+}
+
+/// The shift that belongs to the listener table of the bench.
+const SHIFT: u32 = shift_of(entries_for(CAPACITY.listeners));
+
+/// A listener whose first place is `place`.
+fn first_at(place: u32) -> ListenerKey {
+    let mut keys = (1000..u16::MAX).map(key);
+    keys.find(|key| Key::from(key).places(SHIFT).first() == place).expect("16 keys for each place")
+}
+
+/// Where the frames' listener stands.
+fn place(set: &Path) -> u32 {
+    let map = Map::Array(MapData::from_pin(set.join(edge::LISTENERS)).unwrap());
+    let table = Array::<_, Entry>::try_from(map).unwrap();
+    let places = Key::from(&key(80)).places(SHIFT);
+    let stands = |place: &u32| table.get(place, 0).unwrap().listener().is_some_and(|(found, _)| found == key(80));
+    let found: Vec<_> = [places.first(), places.second()].into_iter().filter(stands).collect();
+    assert_eq!(found.len(), 1, "at one of its places");
+    found[0]
+}
+
+#[test]
+fn no_packet_misses_a_listener_that_makes_room_for_others() {
+    on_the_bench(|bench: &Bench| {
+        let mut kernel = Kernel::open(&bench.settings()).unwrap();
+        let set = kernel.set_path();
+        let mut count = Count::default();
+        count.watch(&set);
+        kernel.apply(&fill()).unwrap();
+        kernel.activate().unwrap();
+        let group = kernel.read().unwrap().groups[&3];
+
+        let over = AtomicBool::new(false);
+        let sent = std::thread::scope(|scope| {
+            let traffic = scope.spawn(|| traffic(&over));
+            for _ in 0..60 {
+                // Somebody wants its place, and has the other one taken.
+                let before = place(&set);
+                let wants = first_at(before);
+                let takes = first_at(Key::from(&wants).places(SHIFT).second());
+                for (key, counters) in [(takes, 6), (wants, 7)] {
+                    let value = Listener::new(counters, 3, &group);
+                    kernel.apply(&[Write::Listener { key, value, fresh: false }]).unwrap();
+                }
+                assert_ne!(place(&set), before, "it has made room");
+                assert_eq!(kernel.read().unwrap().listeners.len(), 3);
+                kernel.apply(&[Write::RemoveListener(takes), Write::RemoveListener(wants)]).unwrap();
+            }
+            over.store(true, Ordering::Relaxed);
+            traffic.join().unwrap()
+        });
+        count.assert_all_forwarded(sent);
+    });
+}
+
+#[test]
+fn a_listener_that_was_on_its_way_when_its_agent_died_stands_at_one_place_afterwards() {
+    on_the_bench(|bench: &Bench| {
+        let mut kernel = Kernel::open(&bench.settings()).unwrap();
+        kernel.apply(&fill()).unwrap();
+        kernel.activate().unwrap();
+        let (set, before) = (kernel.set_path(), kernel.read().unwrap());
+        drop(kernel);
+        // As the agent leaves it between writing the new place and emptying the old one.
+        let mut table =
+            Array::<_, Entry>::try_from(Map::Array(MapData::from_pin(set.join(edge::LISTENERS)).unwrap())).unwrap();
+        let places = Key::from(&key(80)).places(SHIFT);
+        let entry = Entry::new(&key(80), &before.listeners[&key(80)]);
+        for place in [places.first(), places.second()] {
+            table.set(place, entry, 0).unwrap();
         }
-        assert_eq!((count.forwarded(), count.dropped()), (sent, 0));
-        assert!(sent > 1000, "{sent} packets prove little");
+        let mut kernel = Kernel::open(&bench.settings()).unwrap();
+        assert_eq!(place(&set), places.first());
+        assert_eq!(kernel.read().unwrap(), before);
+        kernel.apply(&[Write::RemoveListener(key(80))]).unwrap();
+        assert!(kernel.read().unwrap().listeners.is_empty());
     });
 }

@@ -42,8 +42,8 @@ fn write() -> impl Strategy<Value = Write> {
     let group = (1..4_u64, 0..CAPACITY.slots - 64, 0..6_u32, 0..2_u8).prop_map(|(tag, first_slot, size, affinity)| {
         Group { tag, first_slot, slot_mask: (1 << size) - 1, affinity, ..Group::default() }
     });
-    let listener = (0..CAPACITY.listeners, 0..CAPACITY.groups, any::<u32>())
-        .prop_map(|(counters, group, sketch)| Listener { counters, group, sketch });
+    let listener = (0..CAPACITY.listeners, 0..CAPACITY.groups, group.clone(), any::<u32>())
+        .prop_map(|(counters, index, group, sketch)| Listener { sketch, ..Listener::new(counters, index, &group) });
     prop_oneof![
         3 => (targets.clone(), target(), any::<bool>())
             .prop_map(|(index, value, fresh)| Write::Target { index, value, fresh }),
@@ -117,14 +117,15 @@ fn the_last_index_of_each_table_holds_and_the_next_is_refused() {
 }
 
 #[test]
-fn more_listeners_than_the_table_holds_are_refused_with_the_table_named() {
+fn more_listeners_than_there_is_room_for_are_refused_with_the_setting_named() {
     on_the_bench(|bench| {
         let mut kernel = Kernel::open(&bench.settings()).unwrap();
         let listener = |port| Write::Listener { key: key(port), value: Listener::default(), fresh: false };
         let most = u16::try_from(CAPACITY.listeners).unwrap();
         kernel.apply(&(0..most).map(listener).collect::<Vec<_>>()).unwrap();
         let error = kernel.apply(&[listener(most)]).unwrap_err();
-        assert!(matches!(error, DataplaneError::Kernel(KernelError::Table { table: edge::LISTENERS, .. })), "{error}");
+        assert!(matches!(error, DataplaneError::Kernel(KernelError::Crowded { .. })), "{error}");
+        assert!(error.to_string().contains("agent.capacity.listeners"), "{error}");
     });
 }
 

@@ -15,7 +15,7 @@ mod target;
 mod words;
 
 pub use change::{ChangeReport, Difference, DroppedChange, Register, ReloadReport, SetWeight};
-pub use config::{AgentConfig, CapacityConfig, Config, GroupConfig, ListenerConfig, TargetConfig};
+pub use config::{AgentConfig, CapacityConfig, Config, FlowConfig, GroupConfig, ListenerConfig, TargetConfig};
 pub use error::{ErrorBody, ErrorDetail, Problem};
 pub use group::{GroupSummary, GroupView, RingChange};
 pub use listener::{ListenerDetail, ListenerView};

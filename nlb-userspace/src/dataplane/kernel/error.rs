@@ -129,6 +129,14 @@ pub enum KernelError {
         /// The setting that sizes it.
         setting: &'static str,
     },
+    /// A listener has nowhere to go.
+    #[error("the table {table} has no place for one more than {listeners} listeners: raise `agent.capacity.listeners`")]
+    Crowded {
+        /// Name of the table.
+        table: &'static str,
+        /// How many are in it.
+        listeners: usize,
+    },
     /// Waiting for programs that run on other CPUs failed.
     #[error("cannot wait until no CPU uses the old entries: {0}")]
     Grace(#[source] io::Error),

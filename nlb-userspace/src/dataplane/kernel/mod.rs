@@ -20,6 +20,7 @@ mod flows;
 mod grace;
 mod interface;
 mod links;
+mod listeners;
 mod mapped;
 mod object;
 mod pins;
@@ -114,7 +115,7 @@ impl Kernel {
         let blueprint = Blueprint::edge(settings.capacity)?;
         let keys = HashKeys::from_seed(settings.seed);
         let Loaded { mut object, program } = blueprint.load_edge(&root.set(&blueprint.name()), &keys, false)?;
-        let tables = KernelTables::take(&mut object)?;
+        let tables = KernelTables::take(&mut object, settings.capacity.listeners)?;
         let flows = KernelFlows::take(&mut object)?;
         let links = Links::new(root.links()?);
         Ok(Self { settings: settings.clone(), root, blueprint, program, tables, flows, links, trace: None })

@@ -8,6 +8,7 @@ use aya::programs::{Program, ProgramError, ProgramFd};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use nlb_common::hash::HashKeys;
 use nlb_common::layout::{LAYOUT_VERSION, edge, target};
+use nlb_common::listener::{entries_for, shift_of};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{KernelError, pins};
@@ -97,8 +98,13 @@ impl Blueprint {
     /// As [`load`](Self::load), with the edge's constants.
     pub(super) fn load_edge(&self, set: &Path, keys: &HashKeys, trace: bool) -> Result<Loaded, KernelError> {
         let trace = u8::from(trace);
+        let listeners = self.shapes.iter().find(|shape| shape.name == edge::LISTENERS);
+        let shift = shift_of(listeners.ok_or(KernelError::NotInObject { name: edge::LISTENERS })?.entries);
         let mut loader = EbpfLoader::new();
-        loader.override_global(edge::HASH_KEYS, keys, true).override_global(edge::TRACE, &trace, true);
+        loader
+            .override_global(edge::HASH_KEYS, keys, true)
+            .override_global(edge::LISTENER_SHIFT, &shift, true)
+            .override_global(edge::TRACE, &trace, true);
         self.load(set, loader)
     }
 
@@ -125,7 +131,8 @@ impl Blueprint {
 /// How many entries a table has at a capacity; `None` for those of fixed size.
 fn entries(name: &str, capacity: Capacity) -> Option<u32> {
     match name {
-        edge::LISTENERS | edge::LISTENER_COUNTERS => Some(capacity.listeners),
+        edge::LISTENERS => Some(entries_for(capacity.listeners)),
+        edge::LISTENER_COUNTERS => Some(capacity.listeners),
         edge::GROUPS => Some(capacity.groups),
         // Entry 0 is never used.
         edge::TARGETS | edge::TARGET_COUNTERS => Some(capacity.targets.saturating_add(1)),

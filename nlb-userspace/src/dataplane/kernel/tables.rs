@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
+use aya::maps::{Array, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use aya::{Ebpf, Pod};
 use nlb_common::active::Sketch;
 use nlb_common::counters::Counters;
@@ -20,13 +20,14 @@ use nlb_common::tables::{Group, Listener, ListenerKey, Target};
 use super::KernelError;
 use super::entries::{read_group, read_target, write_group, write_target};
 use super::grace::Grace;
+use super::listeners::Listeners;
 use super::mapped::{Mapped, to_usize};
 use super::sketches::Sketches;
 use crate::dataplane::{CounterReading, DataplaneError, SketchOf, Tables, Write};
 
 /// The maps of one set, open.
 pub(super) struct KernelTables {
-    listeners: HashMap<MapData, ListenerKey, Listener>,
+    listeners: Listeners,
     groups: Mapped,
     slots: Mapped,
     targets: Mapped,
@@ -43,18 +44,20 @@ pub(super) struct KernelTables {
 }
 
 impl KernelTables {
-    /// Takes the maps out of a loaded object.
-    pub(super) fn take(object: &mut Ebpf) -> Result<Self, KernelError> {
+    /// Takes the maps out of a loaded object: tables for so many listeners.
+    pub(super) fn take(object: &mut Ebpf, listeners: u32) -> Result<Self, KernelError> {
         let (_, error) = match aya::util::nr_cpus() {
-            Ok(cpus) => return Self::take_for(object, cpus),
+            Ok(cpus) => return Self::take_for(object, listeners, cpus),
             Err(failed) => failed,
         };
         Err(KernelError::Proc { path: "/sys/devices/system/cpu/possible", source: error })
     }
 
-    fn take_for(object: &mut Ebpf, cpus: usize) -> Result<Self, KernelError> {
+    fn take_for(object: &mut Ebpf, listeners: u32, cpus: usize) -> Result<Self, KernelError> {
+        let grace = Grace::new()?;
+        let table = Mapped::new(map(object, edge::LISTENERS)?, edge::LISTENERS, "listeners")?;
         Ok(Self {
-            listeners: typed(object, edge::LISTENERS)?,
+            listeners: Listeners::take(table, listeners, &grace)?,
             groups: Mapped::new(map(object, edge::GROUPS)?, edge::GROUPS, "groups")?,
             slots: Mapped::new(map(object, edge::SLOTS)?, edge::SLOTS, "slots")?,
             targets: Mapped::new(map(object, edge::TARGETS)?, edge::TARGETS, "targets")?,
@@ -64,7 +67,7 @@ impl KernelTables {
             drops: typed(object, edge::DROPS)?,
             traced_flow: typed(object, edge::TRACED_FLOW)?,
             seed: typed(object, edge::SEED)?,
-            grace: Grace::new()?,
+            grace,
             // Whoever held these maps before may have died between a rewrite and what depends on it.
             unsettled: true,
             cpus,
@@ -73,11 +76,7 @@ impl KernelTables {
 
     /// Everything that is in the tables. An entry without a tag is free.
     pub(super) fn read(&self) -> Result<Tables, DataplaneError> {
-        let mut tables = Tables::default();
-        for entry in self.listeners.iter() {
-            let (key, listener) = entry.map_err(at("read", edge::LISTENERS))?;
-            tables.listeners.insert(key, listener);
-        }
+        let mut tables = Tables { listeners: self.listeners.read(), ..Tables::default() };
         let used = (0..).zip(self.groups.entries().map(read_group)).filter(|(_, group)| group.tag != 0);
         tables.groups = used.collect();
         let used = (0..).zip(self.targets.entries().map(read_target)).filter(|(_, target)| target.tag != 0);
@@ -151,11 +150,6 @@ impl KernelTables {
             self.settle()?;
         }
         write_group(self.groups.entry(index)?, value);
-        if before.tag != 0 && (before.first_slot, before.slot_mask) != (value.first_slot, value.slot_mask) {
-            // The place that the ring has left may get another's slots by the next write.
-            self.unsettled = true;
-            self.settle()?;
-        }
         Ok(())
     }
 
@@ -165,21 +159,24 @@ impl KernelTables {
             self.sketches.clear(SketchOf::Listener(value.sketch))?;
         }
         self.unsettled = true;
-        self.listeners.insert(key, value, 0).map_err(at("write", edge::LISTENERS))
+        let before = self.listeners.write(key, value, &self.grace)?;
+        if before.is_some_and(|before| (before.first_slot, before.slot_mask) != (value.first_slot, value.slot_mask)) {
+            // The place that its ring has left may get another's slots by the next write.
+            self.settle()?;
+        }
+        Ok(())
     }
 
     fn remove_listener(&mut self, key: &ListenerKey) -> Result<(), KernelError> {
         self.unsettled = true;
-        match self.listeners.remove(key) {
-            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
-            removed => removed.map_err(at("write", edge::LISTENERS)),
-        }
+        self.listeners.remove(key)
     }
 
     /// Waits until no program acts on what stood in the tables before the last rewrite.
     fn settle(&mut self) -> Result<(), KernelError> {
         if self.unsettled {
             self.grace.wait()?;
+            self.listeners.settle()?;
             self.unsettled = false;
         }
         Ok(())

@@ -1,0 +1,98 @@
+//! One run of the program, in nanoseconds, by `BPF_PROG_TEST_RUN`: beside a bare `XDP_PASS` and a tunnel of constants, for
+//! every kind of packet, as one flow and as a million in random order.
+//!
+//! Every row is run by the same [`again`] program, whose cost is in all of them, as is that of the kernel's own loop: so a
+//! difference of two rows is what the programs differ by. Rows take turns.
+
+mod again;
+mod packet;
+pub(crate) mod profile;
+mod rows;
+mod tables;
+
+use anyhow::{Result, ensure};
+use aya::EbpfLoader;
+use nlb_userspace::programs;
+
+use crate::Settings;
+use crate::figure::Goal;
+use crate::report::Report;
+use again::{Again, program};
+use rows::{FLOOR_V4, FLOOR_V6, Measured, ROWS, Row};
+
+/// How many flows, and what that is called.
+const FLOWS: [(u32, &str); 2] = [(1, "1 flow"), (1 << 20, "1 M flows")];
+
+/// What is held against a floor: the row, the floor, and by how much it may exceed it with one flow.
+const OVER_FLOOR: [(&str, &str, f64); 2] = [("v4 tcp ipip", FLOOR_V4, 25.0), ("v6 tcp ipip", FLOOR_V6, 35.0)];
+
+const XDP_PASS: u32 = 2;
+const XDP_TX: u32 = 3;
+const XDP_REDIRECT: u32 = 4;
+
+/// A row, ready to be run.
+struct Course {
+    row: &'static Row,
+    flows: &'static str,
+    again: Again,
+    samples: Vec<f64>,
+}
+
+/// Measures.
+pub(crate) fn run(settings: Settings, report: &mut Report) -> Result<()> {
+    let edge = tables::fill()?;
+    let mut yardsticks = EbpfLoader::new().load(programs::MEASURE)?;
+    for name in ["nlb_bare", "nlb_floor_v4", "nlb_floor_v6"] {
+        again::load(&mut yardsticks, name)?;
+    }
+    let mut courses = Vec::new();
+    for row in ROWS {
+        for (flows, name) in FLOWS {
+            let packet = tables::packet(row);
+            let again = match row.measured {
+                Measured::Bare => Again::new(program(&yardsticks, "nlb_bare")?, &packet, flows)?,
+                Measured::Floor if row.v6 => Again::new(program(&yardsticks, "nlb_floor_v6")?, &packet, flows)?,
+                Measured::Floor => Again::new(program(&yardsticks, "nlb_floor_v4")?, &packet, flows)?,
+                Measured::Edge => Again::new(edge.program()?, &packet, flows)?,
+            };
+            let (action, expected) = (again.action()?, expected(row));
+            ensure!(action == expected, "row '{}' gives XDP action {action} and not {expected}", row.name);
+            again.warm()?;
+            courses.push(Course { row, flows: name, again, samples: Vec::new() });
+        }
+    }
+    let batches = if settings.quick { 2 } else { 8 };
+    for _ in 0..settings.runs {
+        for course in &mut courses {
+            course.samples.push(course.again.nanoseconds(batches)?);
+        }
+    }
+    for course in &courses {
+        report.figure(&format!("{}, {}", course.row.name, course.flows), "ns", &course.samples);
+    }
+    for (row, floor, goal) in OVER_FLOOR {
+        for (flows, name) in FLOWS {
+            let find = |row: &str| courses.iter().find(|course| course.row.name == row && course.flows == name);
+            let (Some(ours), Some(floor)) = (find(row), find(floor)) else { continue };
+            let over: Vec<f64> = ours.samples.iter().zip(&floor.samples).map(|(ours, floor)| ours - floor).collect();
+            let title = format!("{row} over {}, {name}", floor.row.name);
+            if flows == 1 {
+                report.with_goal(&title, "ns", &over, Goal::AtMost(goal));
+            } else {
+                report.figure(&title, "ns", &over);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The action that a row must give: one that measured how fast packets are dropped would be a figure of nothing.
+const fn expected(row: &Row) -> u32 {
+    match row.measured {
+        Measured::Bare => XDP_PASS,
+        Measured::Floor => XDP_TX,
+        Measured::Edge if !row.ours => XDP_PASS,
+        Measured::Edge if row.way.redirect => XDP_REDIRECT,
+        Measured::Edge => XDP_TX,
+    }
+}

@@ -1,0 +1,123 @@
+//! What is measured: a row for each protocol, family, way to forward and kind of tracking, and for what leaves the fast path.
+
+use nlb_common::flow::Tracking;
+
+use super::packet::Kind;
+
+/// Which program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Measured {
+    /// `XDP_PASS`.
+    Bare,
+    /// A tunnel of constants.
+    Floor,
+    /// The edge's.
+    Edge,
+}
+
+/// A target's settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// Its address is an IPv6 one.
+    pub(super) v6: bool,
+    pub(super) gue: bool,
+    /// It is reached by another interface than packets come in by.
+    pub(super) redirect: bool,
+    /// Bits of the outer source that vary by flow.
+    pub(super) source_bits: u8,
+}
+
+/// What stands in the slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slots {
+    /// A steady target, and no other.
+    Steady,
+    /// A steady target, and another that GUE names.
+    Hinted,
+    /// A change is in transition: the flow tables are asked, and each flow is remembered.
+    Open,
+    /// No change is in transition, but flows may be remembered.
+    Pinned,
+}
+
+/// A row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) measured: Measured,
+    pub(super) v6: bool,
+    pub(super) kind: Kind,
+    pub(super) way: Way,
+    pub(super) slots: Slots,
+    pub(super) tracking: Tracking,
+    /// A listener claims the packet.
+    pub(super) ours: bool,
+    /// Flows go to as many VIPs as this, a power of two.
+    pub(super) vips: u32,
+    /// Targets that flows go to.
+    pub(super) targets: u32,
+}
+
+/// Targets of most rows.
+pub(super) const MOST_TARGETS: u32 = 500;
+
+const IPIP: Way = Way { v6: false, gue: false, redirect: false, source_bits: 0 };
+const IPIP_V6: Way = Way { v6: true, ..IPIP };
+const GUE: Way = Way { gue: true, ..IPIP };
+const GUE_V6: Way = Way { v6: true, ..GUE };
+
+const V4: Row = Row {
+    name: "",
+    measured: Measured::Edge,
+    v6: false,
+    kind: Kind::Data,
+    way: IPIP,
+    slots: Slots::Steady,
+    tracking: Tracking::Transition,
+    ours: true,
+    vips: 1,
+    targets: MOST_TARGETS,
+};
+const V6: Row = Row { v6: true, way: IPIP_V6, ..V4 };
+
+/// All rows, in the order in which they are run and shown.
+pub(super) const ROWS: &[Row] = &[
+    Row { name: "bare", measured: Measured::Bare, ..V4 },
+    Row { name: FLOOR_V4, measured: Measured::Floor, ..V4 },
+    Row { name: FLOOR_V6, measured: Measured::Floor, ..V6 },
+    Row { name: "v4 tcp ipip", ..V4 },
+    Row { name: "v4 udp ipip", kind: Kind::Udp, ..V4 },
+    Row { name: "v6 tcp ipip", ..V6 },
+    Row { name: "v6 udp ipip", kind: Kind::Udp, ..V6 },
+    Row { name: "v4 tcp ipip in v6", way: IPIP_V6, ..V4 },
+    Row { name: "v6 tcp ipip in v4", way: IPIP, ..V6 },
+    Row { name: "v4 tcp ipip, redirect", way: Way { redirect: true, ..IPIP }, ..V4 },
+    Row { name: "v4 tcp ipip, varied source", way: Way { source_bits: 16, ..IPIP }, ..V4 },
+    Row { name: "v4 tcp ipip, 8,192 of 10 k listeners", vips: 8_192, ..V4 },
+    Row { name: "v4 tcp ipip, 10 targets", targets: 10, ..V4 },
+    Row { name: "v4 tcp ipip, syn", kind: Kind::Syn, ..V4 },
+    Row { name: "v4 tcp gue", way: GUE, ..V4 },
+    Row { name: "v4 udp gue", way: GUE, kind: Kind::Udp, ..V4 },
+    Row { name: "v6 tcp gue", way: GUE_V6, ..V6 },
+    Row { name: "v4 tcp gue, naming the second", way: GUE, slots: Slots::Hinted, ..V4 },
+    Row { name: "v6 tcp gue, naming the second", way: GUE_V6, slots: Slots::Hinted, ..V6 },
+    Row { name: "v4 tcp, pinned flow", slots: Slots::Open, ..V4 },
+    Row { name: "v6 tcp, pinned flow", slots: Slots::Open, ..V6 },
+    Row { name: "v4 tcp, slot with pins, flow without", slots: Slots::Pinned, ..V4 },
+    Row { name: "v4 tcp syn, slot in transition", kind: Kind::Syn, slots: Slots::Open, ..V4 },
+    Row { name: "v4 tcp, tracking all", slots: Slots::Pinned, tracking: Tracking::All, ..V4 },
+    Row { name: "v4 udp, tracking all", kind: Kind::Udp, slots: Slots::Pinned, tracking: Tracking::All, ..V4 },
+    Row {
+        name: "v4 udp, tracking none, slot in transition",
+        kind: Kind::Udp,
+        slots: Slots::Open,
+        tracking: Tracking::None,
+        ..V4
+    },
+    Row { name: "v4 tcp, not ours", ours: false, ..V4 },
+    Row { name: "v6 tcp, not ours", ours: false, ..V6 },
+];
+
+/// The floors.
+pub(super) const FLOOR_V4: &str = "floor v4";
+pub(super) const FLOOR_V6: &str = "floor v6";

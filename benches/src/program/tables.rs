@@ -1,0 +1,109 @@
+//! The edge's tables for all rows: each has its own listener, group and ring, and all share the targets.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use anyhow::{Context as _, Result};
+use nlb_common::address::Address;
+use nlb_common::layout::edge;
+use nlb_common::slot::{Slot, Tick};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+use nlb_tests::run::{Edge, INGRESS};
+
+use super::packet::{Packet, VIP_V4, VIP_V6};
+use super::rows::{MOST_TARGETS, ROWS, Row, Slots, Way};
+
+/// Slots of a ring.
+const RING: u32 = 65_536;
+/// An interface that is not the one that packets come in by. A test run never sends, so it need not exist.
+const ELSEWHERE: u32 = 7_777;
+/// Listeners beside those that packets are for.
+const OTHER_LISTENERS: u32 = 1_800;
+
+/// What goes to the row.
+pub(super) fn packet(row: &Row) -> Packet {
+    let vip = if row.v6 { VIP_V6.into() } else { VIP_V4.into() };
+    Packet { vip, port: port(row), kind: row.kind, destination_mask: row.vips - 1 }
+}
+
+fn port(row: &Row) -> u16 {
+    let number = ROWS.iter().position(|other| other.name == row.name).unwrap_or_default();
+    8_000 + u16::try_from(number).unwrap_or_default()
+}
+
+/// An edge with a listener for each row.
+pub(super) fn fill() -> Result<Edge> {
+    let rows = u32::try_from(ROWS.len())?;
+    let room = [
+        (edge::LISTENERS, 16_384),
+        (edge::LISTENER_COUNTERS, 16_384),
+        (edge::GROUPS, rows),
+        (edge::SLOTS, rows * RING),
+        (edge::TARGETS, rows * MOST_TARGETS + 1),
+        (edge::TARGET_COUNTERS, rows * MOST_TARGETS + 1),
+        (edge::TARGET_FLOWS, rows * MOST_TARGETS + 1),
+        (edge::HALF_OPEN, 16_384),
+        (edge::ESTABLISHED, 1 << 23),
+        (edge::DATAGRAMS, 5 << 18),
+    ];
+    let mut edge = Edge::load_sized(0x5eed, false, &room)?;
+    let mut counters = 0..;
+    for (number, row) in (0..).zip(ROWS.iter().filter(|row| row.ours)) {
+        let first_target = 1 + number * MOST_TARGETS;
+        for index in 0..row.targets {
+            edge.set_target(first_target + index, target(row.way, index))?;
+        }
+        let first_slot = number * RING;
+        for slot in 0..RING {
+            let other = |by: u32| first_target + (slot + by) % row.targets;
+            edge.set_slot(first_slot + slot, slot_of(row.slots, other(0), other(1)))?;
+        }
+        let group = Group { tag: 1, first_slot, slot_mask: RING - 1, tracking: row.tracking as u8, ..Group::default() };
+        edge.set_group(number, group)?;
+        for vip in 0..row.vips {
+            let vip = if row.v6 { VIP_V6.into() } else { Ipv4Addr::from_bits(VIP_V4.to_bits() + vip).into() };
+            let counters = counters.next().context("endless")?;
+            edge.set_listener(key(vip, port(row), row.kind.protocol()), Listener::new(counters, number, &group))?;
+        }
+    }
+    for other in 0..OTHER_LISTENERS {
+        let vip = Ipv4Addr::from_bits(VIP_V4.to_bits() + other / 4).into();
+        let port = 443 + u16::try_from(other % 4)?;
+        let counters = counters.next().context("endless")?;
+        edge.set_listener(key(vip, port, 6), Listener { counters, ..Listener::default() })?;
+    }
+    Ok(edge)
+}
+
+fn key(vip: IpAddr, port: u16, protocol: u8) -> ListenerKey {
+    ListenerKey { address: vip.into(), port: port.to_be(), protocol, padding: 0 }
+}
+
+fn slot_of(slots: Slots, target: u32, other: u32) -> Slot {
+    match slots {
+        Slots::Steady => Slot::closed(target, 0),
+        Slots::Hinted => Slot::closed(target, other),
+        Slots::Open => Slot::open(other, target, Tick::at(0)),
+        Slots::Pinned => Slot::closed(target, 0).with_pins(true),
+    }
+}
+
+fn target(way: Way, index: u32) -> Target {
+    let address = |text: &str| text.parse::<IpAddr>().map(Address::from).unwrap_or_default();
+    let (mut destination, source) = if way.v6 {
+        (address("fd00::77:0"), address("fd00::edce:1"))
+    } else {
+        (address("10.1.0.0"), address("10.0.0.1"))
+    };
+    destination.0[3] = (u32::from_be(destination.0[3]) + index).to_be();
+    Target {
+        tag: 0x7a67 + u64::from(index),
+        destination,
+        source,
+        interface: if way.redirect { ELSEWHERE } else { INGRESS },
+        next_hop_mac: [2, 0xaa, 0, 0, 0, 0x11],
+        source_mac: [2, 0xbb, 0, 0, 0, 0x22],
+        mtu: 1_500,
+        flags: Target::READY | if way.gue { Target::GUE } else { 0 },
+        source_bits: way.source_bits,
+    }
+}

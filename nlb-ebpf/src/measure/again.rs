@@ -1,0 +1,80 @@
+//! The same packet again, of another flow.
+//!
+//! Flow number `n` has the source address 100.64.0.0 + `n`, or the IPv6 address whose first half is the packet's and whose
+//! second half is `n`. Its destination is the packet's, or the IPv4 address that is as much higher as the low bits of `n` say.
+
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, ProgramArray};
+use aya_ebpf::{Global, programs::XdpContext};
+use nlb_common::wire::EtherType;
+use nlb_ebpf::door::PacketDoor;
+
+/// Length of the packet.
+#[unsafe(no_mangle)]
+static LENGTH: Global<u32> = Global::new(0);
+
+/// Whether it is an IPv6 packet.
+#[unsafe(no_mangle)]
+static IS_V6: Global<u8> = Global::new(0);
+
+/// An IPv4 packet's destination address as a number: it lies in one 64-bit word with the source.
+#[unsafe(no_mangle)]
+static DESTINATION: Global<u32> = Global::new(0);
+
+/// Bits of a flow's number that are added to that.
+#[unsafe(no_mangle)]
+static DESTINATION_MASK: Global<u32> = Global::new(0);
+
+/// Number of flows less one; their number is a power of two.
+#[unsafe(no_mangle)]
+static FLOW_MASK: Global<u32> = Global::new(0);
+
+/// Number of the last flow.
+#[map]
+static LAST_FLOW: Array<u32> = Array::with_max_entries(1, 0);
+
+/// The measured program.
+#[map]
+static MEASURED: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// Offsets of what is written.
+const ETHER_TYPE: usize = 12;
+const V4_ADDRESSES: usize = 26;
+const V6_SOURCE_LOW_HALF: usize = 30;
+
+/// 100.64.0.0.
+const FIRST_V4: u32 = 0x6440_0000;
+
+/// Restores the packet, makes it one of the next flow, and calls the measured program. Comes back if anything was not as
+/// it should be.
+#[inline(always)]
+pub(super) fn restore(ctx: &XdpContext) -> Option<()> {
+    let flow = next_flow()?;
+    let grown = (ctx.data_end() - ctx.data()).checked_sub(LENGTH.load() as usize)?;
+    // Called even if there is nothing to take off: it costs the same for every measured program.
+    let mut door = PacketDoor::new(ctx).shrink(grown).ok()?;
+    let v6 = IS_V6.load() != 0;
+    let ether_type = if v6 { EtherType::IPV6 } else { EtherType::IPV4 };
+    door.write(0, [2_u8, 0xed, 0xce, 0, 0, 1, 2, 0xc1])?;
+    door.write(8, [0x1e_u8, 0x27, 0, 1])?;
+    door.write(ETHER_TYPE, ether_type)?;
+    if v6 {
+        door.write(V6_SOURCE_LOW_HALF, u64::from(flow).to_be_bytes())?;
+    } else {
+        let destination = DESTINATION.load().wrapping_add(flow & DESTINATION_MASK.load());
+        door.write(V4_ADDRESSES, (u64::from(FIRST_V4 | flow) << 32 | u64::from(destination)).to_be_bytes())?;
+    }
+    // SAFETY: nothing of this program is in use any more.
+    unsafe { MEASURED.tail_call(ctx, 0) };
+    None
+}
+
+/// Goes through all flows, in an order without order: a linear congruence of full period (Hull and Dobell).
+#[inline(always)]
+fn next_flow() -> Option<u32> {
+    let last = LAST_FLOW.get_ptr_mut(0)?;
+    // SAFETY: an array's entry stays mapped, and one CPU runs the program at a time.
+    let last = unsafe { &mut *last };
+    *last = last.wrapping_mul(1_664_525).wrapping_add(1_013_904_223) & FLOW_MASK.load();
+    Some(*last)
+}
