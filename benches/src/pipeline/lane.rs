@@ -22,7 +22,7 @@ use std::ops::AddAssign;
 use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::programs::{Xdp, XdpMode};
@@ -42,6 +42,8 @@ const GENERATOR_CPU: usize = 0;
 const EDGE_CPU: usize = 1;
 /// Room for the longest packet and its outer header.
 const MTU: u32 = 2_000;
+/// How long packets may be on their way.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What does the edge's work.
 #[derive(Clone, Copy, Debug)]
@@ -49,9 +51,20 @@ pub(super) enum Work {
     /// Nothing: packets are thrown away, and counted there.
     Drop,
     /// A tunnel of constants.
-    Floor,
+    Floor(Floor),
     /// The edge's program.
     Balance(Setup),
+}
+
+/// Which tunnel of constants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Floor {
+    /// By IPv4.
+    V4,
+    /// The same, for packets whose addresses are read first.
+    Reading,
+    /// By IPv6.
+    V6,
 }
 
 /// Where what the edge forwards goes.
@@ -138,9 +151,9 @@ impl Lane {
         let attach = || {
             Ok::<_, anyhow::Error>(match work {
                 Work::Drop => (Sink::attach(&edge)?, Attached::Sink),
-                Work::Floor => {
+                Work::Floor(of) => {
                     let way_out = if arms == Arms::One { 0 } else { out };
-                    (Sink::attach(end)?, Attached::Program(floor(&edge, way_out)?))
+                    (Sink::attach(end)?, Attached::Program(floor(of, &edge, way_out)?))
                 }
                 Work::Balance(setup) => {
                     let way_out = if arms == Arms::One { received } else { out };
@@ -179,34 +192,40 @@ impl Lane {
         let before = self.sink.arrived()?;
         let polled_before = self.poller.map(poller::time).transpose()?;
         let sent = self.host.inside(send)?;
-        let after = self.arrived_in_the_end()?;
+        let after = self.arrived_in_the_end(before)?;
         let time = match (self.poller, polled_before) {
             (Some(poller), Some(before)) => poller::time(poller)? - before,
             _ => sent,
         };
         let (packets, bytes) = (after.packets - before.packets, after.bytes - before.bytes);
-        ensure!(packets > 0, "no packet reached the sink of {}", self.host.name());
         Ok(Sample { packets, bytes, time })
     }
 
-    /// What the sink has counted once nothing is on the way any more.
-    fn arrived_in_the_end(&self) -> Result<Counters> {
-        let mut last = self.sink.arrived()?;
-        for _ in 0..1_000 {
+    /// What the sink has counted once nothing is on the way any more, if it had counted `before`. On a busy machine the
+    /// edge's thread may wait for its CPU.
+    fn arrived_in_the_end(&self, before: Counters) -> Result<Counters> {
+        let mut last = before;
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
             sleep(Duration::from_millis(2));
             let now = self.sink.arrived()?;
-            if now == last {
+            if now == last && now != before {
                 return Ok(now);
             }
             last = now;
         }
+        ensure!(last != before, "no packet reached the sink of {}", self.host.name());
         bail!("packets arrive without end")
     }
 }
 
-fn floor(interface: &str, way_out: u32) -> Result<Ebpf> {
-    let mut ebpf = EbpfLoader::new().override_global("INTERFACE", &way_out, true).load(programs::GENERATOR)?;
-    let program: &mut Xdp = ebpf.program_mut("nlb_floor").context("no program nlb_floor")?.try_into()?;
+fn floor(of: Floor, interface: &str, way_out: u32) -> Result<Ebpf> {
+    let mut ebpf = EbpfLoader::new()
+        .override_global("WAY_OUT", &way_out, true)
+        .override_global("IS_READ", &u8::from(of == Floor::Reading), true)
+        .load(programs::MEASURE)?;
+    let name = if of == Floor::V6 { "nlb_floor_v6" } else { "nlb_floor_v4" };
+    let program: &mut Xdp = ebpf.program_mut(name).with_context(|| format!("no program {name}"))?.try_into()?;
     program.load()?;
     program.attach(interface, XdpMode::Driver)?;
     Ok(ebpf)

@@ -14,7 +14,6 @@
 #[cfg(target_arch = "bpf")]
 #[path = "."]
 mod program {
-    mod floor;
     mod packet;
     mod settings;
 
@@ -45,11 +44,6 @@ mod program {
             Some(()) => unsafe { bpf_redirect(settings::INTERFACE.load(), 0) as u32 },
             None => xdp_action::XDP_ABORTED,
         }
-    }
-
-    #[xdp]
-    fn nlb_floor(ctx: XdpContext) -> u32 {
-        floor::forward(&ctx)
     }
 
     #[xdp]
