@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-const PROGRAMS: [&str; 3] = ["nlb-edge", "nlb-target", "nlb-measure"];
+const PROGRAMS: [&str; 4] = ["nlb-edge", "nlb-target", "nlb-generator", "nlb-measure"];
 
 fn main() -> Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set: run this by cargo")?);

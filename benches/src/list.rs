@@ -3,8 +3,10 @@
 use anyhow::Result;
 
 use crate::Settings;
+use crate::pipeline;
 use crate::program;
 use crate::report::Report;
+use crate::ring;
 
 /// A bench.
 pub(crate) struct Bench {
@@ -20,12 +22,26 @@ pub(crate) struct Bench {
 }
 
 /// In the order in which they run.
-pub(crate) const BENCHES: &[Bench] = &[Bench {
-    name: "program",
-    about: "one run of the program, by BPF_PROG_TEST_RUN",
-    yardstick: Some("program/floor v4, 1 flow"),
-    run: program::run,
-}];
+pub(crate) const BENCHES: &[Bench] = &[
+    Bench {
+        name: "program",
+        about: "one run of the program, by BPF_PROG_TEST_RUN",
+        yardstick: Some("program/floor v4, 1 flow"),
+        run: program::run,
+    },
+    Bench {
+        name: "pipeline",
+        about: "packets from a generator by the edge to a sink; millions per second of the edge's core",
+        yardstick: Some("pipeline/one core, floor"),
+        run: pipeline::run,
+    },
+    Bench {
+        name: "ring",
+        about: "a ring of 65,536 slots: time to build it, its evenness, what a change moves",
+        yardstick: Some("ring/maglev, 100 targets, build"),
+        run: ring::run,
+    },
+];
 
 /// What is no bench and gives no figures: the program's profile.
 pub(crate) const PROFILE: &str = "profile";

@@ -3,12 +3,16 @@
 //! One folder per bench; what they share is a [`Report`] of [`Figure`]s. The rule for all:
 //! what is compared was measured in the same run, turn by turn, several times; the figure is the median.
 
+mod balancer;
 mod check;
 mod figure;
+mod leftovers;
 mod list;
 mod page;
+mod pipeline;
 mod program;
 mod report;
+mod ring;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -95,7 +95,7 @@ pub struct Explanation {
 /// One stage of the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
-    /// The stage: `listener`, `group`, `hash`, `slot`, `flow`, `target`, `next hop` or `outer header`.
+    /// The stage: `listener`, `group`, `hash`, `slot`, `flow`, `target`, `next hop`, `outer header` or `second chance`.
     pub stage: String,
     /// What it found.
     pub text: String,
@@ -148,7 +148,11 @@ impl Story {
         let slot = self.slot(snapshot, group, query)?;
         let index = self.remembered(group, slot, pin);
         let target = self.target(group, index)?;
-        self.way(snapshot, query, target)
+        let summary = self.way(snapshot, query, target)?;
+        if is_gue(snapshot, group) && query.protocol == Protocol::Tcp {
+            self.second_chance(group, slot, target);
+        }
+        Ok(summary)
     }
 
     fn listener<'s>(
@@ -268,6 +272,32 @@ impl Story {
         Ok(target)
     }
 
+    /// The target that packets after the first name besides the one that they go to.
+    fn second_chance(&mut self, group: &GroupState, slot: Slot, target: &TargetState) {
+        let other = if target.index == slot.current() { slot.previous() } else { slot.current() };
+        let known = group.targets.iter().find(|known| other != target.index && known.index == other);
+        let text = match known {
+            None => "none: the slot knows no other target".to_owned(),
+            Some(second) => {
+                let name = second.key.socket();
+                let is_cut = second.draining.is_some_and(|draining| draining.cutting);
+                if !second.serves || is_cut {
+                    format!("none: the slot's other target, {name}, serves no more")
+                } else if second.next_hop.is_err() {
+                    format!("none: there is no way to the slot's other target, {name}")
+                } else if second.key.address.is_ipv4() != target.key.address.is_ipv4() {
+                    format!("none: the slot's other target, {name}, is of the other family")
+                } else {
+                    format!(
+                        "all packets but a SYN name {name}: there they go on if {} has no such connection",
+                        target.key.socket()
+                    )
+                }
+            }
+        };
+        self.step("second chance", text);
+    }
+
     fn way(
         &mut self,
         snapshot: &Snapshot,
@@ -289,11 +319,15 @@ impl Story {
             .map_or_else(String::new, |length| format!(" (varied by flow within {}/{length})", hop.source));
         let outer = if address.is_ipv4() { "IPv4" } else { "IPv6" };
         let inner = if query.destination.is_ipv4() { "IPv4" } else { "IPv6" };
-        let forwarding = snapshot.configuration.group(&target.key.group).map(|group| group.forwarding);
-        let gue = if forwarding == Some(Forwarding::Gue) { "GUE in UDP in " } else { "" };
+        let is_gue = snapshot.group(&target.key.group).is_some_and(|group| is_gue(snapshot, group));
+        let gue = if is_gue { "GUE in UDP in " } else { "" };
         self.step("outer header", format!("{inner} in {gue}{outer}, from {}{varied} to {address}", hop.source));
         Ok(format!("goes to target {} out of `{}`", target.key.socket(), hop.interface))
     }
+}
+
+fn is_gue(snapshot: &Snapshot, group: &GroupState) -> bool {
+    snapshot.configuration.group(&group.name).is_some_and(|group| group.forwarding == Forwarding::Gue)
 }
 
 fn flags(slot: Slot) -> &'static str {

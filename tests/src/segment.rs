@@ -38,7 +38,7 @@ impl Default for Segment {
 }
 
 impl Segment {
-    /// Both hosts up, with 10.9.0.1 and 10.9.0.2, 2001:db8:9::1 and ::2.
+    /// Both hosts up, with 10.9.0.1 and 10.9.0.2, 2001:db8:9::1 and ::2, and all of their addresses in use.
     pub fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let id = format!("nlbn-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -50,6 +50,11 @@ impl Segment {
         for (host, last) in [(&edge, 1), (&peer, 2)] {
             host.ip(&format!("address add 10.9.0.{last}/24 dev eth0"));
             host.ip(&format!("address add 2001:db8:9::{last}/64 dev eth0 nodad"));
+            // Nobody else has them. While a host still asks whether anybody has its link-local address, it can't look up
+            // a neighbour on behalf of an address that is on `lo`, as a VIP is, and drops the packet in the end.
+            for scope in ["all", "eth0"] {
+                host.sysctl(&format!("ipv6/conf/{scope}/accept_dad"), "0");
+            }
             host.ip("link set lo up");
             host.ip("link set eth0 up");
         }

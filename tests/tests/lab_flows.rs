@@ -32,6 +32,7 @@ enum Change {
     SetWeight,
     KillAgent,
     UpgradeAgent,
+    /// With another listener, and a ring of another size.
     Reload,
     KillTarget,
 }
@@ -182,6 +183,8 @@ impl Scene {
                 self.reloads += 1;
                 let more = listener(&format!("another-{}", self.reloads), PORT + self.reloads);
                 self.config = self.config.clone().listener(more);
+                // Larger than by default, then smaller.
+                self.config.ring_size = Some(if self.reloads == 1 { 1 << 17 } else { 1 << 15 });
                 let agent = self.agent.as_ref().context("no agent")?;
                 agent.rewrite(&self.config.to_toml())?;
                 agent.hangup()?;

@@ -2,7 +2,9 @@
 
 use aya::maps::RingBuf;
 use nlb_common::hash::Flow;
-use nlb_tests::packets::world::{VIPS, port};
+use nlb_common::slot::Slot;
+use nlb_common::tables::Target;
+use nlb_tests::packets::world::{VIPS, port, target};
 use nlb_tests::packets::{Described, Segment, World};
 use nlb_tests::run::Edge;
 
@@ -10,10 +12,16 @@ const LINES: &str = "AYA_LOGS";
 
 /// Runs `packets` while `traced` is traced; the text of each line that the kernel logged.
 fn lines(trace: bool, traced: Flow, packets: &[Described]) -> Vec<String> {
+    lines_with(trace, traced, packets, |_| {})
+}
+
+/// The same in a world that `prepare` has changed.
+fn lines_with(trace: bool, traced: Flow, packets: &[Described], prepare: impl FnOnce(&mut World)) -> Vec<String> {
     let mut edge = Edge::load_with(1, trace).unwrap();
     edge.set_traced(traced).unwrap();
     let mut logs = RingBuf::try_from(edge.ebpf().take_map(LINES).unwrap()).unwrap();
-    let world = World::around(edge).unwrap();
+    let mut world = World::around(edge).unwrap();
+    prepare(&mut world);
     for packet in packets {
         world.edge.run(&packet.frame()).unwrap();
     }
@@ -41,6 +49,22 @@ fn the_traced_flow_gets_a_line_for_each_stage() {
             assert!(line.contains(stage), "{line:?} is not about {stage:?}");
         }
     }
+}
+
+#[test]
+fn the_other_target_that_a_packet_by_gue_names_has_a_line() {
+    let by_gue = |world: &mut World| {
+        for index in [1, 2] {
+            world.edge.set_target(index, Target { flags: Target::READY | Target::GUE, ..target(index) }).unwrap();
+        }
+        world.edge.set_slot(1, Slot::closed(1, 2)).unwrap();
+    };
+    let [data, syn] = [Segment::Data, Segment::Syn].map(|segment| Described { segment, ..packet(0, 1_000) });
+    let lines = lines_with(true, data.flow(), &[syn, data], by_gue);
+    let told: Vec<_> = lines.iter().filter(|line| line.contains("second chance")).collect();
+    assert_eq!((told.len(), lines.len()), (1, 11), "a SYN names none: {lines:?}");
+    // The text, and then its argument as the kernel writes it: a type, a length of 4, the number 2.
+    assert!(told[0].contains("second chance: target ") && told[0].contains("\u{4}\0\u{2}\0\0\0"), "{told:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask lint | tidy | fuzz | prove | bench`. One file per command; nothing here is part of `nlb`.
+//! The project's own commands: `cargo xtask lint | tidy | fuzz | prove | bench | vm`. One file per command; nothing here is part of `nlb`.
 
 mod bench;
 mod fuzz;
@@ -7,6 +7,7 @@ mod prove;
 mod steps;
 mod tidy;
 mod tools;
+mod vm;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Command {
     Prove(prove::Arguments),
     /// How fast it is, and whether that is as it should be. Needs root.
     Bench(bench::Arguments),
+    /// Tests and measures on other kernels, in a virtual machine. Needs Debian's packages.
+    Vm(vm::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
             Command::Fuzz(arguments) => fuzz::run(&root, &arguments),
             Command::Prove(arguments) => prove::run(&root, &arguments),
             Command::Bench(arguments) => bench::run(&root, &arguments),
+            Command::Vm(arguments) => vm::run(&root, &arguments),
         }
     };
     match run() {

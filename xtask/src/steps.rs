@@ -38,8 +38,13 @@ impl Steps {
         println!("-- {name}");
         let start = Instant::now();
         let outcome = work().with_context(|| format!("the step \"{name}\" could not run"))?;
-        self.done.push((name.to_owned(), outcome, start.elapsed()));
+        self.add(name, outcome, start.elapsed());
         Ok(())
+    }
+
+    /// Adds a step that was run elsewhere.
+    pub(crate) fn add(&mut self, name: &str, outcome: Outcome, took: Duration) {
+        self.done.push((name.to_owned(), outcome, took));
     }
 
     /// Prints the summary; true when no step failed.

@@ -116,6 +116,7 @@ mod program {
         let way_out = transmit::way_out(ctx, target);
         if target.is_gue() {
             let second = target::second(found.slot, index, target, packet, opens);
+            trace.second(second);
             encapsulation::wrap_gue::<F>(ctx, packet, index, target, second, hash)?;
         } else {
             encapsulation::wrap::<F>(door, packet, target, hash, way_out)?;

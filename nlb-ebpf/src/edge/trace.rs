@@ -54,6 +54,14 @@ impl<const ON: bool> Trace<ON> {
         }
     }
 
+    /// `second` is 0 when the packet names none.
+    #[inline(always)]
+    pub(super) fn second(self, second: TargetIndex) {
+        if ON && self.0 && second != 0 {
+            lines::nlb_trace_second(second);
+        }
+    }
+
     #[inline(always)]
     pub(super) fn verdict(self, verdict: Result<u32, Stop>) {
         if ON && self.0 {
@@ -136,6 +144,13 @@ mod lines {
             target.interface,
             target.next_hop_mac
         );
+        0
+    }
+
+    #[unsafe(no_mangle)]
+    #[inline(never)]
+    pub(super) extern "C" fn nlb_trace_second(second: TargetIndex) -> u32 {
+        info!(&NO_CONTEXT, "second chance: target {}", second);
         0
     }
 

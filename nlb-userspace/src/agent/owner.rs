@@ -1,31 +1,35 @@
 //! The one task that owns the state.
 //!
 //! Everything else sends it events and commands, and receives snapshots. It writes the tables, keeps runtime changes,
-//! and tells the health checks and netlink what to watch.
+//! and tells the health checks and netlink what to watch. Here is its loop, and how tables are written;
+//! [`changes`] are what people ask for, [`outlets`] what is published, [`trace`] relays the packet trace's lines.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
+mod changes;
+mod outlets;
+#[cfg(test)]
+mod tests;
+mod trace;
+
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use nlb_common::hash::Flow;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::handle::{ChangeReport, Command, DroppedChange, ReloadError, ReloadReport, TraceError};
-use super::reload;
+use super::handle::Command;
 use crate::active::ActiveFlows;
 use crate::clock::Clock;
-use crate::config;
-use crate::control::snapshot::{ReloadFailure, RingChange, Snapshot};
-use crate::control::{Change, ChangeError, Event, Notice, Outside, State, plan};
-use crate::dataplane::{CounterReading, Dataplane, DataplaneError, PinPlace, Tables, TraceLines};
-use crate::health::Checked;
-use crate::model::{Configuration, Drains, Overlay, Settled, TargetKey};
+use crate::control::snapshot::ReloadFailure;
+use crate::control::{Event, Notice, Outside, State, plan};
+use crate::dataplane::{CounterReading, Dataplane, DataplaneError, PinPlace, Tables};
+use crate::model::Drains;
 use crate::store::Store;
+use outlets::Outlets;
+use trace::Relay;
+
+pub(super) use changes::settle;
+pub use outlets::Inlets;
 
 /// Events taken in before the tables are rebuilt: a burst costs one rebuild, and none waits for long.
 const BATCH: usize = 4096;
@@ -33,25 +37,11 @@ const BATCH: usize = 4096;
 /// Pins that one turn of a sweep reads: a few milliseconds.
 const SWEPT: usize = 4096;
 
-/// Lines of a trace that wait for a slow reader.
-const TRACE_LINES: usize = 1024;
-
 /// How long new tables wait at most for their targets' first checks before they take over from an earlier agent's.
 const TAKEOVER: Duration = Duration::from_secs(30);
 
 /// Time between attempts to write tables that could not be written.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// Where the owner publishes what others need.
-#[derive(Debug)]
-struct Outlets {
-    /// For API, metrics and command line.
-    snapshots: watch::Sender<Arc<Snapshot>>,
-    /// For the health checks.
-    checked: watch::Sender<Arc<Vec<Checked>>>,
-    /// For netlink.
-    addresses: watch::Sender<Arc<BTreeSet<IpAddr>>>,
-}
 
 /// The owner and what it owns.
 pub struct Owner<D> {
@@ -71,8 +61,7 @@ pub struct Owner<D> {
     takeover: Option<Instant>,
     /// Active flows, estimated.
     active: ActiveFlows,
-    /// Ends when nobody takes the lines of the running trace any more.
-    trace: Option<JoinHandle<()>>,
+    trace: Relay,
     outlets: Outlets,
 }
 
@@ -87,12 +76,7 @@ impl<D: Dataplane> Owner<D> {
         file: PathBuf,
         clock: Clock,
     ) -> Result<(Self, Inlets), DataplaneError> {
-        let snapshot = Arc::new(state.snapshot(Outside::default(), clock.now()));
-        let (snapshots, snapshots_seen) = watch::channel(snapshot);
-        let (checked, checked_seen) = watch::channel(Arc::default());
-        let (addresses, addresses_seen) = watch::channel(Arc::default());
-        let outlets = Outlets { snapshots, checked, addresses };
-        let inlets = Inlets { snapshots: snapshots_seen, checked: checked_seen, addresses: addresses_seen };
+        let (outlets, inlets) = outlets::open(state.snapshot(Outside::default(), clock.now()));
         let active = ActiveFlows::begin(&current, clock.now());
         let mut owner = Self {
             kept: state.drains().clone(),
@@ -106,7 +90,7 @@ impl<D: Dataplane> Owner<D> {
             reload_failure: None,
             takeover: None,
             active,
-            trace: None,
+            trace: Relay::default(),
             outlets,
         };
         let replaces_others = owner.current.targets.is_empty() && !owner.dataplane.attachments().is_empty();
@@ -139,7 +123,7 @@ impl<D: Dataplane> Owner<D> {
                     }
                     self.events(batch.drain(..));
                 }
-                () = over(&mut self.trace), if self.trace.is_some() => self.end_trace(),
+                () = self.trace.over(), if self.trace.is_running() => self.end_trace(),
                 () = until(self.takeover), if self.takeover.is_some() => self.reconcile(),
                 () = tokio::time::sleep(RETRY), if self.failure.is_some() => self.reconcile(),
                 () = until(due), if self.failure.is_none() => self.work(),
@@ -181,85 +165,6 @@ impl<D: Dataplane> Owner<D> {
         let reading = self.dataplane.counters(&listeners, &targets)?;
         let active = self.active.read(self.clock.now(), |of| self.dataplane.sketch(of, false))?;
         Ok(CounterReading { flow_events: self.dataplane.flow_events()?, active, ..reading })
-    }
-
-    fn reload(&mut self) -> Result<ReloadReport, ReloadError> {
-        let now = self.clock.now();
-        let configuration = self.read_file().inspect_err(|error| {
-            warn!("the configuration in force stays: {error}");
-            self.reload_failure = Some(ReloadFailure { at: now, reason: error.to_string() });
-            self.publish();
-        })?;
-        self.reload_failure = None;
-        let mut overlay = self.state.overlay().clone();
-        let mut report = reload::difference(self.state.configuration(), &configuration);
-        let settled = overlay.settle(&configuration);
-        settled.iter().for_each(|change| info!("{change}"));
-        let drains = self.state.drains_under(&configuration, &overlay, now);
-        self.keep(&overlay, &drains);
-        let dropped = |lost: Settled| DroppedChange { change: lost.change(), reason: lost.because.to_string() };
-        report.dropped = settled.into_iter().map(dropped).collect();
-        self.state.configure(configuration, overlay, now);
-        self.reconcile();
-        info!("configuration reloaded from {}: {}", self.file.display(), reload::summary(&report));
-        Ok(report)
-    }
-
-    fn read_file(&self) -> Result<Configuration, ReloadError> {
-        let configuration = config::load(&self.file)?;
-        self.state.overlay().check_room(&configuration, 0)?;
-        Ok(configuration)
-    }
-
-    fn change(&mut self, change: &Change) -> Result<ChangeReport, ChangeError> {
-        let target = change.target();
-        let told = change.to_string();
-        let mut overlay = self.state.overlay().clone();
-        overlay.record(change.clone(), self.state.configuration())?;
-        let now = self.clock.now();
-        let drains = self.state.drains_with(change, &overlay, now)?;
-        self.store.save(&overlay, &drains).map_err(|error| ChangeError::NotKept { reason: error.to_string() })?;
-        self.kept.clone_from(&drains);
-        let before = self.ring_change(&target);
-        self.state.set_changes(overlay, drains, now);
-        self.reconcile();
-        let after = self.ring_change(&target);
-        info!("{told}");
-        Ok(ChangeReport { ring: after.filter(|_| after != before), target })
-    }
-
-    fn ring_change(&self, target: &TargetKey) -> Option<RingChange> {
-        self.state.last_ring_change(&target.group)
-    }
-
-    fn begin_trace(&mut self, flow: Flow) -> Result<TraceLines, TraceError> {
-        if self.trace.is_some() {
-            return Err(TraceError::Busy);
-        }
-        let mut lines = self.dataplane.trace(Some(flow))?.ok_or(TraceError::Busy)?;
-        let (relay, taken) = mpsc::channel(TRACE_LINES);
-        self.trace = Some(tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    () = relay.closed() => break,
-                    line = lines.recv() => match line {
-                        Some(line) => drop(relay.send(line).await),
-                        None => break,
-                    },
-                }
-            }
-        }));
-        info!("the packet trace begins");
-        Ok(taken)
-    }
-
-    fn end_trace(&mut self) {
-        self.trace = None;
-        match self.dataplane.trace(None) {
-            Ok(_) => info!("the packet trace ends"),
-            Err(error) => error!("the packet trace can't be switched off: {error}"),
-        }
-        self.publish();
     }
 
     fn reconcile(&mut self) {
@@ -322,15 +227,6 @@ impl<D: Dataplane> Owner<D> {
         Ok(())
     }
 
-    /// Keeps what is to survive a restart, before it is in force or after it ended. What can't be kept now is kept with
-    /// the next change: an agent that finds a drain that had ended ends it again.
-    fn keep(&mut self, overlay: &Overlay, drains: &Drains) {
-        match self.store.save(overlay, drains) {
-            Ok(()) => self.kept.clone_from(drains),
-            Err(error) => warn!("runtime changes and drains are not kept: {error}"),
-        }
-    }
-
     /// Lets new tables take over from an earlier agent's once their targets are known to work: before, they would have
     /// nowhere to send to while the old ones still do.
     fn take_over(&mut self) -> Result<(), DataplaneError> {
@@ -361,52 +257,6 @@ impl<D: Dataplane> Owner<D> {
         }
         Ok(())
     }
-
-    fn publish(&self) {
-        let outside = Outside {
-            configuration_path: self.file.clone(),
-            reload_failure: self.reload_failure.clone(),
-            attachments: self.dataplane.attachments(),
-            dataplane_error: self.failure.clone(),
-        };
-        let snapshot = self.state.snapshot(outside, self.clock.now());
-        self.outlets.snapshots.send_replace(Arc::new(snapshot));
-        let checked = self.state.checked();
-        self.outlets.checked.send_if_modified(|last| replace(last, checked));
-        let addresses = self.state.addresses();
-        self.outlets.addresses.send_if_modified(|last| replace(last, addresses));
-    }
-}
-
-/// The receiving ends of what the owner publishes.
-#[derive(Clone, Debug)]
-pub struct Inlets {
-    /// For API, metrics and command line.
-    pub snapshots: watch::Receiver<Arc<Snapshot>>,
-    /// For the health checks.
-    pub checked: watch::Receiver<Arc<Vec<Checked>>>,
-    /// For netlink.
-    pub addresses: watch::Receiver<Arc<BTreeSet<IpAddr>>>,
-}
-
-/// Drops the runtime changes that `configuration` makes moot, and keeps that.
-pub(super) fn settle(overlay: &mut Overlay, configuration: &Configuration, drains: &Drains, store: &Store) {
-    let settled = overlay.settle(configuration);
-    if !settled.is_empty() {
-        settled.iter().for_each(|change| info!("{change}"));
-        // What could not be dropped from the store is moot all the same, and dropped at the next reload.
-        if let Err(error) = store.save(overlay, drains) {
-            warn!("runtime changes without object stay in the store: {error}");
-        }
-    }
-}
-
-/// Waits until the running trace is over.
-async fn over(trace: &mut Option<JoinHandle<()>>) {
-    if let Some(trace) = trace {
-        // A relay that panicked is over too.
-        drop(trace.await);
-    }
 }
 
 /// Waits until that moment; for ever without one.
@@ -417,14 +267,6 @@ async fn until(moment: Option<Instant>) {
     }
 }
 
-fn replace<T: PartialEq>(last: &mut Arc<T>, next: T) -> bool {
-    let differs = **last != next;
-    if differs {
-        *last = Arc::new(next);
-    }
-    differs
-}
-
 fn log(notice: &Notice) {
     if notice.is_warning() {
         warn!("{notice}");
@@ -432,6 +274,3 @@ fn log(notice: &Notice) {
         info!("{notice}");
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -126,7 +126,11 @@ fn reason(target: &TargetView, now: Moment) -> Cell {
         None => "flows not counted yet".to_owned(),
     };
     let ends = draining.ends.since(now);
-    let ends = if ends.is_zero() { "its time is over".to_owned() } else { format!("{} to go", age(ends)) };
+    let ends = match draining.cutting {
+        true => "being cut".to_owned(),
+        false if ends.is_zero() => "its time is over".to_owned(),
+        false => format!("{} to go", age(ends)),
+    };
     Cell::toned(Tone::Warn, format!("{}: {left}, {ends}", draining.cause))
 }
 

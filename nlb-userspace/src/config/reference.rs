@@ -2,7 +2,7 @@
 //! the README's table, against the code.
 
 use super::schema::Absent::{Is, Means, Required};
-use super::schema::{Absent, Key, Section};
+use super::schema::{Section, key};
 
 /// All sections, in the order of the documentation.
 pub fn reference() -> &'static [Section] {
@@ -28,16 +28,6 @@ pub fn markdown(sections: &[Section]) -> String {
     out.truncate(out.trim_end().len());
     out.push('\n');
     out
-}
-
-const fn key(
-    name: &'static str,
-    kind: &'static str,
-    absent: Absent,
-    example: &'static str,
-    about: &'static str,
-) -> Key {
-    Key { name, kind, absent, about, example }
 }
 
 const SECTIONS: &[Section] = &[
@@ -179,11 +169,19 @@ const SECTIONS: &[Section] = &[
                 "what decides a flow's target: the 5-tuple, or the client's address alone",
             ),
             key(
+                "ring",
+                r#"`"rendezvous"` or `"maglev"`"#,
+                Is(r#""rendezvous""#),
+                r#""rendezvous""#,
+                "how slots are shared out: so that a change moves few, none more than 2 % over its share; or so that shares are equal to a slot",
+            ),
+            key(
                 "ring_size",
                 "power of two, 256 to 1048576",
                 Is("65536"),
                 "65536",
-                "slots of the group's ring; more than 100 for each target keep their shares even",
+                "slots of the group's ring; more than 100 for each target keep their shares even. A smaller ring takes the place of a larger \
+                 one once its transition is over",
             ),
             key(
                 "cross_zone",

@@ -4,8 +4,8 @@ use std::fmt::{self, Write};
 
 use super::duration;
 use crate::model::{
-    Affinity, AgentSettings, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, Probe, TargetGroup,
-    Tracking, XdpMode,
+    Affinity, AgentSettings, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, Probe, RingKind,
+    TargetGroup, Tracking, XdpMode,
 };
 
 /// `configuration` as TOML, every setting written out. Listeners and groups keep their order.
@@ -69,8 +69,12 @@ fn target_group(out: &mut String, group: &TargetGroup) -> fmt::Result {
         Affinity::Flow => "flow",
         Affinity::SourceIp => "source_ip",
     };
+    let ring = match group.ring {
+        RingKind::Rendezvous => "rendezvous",
+        RingKind::Maglev => "maglev",
+    };
     writeln!(out, "\n[[target_group]]\nname = {}\nforwarding = \"{forwarding}\"", quoted(&group.name))?;
-    writeln!(out, "affinity = \"{affinity}\"\nring_size = {}", group.ring_size.get())?;
+    writeln!(out, "affinity = \"{affinity}\"\nring = \"{ring}\"\nring_size = {}", group.ring_size.get())?;
     writeln!(out, "cross_zone = {}", group.cross_zone)?;
     flow_settings(out, &group.flows)?;
     health_check(out, &group.health_check)?;

@@ -39,6 +39,17 @@ pub enum Absent {
     Means(&'static str),
 }
 
+/// A key, in one line of a list.
+pub(crate) const fn key(
+    name: &'static str,
+    kind: &'static str,
+    absent: Absent,
+    example: &'static str,
+    about: &'static str,
+) -> Key {
+    Key { name, kind, absent, about, example }
+}
+
 impl Section {
     /// The header that begins it: `[agent]`, `[[listener]]`.
     pub fn header(&self) -> String {

@@ -24,6 +24,7 @@ impl State {
         let mut notices = Vec::new();
         let mut tables = Tables::default();
         self.end_drains(now, &mut notices);
+        self.resize(&mut notices, now);
         self.give_back();
         let groups = std::mem::take(&mut self.groups);
         for group in &groups {
@@ -34,7 +35,7 @@ impl State {
         self.build_condemned(&mut tables);
         self.build_listeners(&mut tables, &mut notices);
         let slots = self.rings.values().filter_map(|ring| ring.open.due);
-        self.rebuild_due = slots.chain(self.life_due(now)).min();
+        self.rebuild_due = slots.chain(self.life_due(now)).chain(self.first_round_due(now)).min();
         (tables, notices)
     }
 
@@ -48,7 +49,7 @@ impl State {
 
     fn give_back(&mut self) {
         let listeners: BTreeSet<_> = self.configuration.listeners.iter().map(listener_key).collect();
-        let groups: BTreeSet<_> = self.groups.iter().map(Self::tag_of).collect();
+        let groups: BTreeSet<_> = self.groups.iter().map(|group| self.tag_of(group)).collect();
         let targets: BTreeSet<_> = self.conditions.keys().map(target_tag).collect();
         // A pin may name an entry that nobody else does: it goes, and its index is another's, after a sweep only.
         self.condemned = self.target_indexes.owners().filter(|tag| !targets.contains(tag)).copied().collect();
@@ -116,8 +117,8 @@ impl State {
     }
 
     fn build_group(&mut self, group: &TargetGroup, tables: &mut Tables, notices: &mut Vec<Notice>, now: Timestamp) {
-        let tag = Self::tag_of(group);
-        let size = group.ring_size.get();
+        let tag = self.tag_of(group);
+        let size = self.size_of(group).get();
         let Some(index) = self.group_indexes.assign(&tag) else {
             notices.push(Notice::Full { what: "groups", name: format!("group {}", group.name) });
             return;
@@ -127,6 +128,9 @@ impl State {
             return;
         };
         let (routing, members) = self.members(group, tables, now);
+        if self.is_fresh(group) {
+            self.begin_risen(group, &members);
+        }
         let stepped = self.build_lives(group, &members, tables, now);
         let tracking = stepped.tracking as u8;
         let before = self.routings.insert(group.name.clone(), routing);
@@ -141,6 +145,16 @@ impl State {
             .insert(index, tables::Group { tag, first_slot, slot_mask: size - 1, affinity, tracking, padding: [0; 6] });
     }
 
+    /// The targets of a first ring have their shares from the beginning: there is nobody to take them over from.
+    fn begin_risen(&mut self, group: &TargetGroup, members: &[Member]) {
+        for key in group.targets.iter().map(|target| group.key(target)) {
+            let is_member = members.iter().any(|member| member.identity == target_tag(&key));
+            if let Some(condition) = self.conditions.get_mut(&key).filter(|_| is_member) {
+                condition.rises_from = None;
+            }
+        }
+    }
+
     /// Who gets new flows of `group`, in the order of their identities.
     fn members(&self, group: &TargetGroup, tables: &Tables, now: Timestamp) -> (Routing, Vec<Member>) {
         let rising = self.rising(group, now);
@@ -151,6 +165,7 @@ impl State {
             self.target_indexes.get(&identity).map(|index| Member { index, identity, weight })
         };
         let members: Vec<Option<Member>> = group.targets.iter().map(placed).collect();
+        let is_fresh = self.is_fresh(group);
         let candidates: Vec<Candidate<'_>> = group
             .targets
             .iter()
@@ -158,6 +173,7 @@ impl State {
             .map(|(target, member)| Candidate {
                 zone: target.zone.as_ref(),
                 health: self.health_of(&group.key(target)),
+                awaited: is_fresh && self.awaited_until(group, target, now).is_some(),
                 usable: !self.drains.contains_key(&group.key(target))
                     && member.is_some_and(|member| {
                         member.weight.get() > 0
@@ -173,7 +189,7 @@ impl State {
     }
 
     fn build_listeners(&mut self, tables: &mut Tables, notices: &mut Vec<Notice>) {
-        let groups: BTreeMap<_, _> = self.groups.iter().map(|group| (&group.name, Self::tag_of(group))).collect();
+        let groups: BTreeMap<_, _> = self.groups.iter().map(|group| (&group.name, self.tag_of(group))).collect();
         let by_group: BTreeMap<_, _> =
             self.listeners_by_group().into_iter().map(|(name, count)| (name.clone(), count)).collect();
         for listener in &self.configuration.listeners {

@@ -13,7 +13,7 @@ pub use crate::model::{Change, ChangeError};
 pub enum Event {
     /// The way to a target's address became known, changed or was lost.
     NextHop(IpAddr, Result<NextHop, NoNextHop>),
-    /// A health check changed its mind about a target.
+    /// A health check changed its mind about a target, or a target failed the first time.
     Health(HealthReport),
 }
 
@@ -29,7 +29,7 @@ pub enum Health {
     Unhealthy,
 }
 
-/// A change of a target's health.
+/// A change of a target's health; also, that one that is still `initial` has failed a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthReport {
     /// Which target.

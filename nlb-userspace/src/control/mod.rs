@@ -5,6 +5,7 @@
 
 mod desired;
 pub mod event;
+mod first_round;
 mod identity;
 mod indexes;
 mod life;
@@ -13,6 +14,7 @@ mod plan;
 mod regions;
 mod rings;
 mod select;
+mod sizes;
 pub mod snapshot;
 mod state;
 mod sweeping;

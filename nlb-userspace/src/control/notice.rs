@@ -21,6 +21,13 @@ pub enum Notice {
         /// Why.
         reason: String,
     },
+    /// A target that is still at its first checks has failed one.
+    FirstFailure {
+        /// Which target.
+        target: TargetKey,
+        /// How.
+        reason: String,
+    },
     /// The way to a target's address.
     NextHop {
         /// The address.
@@ -67,7 +74,7 @@ impl Notice {
             Self::Health { now, .. } => *now == Health::Unhealthy,
             Self::NextHop { way, .. } => way.is_err(),
             Self::Routing { now, .. } => *now != Routing::Healthy,
-            Self::Ring { .. } | Self::Drained { .. } => false,
+            Self::FirstFailure { .. } | Self::Ring { .. } | Self::Drained { .. } => false,
             Self::Full { .. } => true,
         }
     }
@@ -77,6 +84,7 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Health { target, before, now, reason } => write!(f, "target {target}: {before} → {now}: {reason}"),
+            Self::FirstFailure { target, reason } => write!(f, "target {target}: {}: {reason}", Health::Initial),
             Self::NextHop { address, way: Ok(hop) } => {
                 write!(f, "target address {address}: reached by {}", hop.interface_name)?;
                 match hop.gateway {

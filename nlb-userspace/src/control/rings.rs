@@ -8,17 +8,19 @@ use nlb_common::flow::Tracking;
 use nlb_common::slot::{Slot, TargetIndex};
 
 use super::notice::Notice;
+use super::sizes::repeated;
 use super::snapshot::RingChange;
 use super::state::State;
 use super::transition::step::{Circumstances, open_for, step};
-use crate::model::{FlowRules, Protocol, TargetGroup, Timestamp};
+use crate::model::{FlowRules, Protocol, RingKind, RingSize, TargetGroup, Timestamp};
 use crate::ring::{self, Member};
 
 /// A group's ring and what it follows from.
 #[derive(Clone, Debug)]
 pub(super) struct Ring {
-    /// `None` for a ring found in the kernel.
-    pub(super) members: Option<Vec<Member>>,
+    /// Of what it was filled: how, for which size (less than the ring's own when that is to shrink), and with whom; `None` for
+    /// a ring found in the kernel.
+    pub(super) filled: Option<(RingKind, RingSize, Vec<Member>)>,
     /// What its slots were stepped by last; `None` for a ring found in the kernel.
     pub(super) stepped: Option<Stepped>,
     pub(super) slots: Arc<[Slot]>,
@@ -57,7 +59,7 @@ pub(super) struct OpenSlots {
 impl Ring {
     /// A ring found in the kernel.
     pub(super) fn found(slots: Arc<[Slot]>) -> Self {
-        Self { members: None, stepped: None, slots, open: OpenSlots::default(), last_change: None }
+        Self { filled: None, stepped: None, slots, open: OpenSlots::default(), last_change: None }
     }
 }
 
@@ -102,12 +104,13 @@ impl State {
         notices: &mut Vec<Notice>,
         now: Timestamp,
     ) -> Arc<[Slot]> {
-        let tag = Self::tag_of(group);
+        let (tag, size) = (self.tag_of(group), self.size_of(group));
+        let filled = (group.ring, size.min(group.ring_size), members);
         let before = self.rings.remove(&tag).unwrap_or_else(|| {
-            let slots = usize::try_from(group.ring_size.get()).unwrap_or_default();
+            let slots = usize::try_from(size.get()).unwrap_or_default();
             Ring::found(vec![Slot::EMPTY; slots].into())
         });
-        let same_members = before.members.as_ref() == Some(&members);
+        let same_members = before.filled.as_ref() == Some(&filled);
         let due = before.open.due.is_some_and(|due| due <= now);
         if same_members && !due && before.stepped.as_ref() == Some(&stepped) {
             let slots = Arc::clone(&before.slots);
@@ -115,7 +118,12 @@ impl State {
             return slots;
         }
         let held: Vec<TargetIndex> = before.slots.iter().map(|slot| slot.current()).collect();
-        let built = if same_members { held.clone() } else { ring::build(self.seed, group.ring_size, &members) };
+        let built = if same_members {
+            held.clone()
+        } else {
+            let (kind, size, members) = &filled;
+            repeated(&ring::build(*kind, self.seed, *size, members), held.len())
+        };
         let next = self.step_all(&before.slots, &built, &stepped, now);
         let slots =
             if next[..] == before.slots[..] { before.slots } else { self.touched(first_slot, &before.slots, next) };
@@ -125,11 +133,10 @@ impl State {
         if moved > 0 {
             let change = RingChange { at: now, moved, least: ring::least_moved(&held, &built) };
             last_change = Some(change);
-            notices.push(Notice::Ring { group: group.name.clone(), change, targets: members.len() });
+            notices.push(Notice::Ring { group: group.name.clone(), change, targets: filled.2.len() });
         }
-        let ring =
-            Ring { members: Some(members), stepped: Some(stepped), slots: Arc::clone(&slots), open, last_change };
-        self.rings.insert(tag, ring);
+        let (filled, stepped) = (Some(filled), Some(stepped));
+        self.rings.insert(tag, Ring { filled, stepped, slots: Arc::clone(&slots), open, last_change });
         slots
     }
 

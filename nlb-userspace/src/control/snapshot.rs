@@ -158,6 +158,8 @@ pub struct Draining {
     pub began: Timestamp,
     /// When the flows that are left have to go.
     pub ends: Timestamp,
+    /// Whether they are being cut: the next packet of each is answered with a reset.
+    pub cutting: bool,
 }
 
 impl TargetState {

@@ -9,11 +9,12 @@ use nlb_common::slot::TargetIndex;
 use nlb_common::tables::{self, FIRST_TARGET, ListenerKey};
 
 use super::event::{Change, ChangeError, Event, Health, HealthReport, NextHop, NoNextHop};
-use super::identity::{group_tag, named_by, target_tag};
+use super::identity::{named_by, target_tag};
 use super::indexes::Indexes;
 use super::notice::Notice;
 use super::regions::Regions;
 use super::rings::Ring;
+use super::sizes::Sizes;
 use super::snapshot::Routing;
 use super::sweeping::Counted;
 use super::transition::clock::PacketClock;
@@ -45,6 +46,8 @@ pub struct State {
     /// Tags of targets that held slots when their tables were adopted.
     in_service: Vec<u64>,
     pub(super) rings: BTreeMap<u64, Ring>,
+    /// The sizes in force of the groups' rings.
+    pub(super) sizes: Sizes,
     /// The moments of slots and pins.
     pub(super) packets: PacketClock,
     /// Targets that are leaving.
@@ -73,6 +76,8 @@ pub(super) struct Condition {
     pub(super) reason: String,
     /// Since when its slow start counts; `None` when it was in service before.
     pub(super) rises_from: Option<Timestamp>,
+    /// Whether it has failed one of its first checks: it is waited for no longer.
+    pub(super) has_failed: bool,
 }
 
 /// What survived the agent before.
@@ -120,6 +125,7 @@ impl State {
             adopted: BTreeMap::new(),
             in_service: Vec::new(),
             rings: BTreeMap::new(),
+            sizes: Sizes::new(),
             rules: BTreeMap::new(),
             condemned: BTreeSet::new(),
             sweep: None,
@@ -158,10 +164,11 @@ impl State {
     /// Targets that still hold slots in the kernel, and that the file no longer has, drain from now on.
     fn adopt_leaving(&mut self, found: &Tables, now: Timestamp) {
         let groups = self.overlay.apply(&self.configuration);
+        self.adopt_sizes(&groups);
         let registered = groups.iter().flat_map(|group| group.targets.iter().map(|target| group.key(target)));
         let wanted: BTreeSet<u64> = registered.chain(self.drains.keys().cloned()).map(|key| target_tag(&key)).collect();
         for group in &groups {
-            let Some(ring) = self.rings.get(&Self::tag_of(group)) else { continue };
+            let Some(ring) = self.rings.get(&self.tag_of(group)) else { continue };
             let named: BTreeSet<TargetIndex> =
                 ring.slots.iter().flat_map(|slot| [slot.current(), slot.previous()]).collect();
             for entry in named.iter().filter_map(|index| found.targets.get(index)) {
@@ -276,10 +283,20 @@ impl State {
         let condition = self.conditions.get_mut(&report.target)?;
         let before = condition.health;
         if before == report.health {
-            return None;
+            if before != Health::Initial {
+                return None;
+            }
+            (condition.has_failed, condition.reason) = (true, report.reason.clone());
+            return Some(Notice::FirstFailure { target: report.target, reason: report.reason });
         }
         let rises_from = (report.health == Health::Healthy).then_some(now);
-        *condition = Condition { health: report.health, since: now, reason: report.reason.clone(), rises_from };
+        *condition = Condition {
+            health: report.health,
+            since: now,
+            reason: report.reason.clone(),
+            rises_from,
+            has_failed: false,
+        };
         Some(Notice::Health { target: report.target, before, now: report.health, reason: report.reason })
     }
 
@@ -316,24 +333,11 @@ impl State {
     }
 
     fn begin(&self, key: &TargetKey, now: Timestamp) -> Condition {
-        if self.in_service.contains(&target_tag(key)) {
-            Condition {
-                health: Health::Healthy,
-                since: now,
-                reason: "in service before the agent started".into(),
-                rises_from: None,
-            }
+        let (health, reason) = if self.in_service.contains(&target_tag(key)) {
+            (Health::Healthy, "in service before the agent started")
         } else {
-            Condition {
-                health: Health::Initial,
-                since: now,
-                reason: "waiting for its first health checks".into(),
-                rises_from: None,
-            }
-        }
-    }
-
-    pub(super) fn tag_of(group: &TargetGroup) -> u64 {
-        group_tag(&group.name, group.ring_size.get())
+            (Health::Initial, "waiting for its first health checks")
+        };
+        Condition { health, since: now, reason: reason.into(), rises_from: None, has_failed: false }
     }
 }

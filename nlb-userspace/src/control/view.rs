@@ -80,11 +80,11 @@ impl State {
     /// The last change of the ring of that group.
     pub fn last_ring_change(&self, group: &Name) -> Option<RingChange> {
         let group = self.groups.iter().find(|known| &known.name == group)?;
-        self.rings.get(&Self::tag_of(group))?.last_change
+        self.rings.get(&self.tag_of(group))?.last_change
     }
 
     fn group_state(&self, group: &TargetGroup, now: Timestamp) -> Option<GroupState> {
-        let tag = Self::tag_of(group);
+        let tag = self.tag_of(group);
         let ring = self.rings.get(&tag)?;
         let mut held = BTreeMap::<u32, u32>::new();
         for slot in ring.slots.iter() {
@@ -100,7 +100,7 @@ impl State {
                 .with_leaving(group)
                 .filter_map(|target| self.target_state(group, target, in_file, (&held, now)))
                 .collect(),
-            first_slot: self.regions.held(tag, group.ring_size.get())?,
+            first_slot: self.regions.held(tag, self.size_of(group).get())?,
             ring: Arc::clone(&ring.slots),
             last_change: ring.last_change,
             rules: self.rules_of(&group.name),
@@ -120,6 +120,11 @@ impl State {
         let index = self.target_indexes.get(&target_tag(&key))?;
         let condition = self.conditions.get(&key)?;
         let file = in_file.iter().find(|file| (file.address, file.port) == (target.address, target.port));
+        let flags = self.flags(group, &key, held.contains_key(&index), now);
+        let draining = self.drains.get(&key).map(|&Drain { cause, began, ends, .. }| {
+            let cutting = flags & Entry::RESET != 0;
+            Draining { cause, began, ends, cutting }
+        });
         let file_weight = file.map(|file| file.weight).filter(|&weight| weight != target.weight);
         Some(TargetState {
             target: target.clone(),
@@ -131,8 +136,8 @@ impl State {
             reason: condition.reason.clone(),
             next_hop: self.next_hops.get(&target.address).cloned().unwrap_or(Err(NoNextHop::Pending)),
             slots: held.get(&index).copied().unwrap_or(0),
-            serves: self.flags(group, &key, held.contains_key(&index), now) & Entry::DEAD == 0,
-            draining: self.drains.get(&key).map(|&Drain { cause, began, ends, .. }| Draining { cause, began, ends }),
+            serves: flags & Entry::DEAD == 0,
+            draining,
             pins: self.pins_of(index),
             key,
         })

@@ -18,6 +18,8 @@ pub(super) struct Machine {
     passes: u32,
     /// Failures in a row, up to now.
     failures: u32,
+    /// Whether any check failed, ever.
+    has_failed: bool,
 }
 
 impl Machine {
@@ -27,7 +29,7 @@ impl Machine {
             Health::Initial => "not checked yet",
             Health::Healthy | Health::Unhealthy => "as before the agent started",
         };
-        Self { health: begin, reason: reason.to_owned(), passes: 0, failures: 0 }
+        Self { health: begin, reason: reason.to_owned(), passes: 0, failures: 0, has_failed: false }
     }
 
     /// What the target is.
@@ -40,7 +42,8 @@ impl Machine {
         &self.reason
     }
 
-    /// Takes in one outcome. True when it changed the health.
+    /// Takes in one outcome. True when it is worth a report: it changed the health, or is the first failure of a target
+    /// that is still at its first checks, which others need not wait for then.
     pub(super) fn observe(&mut self, check: &HealthCheck, outcome: &Outcome) -> bool {
         match &outcome.result {
             // Says nothing about the target: neither counts nor interrupts a row.
@@ -58,12 +61,15 @@ impl Machine {
             Err(error) => {
                 self.passes = 0;
                 self.failures = self.failures.saturating_add(1);
+                let is_first = !std::mem::replace(&mut self.has_failed, true) && self.health == Health::Initial;
                 let enough = self.health != Health::Unhealthy && self.failures >= check.unhealthy_threshold;
                 if enough {
                     self.health = Health::Unhealthy;
                     self.reason = format!("{0} of {0} checks failed: {error}", self.failures);
+                } else if is_first {
+                    self.reason = format!("a first check failed: {error}");
                 }
-                enough
+                enough || is_first
             }
         }
     }
@@ -122,6 +128,21 @@ mod tests {
     }
 
     #[test]
+    fn the_first_failure_of_a_new_target_is_told_once() {
+        let check = check(2, 3);
+        let mut machine = Machine::new(Health::Initial);
+        assert!(machine.observe(&check, &outcome(0)));
+        assert_eq!((machine.health(), machine.reason()), (Health::Initial, "a first check failed: connection refused"));
+        for kind in [2, 0, 0] {
+            assert!(!machine.observe(&check, &outcome(kind)));
+        }
+        assert!(
+            !Machine::new(Health::Healthy).observe(&check, &outcome(0)),
+            "of one that was in service it says nothing"
+        );
+    }
+
+    #[test]
     fn a_lower_threshold_takes_effect_at_the_next_outcome() {
         let mut machine = Machine::new(Health::Healthy);
         assert!(!machine.observe(&check(2, 5), &outcome(0)));
@@ -153,12 +174,13 @@ mod tests {
                     history.len() >= n as usize && history.iter().rev().take(n as usize).all(|&p| p == passed)
                 };
                 let before = model;
+                let is_first = kind == 0 && model == Health::Initial && history.iter().filter(|&&p| !p).count() == 1;
                 if kind != 1 && ends_with(true, healthy) {
                     model = Health::Healthy;
                 } else if kind != 1 && ends_with(false, unhealthy) {
                     model = Health::Unhealthy;
                 }
-                prop_assert_eq!(machine.observe(&check, &outcome(kind)), model != before);
+                prop_assert_eq!(machine.observe(&check, &outcome(kind)), model != before || is_first);
                 prop_assert_eq!(machine.health(), model);
                 let against = history.last().is_some_and(|&passed| passed != (model == Health::Healthy));
                 let fast = model == Health::Initial || against;

@@ -144,7 +144,8 @@ impl Schedule {
         (self.in_flight < self.limit).then(|| self.pace.allowed().max(*due))
     }
 
-    /// Takes in the outcome of a job. A report when it changed the target's health.
+    /// Takes in the outcome of a job. A report when it says something new of the
+    /// target: another health, or that its first checks don't all pass.
     pub(super) fn finish(&mut self, id: Id, outcome: &Outcome, now: Timestamp) -> Option<HealthReport> {
         let entry = self.entries.get_mut(&id)?;
         let (started, changed) = match entry.state {

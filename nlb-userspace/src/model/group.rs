@@ -49,6 +49,17 @@ impl Forwarding {
     }
 }
 
+/// How slots are shared out among targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RingKind {
+    /// Rendezvous hashing with bounded shares: a change of targets moves little more than it must.
+    #[default]
+    Rendezvous,
+    /// Maglev: shares of equal targets differ by one slot at most.
+    Maglev,
+}
+
 /// Number of slots of a ring: a power of two, 256 to 1,048,576; 65,536 by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
@@ -63,6 +74,11 @@ impl RingSize {
     /// A ring of `slots`, or `None` when it is no power of two or out of range.
     pub const fn new(slots: u32) -> Option<Self> {
         if slots.is_power_of_two() && slots >= Self::MIN && slots <= Self::MAX { Some(Self(slots)) } else { None }
+    }
+
+    /// Every size, the smallest first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..u32::BITS).filter_map(|bits| Self::new(1 << bits))
     }
 
     /// Number of slots.
@@ -101,6 +117,8 @@ pub struct TargetGroup {
     pub forwarding: Forwarding,
     /// Which part of a flow decides its target.
     pub affinity: Affinity,
+    /// How slots are shared out.
+    pub ring: RingKind,
     /// Number of slots of the group's ring.
     pub ring_size: RingSize,
     /// Whether targets of other zones get traffic while this edge's own zone has healthy ones.

@@ -19,7 +19,7 @@ pub use agent::{AgentSettings, Capacity, XdpMode};
 pub use change::{Change, ChangeError};
 pub use drain::{Drain, DrainCause, Drains, drains_after};
 pub use flow_settings::{FlowRules, FlowSettings, Tracking};
-pub use group::{Affinity, Forwarding, RingSize, TargetGroup};
+pub use group::{Affinity, Forwarding, RingKind, RingSize, TargetGroup};
 pub use health_check::{CodeRange, HealthCheck, Probe};
 pub use listener::{Listener, Protocol};
 pub use name::{InvalidName, Name};

@@ -5,15 +5,19 @@
 //! target table happened to give them. So all edges of a cluster compute the same ring without speaking to each other.
 //!
 //! Callers see [`build`] and the two measures of a change, [`moved`] and [`least_moved`]; how slots are shared out is
-//! the business of `maglev` alone.
+//! the business of `rendezvous` and `maglev`
+//! alone, of which a target group's settings choose one.
+//!
+//! How the two compare is a figure of the bench `ring`.
 
 mod change;
 mod maglev;
+mod rendezvous;
 
 pub use change::{least_moved, moved};
 use nlb_common::slot::TargetIndex;
 
-use crate::model::{RingSize, Weight};
+use crate::model::{RingKind, RingSize, Weight};
 
 /// A target that wants slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +34,15 @@ pub struct Member {
 ///
 /// - Every slot has a target, unless no member has a weight above 0: then all are 0, "none".
 /// - A member of weight 0 has no slot. Every other has at least one, as long as there are slots for all.
-/// - With `n` members of total weight `W`, one of weight `w` has its ideal `size × w / W` slots to within
-///   `1 + n × w / W`. Equal members differ by one slot at most.
+/// - With `n` members of total weight `W`, one of weight `w` has its ideal `size × w / W` slots: by Maglev to within
+///   `1 + n × w / W`, so that equal members differ by one slot at most; by rendezvous no more than 2 % above, or rounded up,
+///   and below as chance has it, typically by seven tenths of the ideal's square root for a third of the members.
 /// - A change of members or weights moves little more than the [least](least_moved) that the new shares ask for.
-pub fn build(seed: u64, size: RingSize, members: &[Member]) -> Vec<TargetIndex> {
-    maglev::build(seed, size, members)
+pub fn build(kind: RingKind, seed: u64, size: RingSize, members: &[Member]) -> Vec<TargetIndex> {
+    match kind {
+        RingKind::Rendezvous => rendezvous::build(seed, size, members),
+        RingKind::Maglev => maglev::build(seed, size, members),
+    }
 }
 
 #[cfg(test)]

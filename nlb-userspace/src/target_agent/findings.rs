@@ -9,6 +9,10 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::settings::TargetSettings;
+use crate::model::Forwarding;
+
+/// What clients' packets may be as long as, on most networks.
+const CLIENT_MTU: u32 = 1500;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -187,8 +191,10 @@ fn interfaces(settings: &TargetSettings, host: &Observed, found: &mut Vec<Findin
         add(Severity::Silencing, format!("there is no interface `{name}`"), "see `ip link`".to_owned());
     }
     let v6 = settings.vips.iter().any(IpAddr::is_ipv6) || settings.edges.iter().any(|edge| edge.addr().is_ipv6());
-    // An outer IPv4 header, or an outer IPv6 one. GUE needs more; which forwarding edges use can't be seen from here.
-    let overhead = if settings.edges.iter().any(|edge| edge.addr().is_ipv6()) { 40 } else { 20 };
+    // The longest outer headers that these edges may put before a packet.
+    let longest = |forwarding: Forwarding| settings.edges.iter().map(|edge| forwarding.overhead(edge.addr())).max();
+    let needed = |forwarding| CLIENT_MTU + longest(forwarding).unwrap_or_default();
+    let (ipip, gue) = (needed(Forwarding::Ipip), needed(Forwarding::Gue));
     for (name, interface) in configured(settings, host) {
         if !interface.up {
             let mend = format!("`ip link set dev {name} up`, and see to its cable");
@@ -198,10 +204,12 @@ fn interfaces(settings: &TargetSettings, host: &Observed, found: &mut Vec<Findin
             let mend = format!("`sysctl -w net.ipv6.conf.{}.disable_ipv6=0`", name.replace('.', "/"));
             add(Severity::Silencing, format!("IPv6 is disabled on `{name}`"), mend);
         }
-        if interface.mtu < 1500 + overhead {
+        let mtu = interface.mtu;
+        if mtu < gue {
+            let where_not = if mtu < ipip { "the tunnel" } else { "the tunnel of `gue` edges, only of `ipip` ones" };
             let what = format!(
-                "`{name}` has an MTU of {}: clients' packets of 1500 bytes don't fit into the tunnel",
-                interface.mtu
+                "`{name}` has an MTU of {mtu}: clients' packets of {CLIENT_MTU} bytes don't fit into {where_not} \
+                 (`ipip` needs {ipip}, `gue` {gue})"
             );
             let mend = format!("`ip link set dev {name} mtu 1600` here, and the same on the way from the edges");
             add(Severity::Doubtful, what, mend);
@@ -354,7 +362,9 @@ mod tests {
                 "net.ipv6.conf.lo.forwarding=1",
             ),
             (|host| eth(host).up = false, Severity::Silencing, "is down", "ip link set dev eth0.7 up"),
-            (|host| eth(host).mtu = 1500, Severity::Doubtful, "MTU of 1500", "mtu 1600"),
+            (|host| eth(host).mtu = 1539, Severity::Doubtful, "don't fit into the tunnel (`ipip`", "mtu 1600"),
+            (|host| eth(host).mtu = 1540, Severity::Doubtful, "tunnel of `gue` edges", "mtu 1600"),
+            (|host| eth(host).mtu = 1571, Severity::Doubtful, "`gue` 1572", "mtu 1600"),
             (
                 |host| {
                     lo(host).addresses.remove(&ip("203.0.113.1"));

@@ -10,7 +10,7 @@ use crate::config::address::unicast;
 use crate::config::error::Reported;
 use crate::config::reader::{Complaint, Table, Value, read};
 use crate::config::schema::Absent::{Is, Means, Required};
-use crate::config::schema::{Absent, Key, Section};
+use crate::config::schema::{Section, key};
 use crate::config::{ConfigErrors, read_text};
 use crate::model::XdpMode;
 
@@ -115,16 +115,6 @@ const SECTIONS: &[Section] = &[
         ],
     },
 ];
-
-const fn key(
-    name: &'static str,
-    kind: &'static str,
-    absent: Absent,
-    example: &'static str,
-    about: &'static str,
-) -> Key {
-    Key { name, kind, absent, about, example }
-}
 
 /// Reads and checks the file at `path`.
 ///

@@ -44,6 +44,28 @@ fn it_says_when_packets_travel_by_gue() {
 }
 
 #[test]
+fn by_gue_it_names_the_slots_other_target_as_the_packets_do() {
+    let mut snapshot = sample::snapshot();
+    std::sync::Arc::make_mut(&mut snapshot.configuration).groups[0].forwarding = Forwarding::Gue;
+    let way = snapshot.groups[0].targets[0].next_hop.clone();
+    let told = |snapshot: &mut Snapshot, slot: Slot| {
+        snapshot.groups[0].ring = vec![slot; 256].into();
+        step(&ask(snapshot, "198.51.100.7:1", "192.0.2.10:80", Protocol::Tcp), "second chance").to_owned()
+    };
+    assert_eq!(told(&mut snapshot, Slot::closed(1, 0)), "none: the slot knows no other target");
+    assert_eq!(told(&mut snapshot, Slot::closed(1, 1)), "none: the slot knows no other target");
+    assert!(told(&mut snapshot, Slot::closed(1, 3)).ends_with("is of the other family"));
+    assert!(told(&mut snapshot, Slot::closed(1, 2)).ends_with("serves no more"));
+    snapshot.groups[0].targets[1].serves = true;
+    snapshot.groups[0].targets[1].next_hop = Err(NoNextHop::NoRoute);
+    assert!(told(&mut snapshot, Slot::closed(1, 2)).starts_with("none: there is no way"));
+    snapshot.groups[0].targets[1].next_hop = way;
+    let second = snapshot.groups[0].targets[1].key.socket();
+    assert!(told(&mut snapshot, Slot::closed(1, 2)).contains(&format!("name {second}:")));
+    assert!(told(&mut snapshot, Slot::open(2, 1, Tick::at(5))).contains("name 10.0.0.1:80:"), "the previous one");
+}
+
+#[test]
 fn it_follows_the_packet_to_its_outer_header() {
     let snapshot = sample::snapshot();
     let to_v6 = (1..500)

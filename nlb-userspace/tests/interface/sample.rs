@@ -154,8 +154,12 @@ pub(crate) fn snapshot() -> Snapshot {
     web_targets[0].file_weight = Some(100);
     web_targets[0].target.weight = Weight::new(50).expect("a weight");
     web_targets[2].origin = Origin::Runtime;
-    web_targets[2].draining =
-        Some(Draining { cause: DrainCause::Command, began: before(10), ends: before(0) + Duration::from_secs(290) });
+    web_targets[2].draining = Some(Draining {
+        cause: DrainCause::Command,
+        began: before(10),
+        ends: before(0) + Duration::from_secs(290),
+        cutting: false,
+    });
     web_targets[2].pins = Some(34);
     let mut dns_target = target(dns, &dns.targets[0], 4, 256, Health::Unhealthy, "2 of 2 checks failed: timed out");
     dns_target.next_hop = Err(NoNextHop::NoRoute);

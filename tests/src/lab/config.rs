@@ -47,6 +47,33 @@ pub struct ListenerConfig {
     pub targets: usize,
 }
 
+/// What a group says about its flows; the default says nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FlowConfig {
+    /// After how long without packets a flow is over.
+    pub idle_timeout: Option<Duration>,
+    /// How long a target that leaves keeps its flows.
+    pub deregistration_delay: Option<Duration>,
+    /// Are those cut that are left then?
+    pub connection_termination: Option<bool>,
+    /// Are those of a target cut that fails its checks?
+    pub unhealthy_connection_termination: Option<bool>,
+}
+
+impl FlowConfig {
+    fn to_toml(self) -> String {
+        let times = [("idle_timeout", self.idle_timeout), ("deregistration_delay", self.deregistration_delay)];
+        let times = times.map(|(key, time)| (key, time.map(|time| format!("\"{}s\"", time.as_secs()))));
+        let switches = [
+            ("connection_termination", self.connection_termination),
+            ("unhealthy_connection_termination", self.unhealthy_connection_termination),
+        ];
+        let switches = switches.map(|(key, switch)| (key, switch.map(|switch| switch.to_string())));
+        let said = times.into_iter().chain(switches).filter_map(|(key, value)| Some(format!("{key} = {}\n", value?)));
+        said.collect()
+    }
+}
+
 /// An agent's configuration.
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
@@ -74,8 +101,10 @@ pub struct AgentConfig {
     pub forwarding: Forwarding,
     /// The time between two health checks of one target.
     pub health_interval: Duration,
-    /// After how long without packets a flow is over, if not after the default.
-    pub idle_timeout: Option<Duration>,
+    /// The slots of every group's ring, if not as many as by default.
+    pub ring_size: Option<u32>,
+    /// What every group says about its flows.
+    pub flows: FlowConfig,
     /// The listeners.
     pub listeners: Vec<ListenerConfig>,
     targets: Vec<(String, IpAddr, IpAddr)>,
@@ -105,7 +134,8 @@ impl AgentConfig {
             sources: lab.edge_sources(edge).to_vec(),
             forwarding: Forwarding::IpIp,
             health_interval: Duration::from_millis(500),
-            idle_timeout: None,
+            ring_size: None,
+            flows: FlowConfig::default(),
             listeners: Vec::new(),
             targets: lab.targets().map(|host| (host.name().to_owned(), host.v4().into(), host.v6().into())).collect(),
         }
@@ -144,8 +174,8 @@ impl AgentConfig {
         if let Some(port) = self.metrics {
             text.push_str(&format!("metrics = \"127.0.0.1:{port}\"\n"));
         }
-        let seconds = |timeout: Duration| format!("idle_timeout = \"{}s\"\n", timeout.as_secs());
-        let idle_timeout = self.idle_timeout.map_or_else(String::new, seconds);
+        let ring = self.ring_size.map_or_else(String::new, |slots| format!("ring_size = {slots}\n"));
+        let flows = ring + &self.flows.to_toml();
         for listener in &self.listeners {
             let ListenerConfig { name, address, protocol, port, affinity, .. } = listener;
             let forwarding = match self.forwarding {
@@ -160,7 +190,7 @@ impl AgentConfig {
             let block = format!(
                 "\n[[listener]]\nname = {name:?}\naddress = \"{address}\"\nprotocol = {protocol:?}\nport = {port}\n\
                  target_group = {name:?}\n\n[[target_group]]\nname = {name:?}\nforwarding = {forwarding:?}\n\
-                 affinity = {affinity:?}\n{idle_timeout}\n[target_group.health_check]\nkind = {kind:?}\nport = {check_port}\n\
+                 affinity = {affinity:?}\n{flows}\n[target_group.health_check]\nkind = {kind:?}\nport = {check_port}\n\
                  interval = \"{interval}ms\"\ntimeout = \"{interval}ms\"\n"
             );
             text.push_str(&block);

@@ -45,7 +45,7 @@ use anyhow::{Context as _, Result};
 pub use agent::{Agent, TargetAgent, nlb_binary};
 pub use browser::{Tally, Transfer, ensure_same, literal};
 pub use certificate::Certificate;
-pub use config::{AgentConfig, Forwarding, HealthCheck, ListenerConfig, TargetAgentConfig};
+pub use config::{AgentConfig, FlowConfig, Forwarding, HealthCheck, ListenerConfig, TargetAgentConfig};
 pub use dns::Dns;
 pub use flows::{FlowReport, Flows};
 pub use host::{Finished, Host};

@@ -295,7 +295,7 @@ fn tun() -> File {
     tun
 }
 
-/// Puts what comes out of `tun` into tunnels.
+/// Puts what comes out of `tun` for a VIP into tunnels; the host's own solicitations and reports are none of the tests'.
 fn pump(mut tun: File, edge: &[UdpSocket; 2], steering: &Mutex<Steering>, stop: &AtomicBool) {
     let mut buffer = [0; 2048];
     while !stop.load(Ordering::Relaxed) {
@@ -304,8 +304,18 @@ fn pump(mut tun: File, edge: &[UdpSocket; 2], steering: &Mutex<Steering>, stop: 
             continue;
         }
         let length = tun.read(&mut buffer).unwrap();
+        if !VIPS.map(ip).contains(&destination(&buffer[..length])) {
+            continue;
+        }
         let steering = *steering.lock().unwrap();
         send(edge, steering, 1, &buffer[..length]);
+    }
+}
+
+fn destination(packet: &[u8]) -> IpAddr {
+    match packet[0] >> 4 {
+        4 => <[u8; 4]>::try_from(&packet[16..20]).unwrap().into(),
+        _ => <[u8; 16]>::try_from(&packet[24..40]).unwrap().into(),
     }
 }
 

@@ -4,13 +4,15 @@ use std::path::Path;
 
 use nlb_common::active::Cell;
 use nlb_common::flow::Pin;
+use nlb_common::hash::Flow;
 use nlb_common::tables::Target as Entry;
 
 use super::*;
+use crate::config;
 use crate::control::event::{Health, HealthReport};
-use crate::control::{Kept, NextHop};
+use crate::control::{Change, Kept, NextHop};
 use crate::dataplane::{FlowTable, Memory, SketchOf};
-use crate::model::DrainCause;
+use crate::model::{DrainCause, TargetKey};
 
 const FILE: &str = "agent.interfaces = ['e']\nagent.capacity.slots = 4096\n[[target_group]]\nname = 'g'\nring_size = 256\n\
                     targets = ['10.0.0.1:80', '10.0.0.2:80']\n[[listener]]\naddress = '192.0.2.1'\nprotocol = 'tcp'\n\
@@ -28,20 +30,41 @@ fn owner(dir: &Path, memory: Memory, tables: Tables) -> Owner<Memory> {
     let configuration = config::load(&file).unwrap();
     let state = State::new(configuration, kept, &tables, clock.beginning());
     let (mut owner, _) = Owner::begin(state, memory, tables, store, file, clock).unwrap();
-    for last in [1, 2] {
-        let hop = NextHop {
-            interface: 1,
-            interface_name: "e".to_owned(),
-            source_mac: [2; 6],
-            source: [10, 0, 0, 254].into(),
-            gateway: None,
-            mac: [4; 6],
-            mtu: 1500,
-        };
-        let report = HealthReport { target: target(last), health: Health::Healthy, reason: "told".to_owned() };
-        owner.events([Event::NextHop(IpAddr::from([10, 0, 0, last]), Ok(hop)), Event::Health(report)].into_iter());
-    }
+    [1, 2].into_iter().for_each(|last| hear(&mut owner, last, Health::Healthy));
     owner
+}
+
+/// A target's way and health become known.
+fn hear(owner: &mut Owner<Memory>, last: u8, health: Health) {
+    let hop = NextHop {
+        interface: 1,
+        interface_name: "e".to_owned(),
+        source_mac: [2; 6],
+        source: [10, 0, 0, 254].into(),
+        gateway: None,
+        mac: [4; 6],
+        mtu: 1500,
+    };
+    let report = HealthReport { target: target(last), health, reason: "told".to_owned() };
+    owner.events([Event::NextHop(IpAddr::from([10, 0, 0, last]), Ok(hop)), Event::Health(report)].into_iter());
+}
+
+#[test]
+fn the_first_failure_of_a_new_target_fills_the_ring_that_waited_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut owner = begin(dir.path());
+    let file = FILE.replace("name = 'g'", "name = 'h'").replace("target_group = 'g'", "target_group = 'h'");
+    fs::write(dir.path().join("nlb.toml"), file).unwrap();
+    owner.reload().unwrap();
+    let named = |owner: &Owner<Memory>| owner.current.rings.values().all(|ring| ring[0].current() != 0);
+    let report = |last, health| {
+        let target = TargetKey { group: "h".parse().unwrap(), ..target(last) };
+        Event::Health(HealthReport { target, health, reason: "told".to_owned() })
+    };
+    owner.events(std::iter::once(report(1, Health::Healthy)));
+    assert!(!named(&owner));
+    owner.events(std::iter::once(report(2, Health::Initial)));
+    assert!(named(&owner));
 }
 
 fn begin(dir: &Path) -> Owner<Memory> {

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Affinity, Origin, Protocol, XdpMode, group};
-use crate::config;
+use super::{Affinity, Origin, Protocol, RingKind, Tracking, XdpMode, group};
+use crate::config::{self, duration};
 use crate::control::snapshot::Snapshot;
-use crate::model::{Capacity, Configuration};
+use crate::model::{Capacity, Configuration, FlowRules, FlowSettings};
 
 /// The configuration in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -105,14 +105,38 @@ pub struct GroupConfig {
     pub forwarding: String,
     /// Which part of a flow decides its target.
     pub affinity: Affinity,
+    /// How slots are shared out.
+    pub ring: RingKind,
     /// Slots of the ring.
     pub ring_size: u32,
     /// Whether targets of other zones get traffic while this edge's own zone has healthy ones.
     pub cross_zone: bool,
+    /// How long flows live, and what becomes of those of a target that goes.
+    pub flows: FlowConfig,
     /// The health check in a line.
     pub health_check: String,
     /// The targets.
     pub targets: Vec<TargetConfig>,
+}
+
+/// What a group does with its flows: settings in force, with what follows from its listeners' protocols. Durations are
+/// written as in the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FlowConfig {
+    /// Which flows are remembered.
+    pub tracking: Tracking,
+    /// A flow without packets for longer is over.
+    pub idle_timeout: String,
+    /// How long a target that leaves keeps its flows.
+    pub deregistration_delay: String,
+    /// Whether flows that are left then are cut.
+    pub connection_termination: bool,
+    /// Whether a target that fails its checks loses its flows at once.
+    pub unhealthy_connection_termination: bool,
+    /// How long it keeps them otherwise; `0s`: as long as they last.
+    pub unhealthy_draining_interval: String,
+    /// Time in which the share of a target that became healthy rises to its own; `0s`: at once.
+    pub slow_start: String,
 }
 
 /// A target.
@@ -187,9 +211,25 @@ fn in_force(snapshot: &Snapshot) -> Configuration {
     configuration
 }
 
+impl FlowConfig {
+    fn of(settings: &FlowSettings, in_force: FlowRules) -> Self {
+        Self {
+            tracking: in_force.tracking.into(),
+            idle_timeout: duration::show(in_force.idle_timeout),
+            deregistration_delay: duration::show(settings.deregistration_delay),
+            connection_termination: in_force.connection_termination,
+            unhealthy_connection_termination: settings.unhealthy_connection_termination,
+            unhealthy_draining_interval: duration::show(settings.unhealthy_draining_interval),
+            slow_start: duration::show(settings.slow_start),
+        }
+    }
+}
+
 impl GroupConfig {
     fn of(snapshot: &Snapshot, configured: &crate::model::TargetGroup) -> Self {
-        let targets = snapshot.group(&configured.name).map(|group| group.targets.as_slice()).unwrap_or_default();
+        let state = snapshot.group(&configured.name);
+        let in_force = state.map_or_else(|| configured.flows.in_force([]), |group| group.rules);
+        let targets = state.map(|group| group.targets.as_slice()).unwrap_or_default();
         let targets = targets.iter().filter(|state| !state.is_leaving()).map(|state| TargetConfig {
             address: state.key.address,
             port: state.key.port,
@@ -201,8 +241,10 @@ impl GroupConfig {
             name: configured.name.to_string(),
             forwarding: group::forwarding(configured.forwarding).to_owned(),
             affinity: configured.affinity.into(),
+            ring: configured.ring.into(),
             ring_size: configured.ring_size.get(),
             cross_zone: configured.cross_zone,
+            flows: FlowConfig::of(&configured.flows, in_force),
             health_check: group::health_check(configured),
             targets: targets.collect(),
         }

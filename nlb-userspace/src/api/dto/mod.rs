@@ -15,7 +15,7 @@ mod target;
 mod words;
 
 pub use change::{ChangeReport, Difference, DroppedChange, Register, ReloadReport, SetWeight};
-pub use config::{AgentConfig, CapacityConfig, Config, GroupConfig, ListenerConfig, TargetConfig};
+pub use config::{AgentConfig, CapacityConfig, Config, FlowConfig, GroupConfig, ListenerConfig, TargetConfig};
 pub use error::{ErrorBody, ErrorDetail, Problem};
 pub use group::{GroupSummary, GroupView, RingChange};
 pub use listener::{ListenerDetail, ListenerView};
@@ -23,4 +23,4 @@ pub use moment::Moment;
 pub use stats::{DropCount, ListenerCount, Stats, TargetCount, TrafficCount};
 pub use status::{AgentStatus, ConfigStatus, InterfaceStatus, ReloadFailure, Status};
 pub use target::{DrainingView, NextHopView, TargetView};
-pub use words::{Affinity, DrainCause, Health, Origin, Protocol, Routing, Tracking, XdpMode};
+pub use words::{Affinity, DrainCause, Health, Origin, Protocol, RingKind, Routing, Tracking, XdpMode};

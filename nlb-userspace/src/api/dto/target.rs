@@ -62,6 +62,8 @@ pub struct DrainingView {
     pub since: Moment,
     /// When the flows that are left have to go.
     pub ends: Moment,
+    /// Whether they are being cut: the next packet of each is answered with a reset.
+    pub cutting: bool,
 }
 
 /// The way to a target.
@@ -110,6 +112,7 @@ impl TargetView {
                 cause: draining.cause.into(),
                 since: draining.began.into(),
                 ends: draining.ends.into(),
+                cutting: draining.cutting,
             }),
             flows: state.pins,
         }

@@ -50,6 +50,16 @@ macro_rules! words {
 }
 
 words! {
+    /// How the slots of a ring are shared out.
+    RingKind of model::RingKind {
+        /// Rendezvous hashing with bounded shares.
+        Rendezvous = "rendezvous",
+        /// Maglev.
+        Maglev = "maglev",
+    }
+}
+
+words! {
     /// Protocol of a listener.
     Protocol of model::Protocol {
         /// TCP.
@@ -155,6 +165,7 @@ mod tests {
     #[test]
     fn a_word_is_shown_as_it_stands_in_json() {
         let all = [
+            RingKind::spellings(),
             Protocol::spellings(),
             XdpMode::spellings(),
             Affinity::spellings(),

@@ -4,6 +4,8 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::super::dto::{ChangeReport, ErrorBody, Register, ReloadReport, SetWeight};
 use super::super::failure::Failure;
@@ -11,6 +13,16 @@ use super::names;
 use crate::agent::Handle;
 use crate::control::Change;
 use crate::model::{Target, TargetKey};
+
+/// A target by its name.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct TargetPath {
+    /// Name of the target group
+    group: String,
+    /// `address:port`, or the address alone when it is the only one
+    target: String,
+}
 
 /// Adds a target to a group. It gets traffic once its first health checks pass.
 #[utoipa::path(
@@ -51,10 +63,7 @@ pub(super) async fn register(
 #[utoipa::path(
     delete,
     path = "/v1/target-groups/{group}/targets/{target}",
-    params(
-        ("group" = String, Path, description = "Name of the target group"),
-        ("target" = String, Path, description = "`address:port`, or the address alone when it is the only one"),
-    ),
+    params(TargetPath),
     responses(
         (status = 200, description = "Deregistered", body = ChangeReport),
         (status = 400, description = "Not a name or an address", body = ErrorBody),
@@ -65,21 +74,16 @@ pub(super) async fn register(
 )]
 pub(super) async fn deregister(
     State(agent): State<Handle>,
-    path: Result<Path<(String, String)>, PathRejection>,
+    path: Result<Path<TargetPath>, PathRejection>,
 ) -> Result<Json<ChangeReport>, Failure> {
-    let Path((group, target)) = path?;
-    let target = registered(&agent, &group, &target)?;
-    Ok(Json(agent.change(Change::Deregister { target }).await?.into()))
+    change(&agent, path, |target| Change::Deregister { target }).await
 }
 
 /// Gives a target another weight.
 #[utoipa::path(
     put,
     path = "/v1/target-groups/{group}/targets/{target}/weight",
-    params(
-        ("group" = String, Path, description = "Name of the target group"),
-        ("target" = String, Path, description = "`address:port`, or the address alone when it is the only one"),
-    ),
+    params(TargetPath),
     request_body = SetWeight,
     responses(
         (status = 200, description = "Set", body = ChangeReport),
@@ -92,22 +96,18 @@ pub(super) async fn deregister(
 )]
 pub(super) async fn set_weight(
     State(agent): State<Handle>,
-    path: Result<Path<(String, String)>, PathRejection>,
+    path: Result<Path<TargetPath>, PathRejection>,
     body: Result<Json<SetWeight>, JsonRejection>,
 ) -> Result<Json<ChangeReport>, Failure> {
-    let (Path((group, target)), Json(SetWeight { weight })) = (path?, body?);
-    let target = registered(&agent, &group, &target)?;
-    Ok(Json(agent.change(Change::SetWeight { target, weight }).await?.into()))
+    let Json(SetWeight { weight }) = body?;
+    change(&agent, path, |target| Change::SetWeight { target, weight }).await
 }
 
 /// Gives a target no new flows. Those it has stay for the group's deregistration delay.
 #[utoipa::path(
     put,
     path = "/v1/target-groups/{group}/targets/{target}/drain",
-    params(
-        ("group" = String, Path, description = "Name of the target group"),
-        ("target" = String, Path, description = "`address:port`, or the address alone when it is the only one"),
-    ),
+    params(TargetPath),
     responses(
         (status = 200, description = "It is drained", body = ChangeReport),
         (status = 400, description = "Not a name or an address", body = ErrorBody),
@@ -119,21 +119,16 @@ pub(super) async fn set_weight(
 )]
 pub(super) async fn drain(
     State(agent): State<Handle>,
-    path: Result<Path<(String, String)>, PathRejection>,
+    path: Result<Path<TargetPath>, PathRejection>,
 ) -> Result<Json<ChangeReport>, Failure> {
-    let Path((group, target)) = path?;
-    let target = registered(&agent, &group, &target)?;
-    Ok(Json(agent.change(Change::Drain { target }).await?.into()))
+    change(&agent, path, |target| Change::Drain { target }).await
 }
 
 /// Ends a drain: the target gets new flows again.
 #[utoipa::path(
     delete,
     path = "/v1/target-groups/{group}/targets/{target}/drain",
-    params(
-        ("group" = String, Path, description = "Name of the target group"),
-        ("target" = String, Path, description = "`address:port`, or the address alone when it is the only one"),
-    ),
+    params(TargetPath),
     responses(
         (status = 200, description = "It is drained no longer", body = ChangeReport),
         (status = 400, description = "Not a name or an address", body = ErrorBody),
@@ -145,11 +140,9 @@ pub(super) async fn drain(
 )]
 pub(super) async fn undrain(
     State(agent): State<Handle>,
-    path: Result<Path<(String, String)>, PathRejection>,
+    path: Result<Path<TargetPath>, PathRejection>,
 ) -> Result<Json<ChangeReport>, Failure> {
-    let Path((group, target)) = path?;
-    let target = registered(&agent, &group, &target)?;
-    Ok(Json(agent.change(Change::Undrain { target }).await?.into()))
+    change(&agent, path, |target| Change::Undrain { target }).await
 }
 
 /// Reads the configuration file again and applies what differs.
@@ -166,7 +159,14 @@ pub(super) async fn reload(State(agent): State<Handle>) -> Result<Json<ReloadRep
     Ok(Json(agent.reload().await?.into()))
 }
 
-fn registered(agent: &Handle, group: &str, target: &str) -> Result<TargetKey, Failure> {
+/// Changes the target that a path names.
+async fn change(
+    agent: &Handle,
+    path: Result<Path<TargetPath>, PathRejection>,
+    change: impl FnOnce(TargetKey) -> Change,
+) -> Result<Json<ChangeReport>, Failure> {
+    let Path(TargetPath { group, target }) = path?;
     let snapshot = agent.snapshot();
-    names::target(names::group(&snapshot, &names::parse(group)?)?, target)
+    let target = names::target(names::group(&snapshot, &names::parse(&group)?)?, &target)?;
+    Ok(Json(agent.change(change(target)).await?.into()))
 }

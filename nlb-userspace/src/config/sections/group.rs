@@ -10,7 +10,7 @@ use super::target::{ReadTarget, short, target};
 use super::{PORTS, name};
 use crate::config::error::Reported;
 use crate::config::reader::{Complaint, Table, Value};
-use crate::model::{Affinity, FlowSettings, Forwarding, HealthCheck, Name, RingSize, TargetGroup};
+use crate::model::{Affinity, FlowSettings, Forwarding, HealthCheck, Name, RingKind, RingSize, TargetGroup};
 
 /// A group as far as it could be read: the rest is still checked.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub(in crate::config) struct ReadGroup {
     pub(in crate::config) targets: Vec<ReadTarget>,
     forwarding: Result<Option<Forwarding>, Reported>,
     affinity: Result<Option<Affinity>, Reported>,
+    ring: Result<Option<RingKind>, Reported>,
     cross_zone: Result<Option<bool>, Reported>,
     port: Result<Option<u16>, Reported>,
     flows: Result<FlowSettings, Reported>,
@@ -38,6 +39,7 @@ pub(in crate::config) fn group(table: &Table<'_>) -> ReadGroup {
     targets.extend(table.tables("target").iter().map(|table| target(table, port)));
     let forwardings = [("ipip", Forwarding::Ipip), ("gue", Forwarding::Gue)];
     let words = [("flow", Affinity::Flow), ("source_ip", Affinity::SourceIp)];
+    let rings = [("rendezvous", RingKind::Rendezvous), ("maglev", RingKind::Maglev)];
     let check = table.table("health_check");
     ReadGroup {
         span: table.span(),
@@ -46,6 +48,7 @@ pub(in crate::config) fn group(table: &Table<'_>) -> ReadGroup {
         targets,
         forwarding: table.optional("forwarding", |value| value.one_of(&forwardings)),
         affinity: table.optional("affinity", |value| value.one_of(&words)),
+        ring: table.optional("ring", |value| value.one_of(&rings)),
         cross_zone: table.optional("cross_zone", |value| value.boolean()),
         port,
         flows: flow_settings(table),
@@ -72,6 +75,7 @@ impl ReadGroup {
             name: self.name?.into_inner(),
             forwarding: self.forwarding?.unwrap_or_default(),
             affinity: self.affinity?.unwrap_or_default(),
+            ring: self.ring?.unwrap_or_default(),
             ring_size: self.ring_size?,
             cross_zone: self.cross_zone?.unwrap_or_default(),
             flows: self.flows?,

@@ -13,7 +13,7 @@ use proptest::sample::{Index, select};
 use crate::config::{parse, render};
 use crate::model::{
     Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, Name,
-    Probe, Protocol, RingSize, Target, TargetGroup, Tracking, Weight, XdpMode,
+    Probe, Protocol, RingKind, RingSize, Target, TargetGroup, Tracking, Weight, XdpMode,
 };
 
 fn name() -> impl Strategy<Value = Name> {
@@ -109,7 +109,7 @@ prop_compose! {
 prop_compose! {
     fn group(name: Name)(
         forwarding in select(vec![Forwarding::Ipip, Forwarding::Gue]),
-        source_ip in any::<bool>(), size in 8_u32..=20, cross_zone in any::<bool>(), health_check in health_check(),
+        source_ip in any::<bool>(), maglev in any::<bool>(), size in 8_u32..=20, cross_zone in any::<bool>(), health_check in health_check(),
         flows in flows(),
         targets in btree_map((address(10, 0x2001), 1_u16..), (of(super::round_trip::name()), 0_u16..=999), 0..6),
         name in Just(name),
@@ -118,6 +118,7 @@ prop_compose! {
             name,
             forwarding,
             affinity: if source_ip { Affinity::SourceIp } else { Affinity::Flow },
+            ring: if maglev { RingKind::Maglev } else { RingKind::Rendezvous },
             ring_size: RingSize::new(1 << size).unwrap(),
             cross_zone,
             health_check,

@@ -27,12 +27,19 @@ pub(super) struct Bench {
     pub(super) now: Timestamp,
 }
 
-/// A configuration of one group `g` with these settings and targets, each `a.b.c.d:port`.
+/// A configuration of one group `g` with these settings and targets, each `a.b.c.d:port`. Its ring is Maglev's, so that shares
+/// are known to the slot.
 pub(super) fn configuration(settings: &str, targets: &[&str]) -> Configuration {
+    configuration_with(settings, targets, "")
+}
+
+/// The same with sections of the group behind.
+fn configuration_with(settings: &str, targets: &[&str], sections: &str) -> Configuration {
     let protocol = if settings.contains("udp") { "udp" } else { "tcp" };
+    let size = if settings.contains("ring_size") { "" } else { "ring_size = 256" };
     let settings = settings.replace("udp", "");
     let text = format!(
-        "agent.interfaces = ['e']\n[[target_group]]\nname = 'g'\nring_size = 256\n{settings}\ntargets = {targets:?}\n\
+        "agent.interfaces = ['e']\n[[target_group]]\nname = 'g'\nring = 'maglev'\n{size}\n{settings}\ntargets = {targets:?}\n{sections}\n\
          [[listener]]\naddress = '192.0.2.1'\nprotocol = '{protocol}'\nport = 80\ntarget_group = 'g'"
     );
     config::parse(&text, "f").unwrap_or_else(|errors| panic!("{errors}\nin\n{text}"))
@@ -56,18 +63,28 @@ fn hop() -> NextHop {
 }
 
 impl Bench {
-    /// An agent that has run for a while; all targets are reached and healthy.
-    pub(super) fn new(settings: &str, targets: &[&str]) -> Self {
+    /// An agent that begins, with nothing known of its targets.
+    pub(super) fn begin(settings: &str, targets: &[&str]) -> Self {
+        Self::begin_with(settings, targets, "")
+    }
+
+    /// The same with sections of the group behind its settings.
+    pub(super) fn begin_with(settings: &str, targets: &[&str], sections: &str) -> Self {
         let now = Timestamp::from_epoch(Duration::from_secs(1_800_000_000));
         let memory = Memory::new(1 << 12);
-        let mut configuration = configuration(settings, targets);
+        let mut configuration = configuration_with(settings, targets, sections);
         configuration.agent.capacity.slots = 1 << 12;
         let kept = Kept { seed: SEED, ..Kept::default() };
         let state = State::new(configuration, kept, &Tables::default(), Beginning { now, monotonic: UP });
         let mut bench = Self { state, memory, tables: Tables::default(), now };
+        bench.reconcile();
+        bench
+    }
+
+    /// An agent that has run for a while; all targets are reached and healthy.
+    pub(super) fn new(settings: &str, targets: &[&str]) -> Self {
+        let mut bench = Self::begin(settings, targets);
         targets.iter().for_each(|target| bench.comes_up(target));
-        // They came one after the other: that is no matter of the tests.
-        bench.pass(1_000);
         assert!(bench.slots().iter().all(|slot| !slot.is_open()));
         bench
     }
@@ -88,9 +105,14 @@ impl Bench {
     }
 
     pub(super) fn comes_up(&mut self, target: &str) {
+        self.is_reached(target);
+        self.health(target, Health::Healthy);
+    }
+
+    pub(super) fn is_reached(&mut self, target: &str) {
         let address: IpAddr = key(target).address;
         self.state.handle(Event::NextHop(address, Ok(hop())), self.now);
-        self.health(target, Health::Healthy);
+        self.reconcile();
     }
 
     pub(super) fn reload(&mut self, settings: &str, targets: &[&str]) {

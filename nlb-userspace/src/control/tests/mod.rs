@@ -4,6 +4,8 @@ mod bench;
 mod continuity;
 mod drains;
 mod failing;
+mod first_round;
 mod pins;
 mod serving;
+mod sizes;
 mod transitions;

@@ -37,8 +37,13 @@ pub(in crate::control) fn step(slot: Slot, next: TargetIndex, circumstances: &Ci
 
 /// Ends a transition whose time is over, or whose former target serves no more.
 fn settle(slot: Slot, circumstances: &Circumstances<'_>) -> Slot {
-    let over = age(slot, circumstances.now) >= open_for(circumstances.idle);
-    if slot.is_open() && (over || !(circumstances.serves)(slot.previous())) { slot.close() } else { slot }
+    let slot = settled(slot, circumstances.idle, circumstances.now);
+    if slot.is_open() && !(circumstances.serves)(slot.previous()) { slot.close() } else { slot }
+}
+
+/// The slot, its transition ended when the time for it is over.
+pub(in crate::control) fn settled(slot: Slot, idle: u32, now: Tick) -> Slot {
+    if slot.is_open() && age(slot, now) >= open_for(idle) { slot.close() } else { slot }
 }
 
 /// Takes the name of a target without an entry out of `previous`.

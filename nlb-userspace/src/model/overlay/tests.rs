@@ -6,7 +6,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{AgentSettings, FlowSettings, HealthCheck, Listener, Protocol, RingSize};
+use crate::model::{AgentSettings, FlowSettings, HealthCheck, Listener, Protocol, RingKind, RingSize};
 
 type Targets = BTreeMap<TargetKey, Target>;
 
@@ -31,6 +31,7 @@ fn file(groups: &[&str], targets: &Targets, vip: Option<u8>) -> Configuration {
         name: name.parse().unwrap(),
         forwarding: Default::default(),
         affinity: Default::default(),
+        ring: RingKind::default(),
         ring_size: RingSize::default(),
         cross_zone: false,
         flows: FlowSettings::default(),

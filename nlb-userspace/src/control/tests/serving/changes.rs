@@ -8,12 +8,13 @@ const TWO: &str = r#""10.0.0.1", "10.0.0.2""#;
 
 #[test]
 fn a_target_gets_no_traffic_before_its_first_passes_and_its_next_hop() {
-    let mut world = World::new(&web(TWO, ""));
+    let mut world = World::new(&web(r#""10.0.0.1""#, ""));
     assert_eq!(world.group("web").routing, Routing::Waiting);
     world.health("web/10.0.0.1:80", Health::Healthy);
     assert_eq!(world.serving("web"), addresses(&[]), "no next hop yet");
     world.way("10.0.0.1", Ok(hop(1)));
     assert_eq!(world.serving("web"), addresses(&["10.0.0.1"]));
+    world.configure(&web(TWO, ""));
     world.way("10.0.0.2", Ok(hop(2)));
     assert_eq!(world.serving("web"), addresses(&["10.0.0.1"]), "not checked yet");
     world.health("web/10.0.0.2:80", Health::Healthy);

@@ -1,38 +1,10 @@
-//! What rings promise, over random groups.
+//! What Maglev promises.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use proptest::prelude::*;
-
-use super::maglev::Traits;
 use super::*;
+use crate::ring::maglev::Traits;
 
-fn size(slots: u32) -> RingSize {
-    RingSize::new(slots).unwrap()
-}
-
-fn weight(weight: u16) -> Weight {
-    Weight::new(weight).unwrap()
-}
-
-/// Members of these weights, with identities of their own, numbered from 1.
-fn members(weights: &[u16]) -> Vec<Member> {
-    (1_u32..)
-        .zip(weights)
-        .map(|(index, &w)| Member {
-            index,
-            identity: u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15),
-            weight: weight(w),
-        })
-        .collect()
-}
-
-fn shares(ring: &[TargetIndex]) -> BTreeMap<TargetIndex, u64> {
-    let mut shares = BTreeMap::new();
-    for &target in ring {
-        *shares.entry(target).or_default() += 1;
-    }
-    shares
+fn build(seed: u64, size: RingSize, members: &[Member]) -> Vec<TargetIndex> {
+    crate::ring::build(RingKind::Maglev, seed, size, members)
 }
 
 /// Maglev as one would write it on a blackboard: whole preference lists, a search for the earliest turn each time.
@@ -70,15 +42,6 @@ fn slow_model(seed: u64, slots: u32, members: &[Member]) -> Vec<TargetIndex> {
     ring
 }
 
-fn any_weights(most: usize) -> impl Strategy<Value = Vec<u16>> {
-    let one = prop_oneof![
-        Just(100_u16),
-        0_u16..=999,
-        prop_oneof![Just(0_u16), Just(1), Just(3), Just(7), Just(998), Just(999)],
-    ];
-    prop::collection::vec(one, 0..=most)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
@@ -113,61 +76,6 @@ proptest! {
         prop_assert_eq!(shares.len(), count);
         prop_assert!(shares.values().max().unwrap() - shares.values().min().unwrap() <= 1);
     }
-
-    #[test]
-    fn neither_order_nor_indexes_matter(
-        seed: u64,
-        (given, shuffled) in any_weights(200).prop_flat_map(|weights| {
-            let members = members(&weights);
-            (Just(members.clone()), Just(members).prop_shuffle())
-        }),
-    ) {
-        let renumbered: Vec<Member> = (1..).zip(&shuffled).map(|(index, m)| Member { index, ..*m }).collect();
-        let by_identity = |members: &[Member]| {
-            let identity: BTreeMap<_, _> = members.iter().map(|m| (m.index, m.identity)).collect();
-            let ring = build(seed, size(2048), members);
-            ring.into_iter().map(|index| identity.get(&index).copied()).collect::<Vec<_>>()
-        };
-        let expected = by_identity(&given);
-        prop_assert_eq!(&by_identity(&shuffled), &expected);
-        prop_assert_eq!(&by_identity(&renumbered), &expected);
-    }
-
-    #[test]
-    fn more_members_than_slots_still_fill_the_ring(seed: u64, weights in prop::collection::vec(1_u16..=999, 257..600)) {
-        let shares = shares(&build(seed, size(256), &members(&weights)));
-        prop_assert_eq!(shares.len(), 256);
-        prop_assert!(!shares.contains_key(&0));
-    }
-
-    #[test]
-    fn least_moved_is_what_the_targets_lost(old in any_ring(), new in any_ring()) {
-        let (before, after) = (shares(&old), shares(&new));
-        let lost: u64 = before.iter().map(|(t, n)| n.saturating_sub(after.get(t).copied().unwrap_or(0))).sum();
-        prop_assert_eq!(u64::from(least_moved(&old, &new)), lost);
-        prop_assert!(least_moved(&old, &new) <= moved(&old, &new));
-        prop_assert_eq!(moved(&old, &new), moved(&new, &old));
-        prop_assert_eq!((moved(&old, &old), least_moved(&old, &old)), (0, 0));
-    }
-
-    #[test]
-    fn a_ring_repeated_to_twice_its_size_moves_nothing(ring in any_ring()) {
-        let twice = [ring.clone(), ring.clone()].concat();
-        prop_assert_eq!((moved(&ring, &twice), least_moved(&ring, &twice)), (0, 0));
-    }
-}
-
-fn any_ring() -> impl Strategy<Value = Vec<TargetIndex>> {
-    prop::collection::vec(0_u32..6, 64)
-}
-
-/// Slots that moved beyond the least, when the first of `before`'s members takes the weight `after`.
-fn excess(seed: u64, slots: u32, before: &[u16], after: u16) -> u32 {
-    let mut changed = before.to_vec();
-    changed[0] = after;
-    let old = build(seed, size(slots), &members(before));
-    let new = build(seed, size(slots), &members(&changed));
-    moved(&old, &new) - least_moved(&old, &new)
 }
 
 /// The bounds that `maglev` states.
@@ -181,28 +89,11 @@ fn little_more_moves_than_must() {
         {
             let mut weights = vec![100; count];
             weights[0] = before;
-            let excesses = (0..SEEDS).map(|seed| excess(u64::from(seed), SLOTS, &weights, after));
+            let excesses = (0..SEEDS).map(|seed| excess(RingKind::Maglev, u64::from(seed), SLOTS, &weights, after));
             let (sum, worst) = excesses.fold((0, 0), |(sum, worst), excess| (sum + excess, worst.max(excess)));
             assert!(sum / SEEDS <= SLOTS / 64, "one of {count} {change}: {} beyond the least", sum / SEEDS);
             assert!(worst <= SLOTS / 16, "one of {count} {change}: {worst} beyond the least");
         }
-    }
-}
-
-#[test]
-fn another_seed_is_another_ring() {
-    for count in [2_u32, 10, 100] {
-        let members = members(&vec![100; count as usize]);
-        let (a, b) = (build(1, size(4096), &members), build(2, size(4096), &members));
-        // Two unrelated rings agree in one slot of `count`; half of what should differ is far from chance.
-        assert!(moved(&a, &b) > 4096 * (count - 1) / count / 2, "{count} members");
-    }
-}
-
-#[test]
-fn without_weight_there_is_no_target() {
-    for weights in [&[][..], &[0], &[0, 0, 0]] {
-        assert_eq!(build(7, size(256), &members(weights)), [0; 256]);
     }
 }
 

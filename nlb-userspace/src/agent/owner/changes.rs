@@ -1,0 +1,87 @@
+//! What people ask for: another configuration, changes at run time. Both are kept before they are in force.
+
+use tracing::{info, warn};
+
+use super::Owner;
+use crate::agent::handle::{ChangeReport, DroppedChange, ReloadError, ReloadReport};
+use crate::agent::reload;
+use crate::config;
+use crate::control::snapshot::{ReloadFailure, RingChange};
+use crate::control::{Change, ChangeError};
+use crate::dataplane::Dataplane;
+use crate::model::{Configuration, Drains, Overlay, Settled, TargetKey};
+use crate::store::Store;
+
+impl<D: Dataplane> Owner<D> {
+    /// Reads the file again and puts it in force, whole or not at all.
+    pub(super) fn reload(&mut self) -> Result<ReloadReport, ReloadError> {
+        let now = self.clock.now();
+        let configuration = self.read_file().inspect_err(|error| {
+            warn!("the configuration in force stays: {error}");
+            self.reload_failure = Some(ReloadFailure { at: now, reason: error.to_string() });
+            self.publish();
+        })?;
+        self.reload_failure = None;
+        let mut overlay = self.state.overlay().clone();
+        let mut report = reload::difference(self.state.configuration(), &configuration);
+        let settled = overlay.settle(&configuration);
+        settled.iter().for_each(|change| info!("{change}"));
+        let drains = self.state.drains_under(&configuration, &overlay, now);
+        self.keep(&overlay, &drains);
+        let dropped = |lost: Settled| DroppedChange { change: lost.change(), reason: lost.because.to_string() };
+        report.dropped = settled.into_iter().map(dropped).collect();
+        self.state.configure(configuration, overlay, now);
+        self.reconcile();
+        info!("configuration reloaded from {}: {}", self.file.display(), reload::summary(&report));
+        Ok(report)
+    }
+
+    fn read_file(&self) -> Result<Configuration, ReloadError> {
+        let configuration = config::load(&self.file)?;
+        self.state.overlay().check_room(&configuration, 0)?;
+        Ok(configuration)
+    }
+
+    /// Puts one runtime change in force.
+    pub(super) fn change(&mut self, change: &Change) -> Result<ChangeReport, ChangeError> {
+        let target = change.target();
+        let told = change.to_string();
+        let mut overlay = self.state.overlay().clone();
+        overlay.record(change.clone(), self.state.configuration())?;
+        let now = self.clock.now();
+        let drains = self.state.drains_with(change, &overlay, now)?;
+        self.store.save(&overlay, &drains).map_err(|error| ChangeError::NotKept { reason: error.to_string() })?;
+        self.kept.clone_from(&drains);
+        let before = self.ring_change(&target);
+        self.state.set_changes(overlay, drains, now);
+        self.reconcile();
+        let after = self.ring_change(&target);
+        info!("{told}");
+        Ok(ChangeReport { ring: after.filter(|_| after != before), target })
+    }
+
+    fn ring_change(&self, target: &TargetKey) -> Option<RingChange> {
+        self.state.last_ring_change(&target.group)
+    }
+
+    /// Keeps what is to survive a restart, before it is in force or after it ended. What can't be kept now is kept with
+    /// the next change: an agent that finds a drain that had ended ends it again.
+    pub(super) fn keep(&mut self, overlay: &Overlay, drains: &Drains) {
+        match self.store.save(overlay, drains) {
+            Ok(()) => self.kept.clone_from(drains),
+            Err(error) => warn!("runtime changes and drains are not kept: {error}"),
+        }
+    }
+}
+
+/// Drops the runtime changes that `configuration` makes moot, and keeps that.
+pub(in crate::agent) fn settle(overlay: &mut Overlay, configuration: &Configuration, drains: &Drains, store: &Store) {
+    let settled = overlay.settle(configuration);
+    if !settled.is_empty() {
+        settled.iter().for_each(|change| info!("{change}"));
+        // What could not be dropped from the store is moot all the same, and dropped at the next reload.
+        if let Err(error) = store.save(overlay, drains) {
+            warn!("runtime changes without object stay in the store: {error}");
+        }
+    }
+}
