@@ -1,6 +1,6 @@
 //! `nlb-bench`, which `cargo xtask bench` builds for release and runs: the figures of `benches/README.md`.
 //!
-//! One folder per bench; what they share is a [`Report`](report::Report) of [`Figure`](figure::Figure)s. The rule for all:
+//! One folder per bench; what they share is a [`Report`] of [`Figure`]s. The rule for all:
 //! what is compared was measured in the same run, turn by turn, several times; the figure is the median.
 
 mod balancer;

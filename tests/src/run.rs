@@ -169,7 +169,14 @@ impl Edge {
 
     /// Sets a slot.
     pub fn set_slot(&mut self, index: u32, slot: Slot) -> Result<()> {
-        self.set(layout::edge::SLOTS, index, slot)
+        self.set_slots(&[(index, slot)])
+    }
+
+    /// Sets slots.
+    pub fn set_slots(&mut self, slots: &[(u32, Slot)]) -> Result<()> {
+        let map = self.ebpf.map_mut(layout::edge::SLOTS).context("no such map")?;
+        let mut table = Array::<&mut MapData, Slot>::try_from(map)?;
+        Ok(slots.iter().try_for_each(|(index, slot)| table.set(*index, *slot, 0))?)
     }
 
     /// Sets a target.

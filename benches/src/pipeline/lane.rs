@@ -86,7 +86,7 @@ pub(super) enum Cores {
 #[expect(dead_code, reason = "held for what they keep attached")]
 enum Attached {
     Program(Ebpf),
-    Balancer(Balancer),
+    Balancer(Box<Balancer>),
     Sink,
 }
 
@@ -158,7 +158,8 @@ impl Lane {
                 Work::Balance(setup) => {
                     let way_out = if arms == Arms::One { received } else { out };
                     let pins = Path::new(leftovers::BPFFS).join(&id);
-                    (Sink::attach(end)?, Attached::Balancer(Balancer::attach(&setup, &edge, way_out, &pins)?))
+                    let balancer = Balancer::attach(&setup, &edge, way_out, &pins)?;
+                    (Sink::attach(end)?, Attached::Balancer(Box::new(balancer)))
                 }
             })
         };

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Context as _, Result, ensure};
-use etherparse::{PacketBuilder, PacketBuilderStep};
+use etherparse::{PacketBuilder, PacketBuilderStep, TcpHeader, UdpHeader};
 use nlb_common::address::Address;
 use nlb_common::wire::{Ethernet, Ipv4, Ipv6, protocol};
 
@@ -126,11 +126,11 @@ impl Frame {
         let mut frame = Vec::new();
         if traffic.udp {
             let udp = ip.udp(traffic.source_port, traffic.destination.port());
-            written(udp, traffic.length(), 8 + at, &mut frame, |step, out, body| step.write(out, body))?;
+            written(udp, traffic.length(), 8 + at, &mut frame, PacketBuilderStep::<UdpHeader>::write)?;
         } else {
             let tcp = ip.tcp(traffic.source_port, traffic.destination.port(), 1, 65_535);
             let tcp = if traffic.opens { tcp.syn() } else { tcp.ack(1).psh() };
-            written(tcp, traffic.length(), 20 + at, &mut frame, |step, out, body| step.write(out, body))?;
+            written(tcp, traffic.length(), 20 + at, &mut frame, PacketBuilderStep::<TcpHeader>::write)?;
         }
         Ok(Self::from_whole(traffic, frame, at))
     }
@@ -143,9 +143,9 @@ impl Frame {
         // Source port, checksum; of UDP also the length, which stands before the checksum.
         clear(at, 2);
         if traffic.udp {
-            clear(at + 4, 4)
+            clear(at + 4, 4);
         } else {
-            clear(at + 16, 2)
+            clear(at + 16, 2);
         }
         if v4 {
             clear(IP + 2, 2);

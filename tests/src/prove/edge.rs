@@ -7,7 +7,7 @@ use nlb_common::hash::HashKeys;
 use nlb_userspace::config;
 use nlb_userspace::control::event::{Health, HealthReport};
 use nlb_userspace::control::{Beginning, Change, Event, Kept, NextHop, State, plan};
-use nlb_userspace::dataplane::{PinBatch, PinPlace, Tables};
+use nlb_userspace::dataplane::{PinBatch, PinPlace, Tables, Write};
 use nlb_userspace::model::{Configuration, TargetKey};
 
 use super::clock::Clock;
@@ -127,7 +127,7 @@ impl<'a> Edge<'a> {
         let (desired, _) = self.state.rebuild(clock.now());
         let mut writes = plan(&self.tables, &desired);
         if let Some(lived) = self.crash_after.take() {
-            writes.truncate(lived);
+            writes = writes.into_iter().flat_map(smaller).take(lived).collect();
             self.loaded.apply(&writes)?;
             return self.restart(clock);
         }
@@ -225,12 +225,12 @@ impl<'a> Edge<'a> {
     }
 
     /// Time has passed: what the kernel remembers is older.
-    pub fn age(&mut self, seconds: u32) -> Result<()> {
-        self.loaded.age(seconds)
+    pub const fn age(&mut self, seconds: u32) {
+        self.loaded.age(seconds);
     }
 
     /// A client's packet comes by this edge.
-    pub fn send(&self, packet: &Described) -> Result<Outcome> {
+    pub fn send(&mut self, packet: &Described) -> Result<Outcome> {
         Ok(outcome(&self.loaded.run(&packet.frame())?))
     }
 
@@ -256,6 +256,17 @@ impl<'a> Edge<'a> {
         let pins = self.loaded.pins().unwrap_or_default();
         let pin = pins.iter().find(|(place, _)| place.flow == flow);
         format!("slot {index} {slot:?}, pin {pin:?}, targets {:?}", self.tables.targets)
+    }
+}
+
+/// The same in more writes: of the slots, one is written before the others.
+fn smaller(write: Write) -> Vec<Write> {
+    match write {
+        Write::Slots(mut slots) if slots.len() > 1 => {
+            let others = slots.split_off(1);
+            vec![Write::Slots(slots), Write::Slots(others)]
+        }
+        write => vec![write],
     }
 }
 

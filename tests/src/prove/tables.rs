@@ -19,6 +19,8 @@ pub const ROOM: u32 = 1 << 12;
 pub struct Loaded {
     edge: Edge,
     twin: Memory,
+    /// Seconds by which the pins are yet to become older.
+    older: u32,
 }
 
 impl Loaded {
@@ -28,7 +30,7 @@ impl Loaded {
         let room = [(SLOTS, ROOM), (GROUPS, 8), (TARGETS, 64), (LISTENERS, 8)];
         let flows = [(HALF_OPEN, 1024), (ESTABLISHED, 256), (DATAGRAMS, 1024)];
         let edge = Edge::load_sized(seed, false, &[&room[..], &flows[..]].concat())?;
-        Ok(Self { edge, twin: Memory::new(ROOM as usize) })
+        Ok(Self { edge, twin: Memory::new(ROOM as usize), older: 0 })
     }
 
     /// Empties all tables that the agent reads.
@@ -36,6 +38,7 @@ impl Loaded {
         let tables = self.read()?;
         self.apply(&plan(&tables, &Tables::default()))?;
         self.twin = Memory::new(ROOM as usize);
+        self.older = 0;
         for table in [HALF_OPEN, ESTABLISHED, DATAGRAMS] {
             let mut map = self.flows(table)?;
             for flow in map.keys().collect::<Result<Vec<_>, _>>()? {
@@ -56,9 +59,7 @@ impl Loaded {
         for write in writes {
             match write {
                 Write::Target { index, value, .. } => self.edge.set_target(*index, *value)?,
-                Write::Slots(slots) => {
-                    slots.iter().try_for_each(|(index, slot)| self.edge.set_slot(*index, *slot))?;
-                }
+                Write::Slots(slots) => self.edge.set_slots(slots)?,
                 Write::Group { index, value } => self.edge.set_group(*index, *value)?,
                 Write::Listener { key, value, .. } => self.edge.set_listener(*key, *value)?,
                 Write::RemoveListener(key) => self.edge.remove_listener(key)?,
@@ -70,7 +71,8 @@ impl Loaded {
     }
 
     /// Runs the program on `packet`.
-    pub fn run(&self, packet: &[u8]) -> Result<Ran> {
+    pub fn run(&mut self, packet: &[u8]) -> Result<Ran> {
+        self.make_older()?;
         let program: &Xdp = self.edge.program()?;
         run(program, packet)
     }
@@ -85,9 +87,10 @@ impl Loaded {
     }
 
     /// Every pin that the agent sees, in the order of their places. The kernel's own order is not to be relied on here:
-    /// [`age`](Self::age) changes it, and a sweep that looks where it ended would pass over pins. The agent's dataplane asks
+    /// growing older changes it, and a sweep that looks where it ended would pass over pins. The agent's dataplane asks
     /// for whole buckets, which pins never leave.
     pub fn pins(&mut self) -> Result<Vec<(PinPlace, Pin)>> {
+        self.make_older()?;
         let mut all = Vec::new();
         for (name, table) in [(ESTABLISHED, FlowTable::Established), (DATAGRAMS, FlowTable::Datagrams)] {
             for entry in self.flows(name)?.iter() {
@@ -111,8 +114,16 @@ impl Loaded {
         Ok(())
     }
 
-    /// Makes every pin older by so many seconds.
-    pub fn age(&mut self, seconds: u32) -> Result<()> {
+    /// Makes every pin older by so many seconds: before anybody looks, in one go for all that has passed by then.
+    pub const fn age(&mut self, seconds: u32) {
+        self.older += seconds;
+    }
+
+    fn make_older(&mut self) -> Result<()> {
+        let seconds = std::mem::take(&mut self.older);
+        if seconds == 0 {
+            return Ok(());
+        }
         for table in [HALF_OPEN, ESTABLISHED, DATAGRAMS] {
             let mut map = self.flows(table)?;
             for (flow, pin) in map.iter().collect::<Result<Vec<_>, _>>()? {
