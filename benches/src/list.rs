@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::Settings;
+use crate::latency;
 use crate::pipeline;
 use crate::program;
 use crate::report::Report;
@@ -34,6 +35,12 @@ pub(crate) const BENCHES: &[Bench] = &[
         about: "packets from a generator by the edge to a sink; millions per second of the edge's core",
         yardstick: Some("pipeline/one core, floor"),
         run: pipeline::run,
+    },
+    Bench {
+        name: "latency",
+        about: "a ping-pong over veth, with the edge in the way and without",
+        yardstick: Some("latency/p50 without the edge"),
+        run: latency::run,
     },
     Bench {
         name: "ring",

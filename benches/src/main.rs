@@ -6,6 +6,7 @@
 mod balancer;
 mod check;
 mod figure;
+mod latency;
 mod leftovers;
 mod list;
 mod page;
