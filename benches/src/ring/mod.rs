@@ -24,6 +24,7 @@ fn members(count: u32, run: usize) -> Vec<Member> {
 struct Samples {
     build: Vec<f64>,
     over: Vec<f64>,
+    under: Vec<f64>,
     removed: Vec<f64>,
     added: Vec<f64>,
     heavier: Vec<f64>,
@@ -39,7 +40,9 @@ fn measure(kind: RingKind, size: RingSize, count: u32, run: usize, samples: &mut
     let mut loads = vec![0_u32; all.len() + 1];
     before.iter().for_each(|&target| loads[target as usize] += 1);
     let share = f64::from(size.get()) / f64::from(count);
+    let loads = &loads[1..=count as usize];
     samples.over.push(f64::from(loads.iter().copied().max().unwrap_or(0)) / share);
+    samples.under.push(f64::from(loads.iter().copied().min().unwrap_or(0)) / share);
 
     let ratio = |members: &[Member]| {
         let after = build(kind, run as u64, size, members);
@@ -81,6 +84,7 @@ pub(crate) fn run(settings: Settings, report: &mut Report) -> Result<()> {
             };
             add("build", "ms", &samples.build, build);
             add("greatest over mean share", "ratio", &samples.over, (count <= 1_000).then_some(Goal::AtMost(1.02)));
+            add("least over mean share", "ratio", &samples.under, None);
             add("one removed, moved over least", "ratio", &samples.removed, removed);
             add("one added, moved over least", "ratio", &samples.added, None);
             add("one of double weight, moved over least", "ratio", &samples.heavier, None);

@@ -36,7 +36,7 @@ pub struct Member {
 /// - A member of weight 0 has no slot. Every other has at least one, as long as there are slots for all.
 /// - With `n` members of total weight `W`, one of weight `w` has its ideal `size × w / W` slots: by Maglev to within
 ///   `1 + n × w / W`, so that equal members differ by one slot at most; by rendezvous no more than 2 % above, or rounded up,
-///   and below as chance has it, typically by seven tenths of the ideal's square root for a third of the members.
+///   and below as chance has it: the bench `ring` says how far for how many.
 /// - A change of members or weights moves little more than the [least](least_moved) that the new shares ask for.
 pub fn build(kind: RingKind, seed: u64, size: RingSize, members: &[Member]) -> Vec<TargetIndex> {
     match kind {

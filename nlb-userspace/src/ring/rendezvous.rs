@@ -8,15 +8,15 @@
 //! next.
 //!
 //! Who has to go on is decided as in deferred acceptance (Gale and Shapley, 1962): a full member keeps those slots that
-//! like it best (by the rank it has there), and among equals those of the higher priority, which is a hash of the slot. The
+//! like it best (by the rank it has there), and among equals those whose hash is lower. The
 //! outcome is one and the same in whatever order slots ask: the stable matching. It is a function of the members alone,
 //! and a member that comes or goes displaces few: a displaced slot ranks its next member lower than most slots there do,
 //! so that it is turned away instead of displacing another, until it finds one with room.
 //!
 //! The moments: a member's order of slots is a permutation (an offset and an odd skip, as Maglev's), and its `k`-th slot is
 //! reached at `-ln(1 - (k + phase) / slots) / weight`, `phase` in `[0, 1)` from a hash. That is an exponential variable,
-//! so that members win a slot in proportion to their weights, but one drawn evenly: shares vary only by who meets whom, with
-//! about seven tenths of the deviation that independent draws have, and fewer slots have to go on.
+//! so that members win a slot in proportion to their weights, but one drawn evenly: shares vary only by who meets whom, less
+//! than by independent draws, and fewer slots have to go on.
 //!
 //! Cost: the beginning of every slot's list is made by letting all members run for a while, see [`lists`]; how it goes on is
 //! looked up for the few slots that ask further.
@@ -24,7 +24,7 @@
 mod lists;
 pub(super) mod moments;
 
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 
 use nlb_common::slot::TargetIndex;
 
@@ -35,6 +35,7 @@ use moments::Runner;
 
 /// By how much a member's slots may exceed its share, in percent.
 const TOLERANCE: u64 = 2;
+
 /// The most slots that each member takes: its share and 2 % of it, in whole slots; its share rounded up where that is more.
 /// Together they are never fewer than there are slots.
 fn bounds(slots: u64, members: &[Member]) -> Vec<usize> {
@@ -47,7 +48,8 @@ fn bounds(slots: u64, members: &[Member]) -> Vec<usize> {
     members.iter().map(|member| usize::try_from(bound(member)).unwrap_or(usize::MAX)).collect()
 }
 
-/// How much a member wants to keep a slot: the greatest goes first. Rank, what is left to the priority's maximum, slot.
+/// How little a member wants to keep a slot, so that the greatest is the first to go: the rank that the slot gives the
+/// member, the slot's hash, the slot.
 type Claim = (u32, u32, u32);
 
 /// The slots that a member holds.
@@ -88,7 +90,7 @@ pub(super) fn build(seed: u64, size: RingSize, members: &[Member]) -> Vec<Target
         while let Some(slot) = next {
             // Every slot asks everyone before it is left without a member, and together they have room for all.
             let Some((rank, member)) = lists.next(slot) else { break };
-            next = holdings[member].offer((rank, moments::priority(seed, slot), slot));
+            next = holdings[member].offer((rank, moments::precedence(seed, slot), slot));
         }
     }
     let mut ring = vec![0; slots];
@@ -108,7 +110,7 @@ fn give_each_one(ring: &mut [TargetIndex], seed: u64, size: RingSize, members: &
         return;
     }
     let held = members.iter().zip(holdings).map(|(member, holding)| (member.index, holding.claims.len()));
-    let mut held: std::collections::HashMap<TargetIndex, usize> = held.collect();
+    let mut held: HashMap<TargetIndex, usize> = held.collect();
     for (member, _) in empty() {
         let mut runner = Runner::new(seed, size, member);
         while let Some((_, slot)) = runner.next_before(u64::MAX) {

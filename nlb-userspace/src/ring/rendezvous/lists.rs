@@ -10,7 +10,7 @@ use super::moments::{Runner, moment_of_share};
 use crate::model::RingSize;
 
 /// Entries that each slot has at first, on average.
-const FIRST: u64 = 8;
+const FIRST: u64 = 7;
 /// Entries that are looked up at a time.
 const PAGE: usize = 16;
 /// Bits of a member within an entry: there are fewer targets than this holds.
@@ -40,6 +40,8 @@ pub(super) struct Lists<'a> {
     readers: Vec<Reader>,
     /// Of slots that have read their first entries: what comes next, the last one foremost.
     pages: HashMap<u32, Vec<u64>>,
+    /// Working memory of a look-up.
+    scratch: Vec<u64>,
 }
 
 impl<'a> Lists<'a> {
@@ -69,7 +71,14 @@ impl<'a> Lists<'a> {
         for slot in 0..slots {
             first[begins[slot] as usize..begins[slot + 1] as usize].sort_unstable();
         }
-        Self { runners, begins, first, readers: vec![Reader::default(); slots], pages: HashMap::new() }
+        Self {
+            runners,
+            begins,
+            first,
+            readers: vec![Reader::default(); slots],
+            pages: HashMap::new(),
+            scratch: Vec::new(),
+        }
     }
 
     /// The slot's next member, and how many it had before; `None` when it had all.
@@ -87,12 +96,15 @@ impl<'a> Lists<'a> {
         let page = self.pages.entry(slot).or_default();
         if page.is_empty() {
             let all = self.runners.iter().enumerate().map(|(member, runner)| entry(runner.moment_at(slot), member));
-            page.extend(all.filter(|entry| *entry > last));
-            if page.len() > PAGE {
-                page.select_nth_unstable(PAGE);
-                page.truncate(PAGE);
+            let to_come = &mut self.scratch;
+            to_come.clear();
+            to_come.extend(all.filter(|entry| *entry > last));
+            if to_come.len() > PAGE {
+                to_come.select_nth_unstable(PAGE);
+                to_come.truncate(PAGE);
             }
-            page.sort_unstable_by(|a, b| b.cmp(a));
+            to_come.sort_unstable_by(|a, b| b.cmp(a));
+            page.extend_from_slice(to_come);
         }
         page.pop()
     }

@@ -58,7 +58,7 @@ pub(super) fn moment_of_share(entries: u64, weight: u64) -> u64 {
 }
 
 /// Which of two equal claims of slots comes first: the lower.
-pub(in crate::ring) fn priority(seed: u64, slot: u32) -> u32 {
+pub(in crate::ring) fn precedence(seed: u64, slot: u32) -> u32 {
     // The low half of a good hash.
     let hash = (u64::from(slot) ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let [a, b, c, d, ..] = (hash ^ hash >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93).to_be_bytes();

@@ -1,7 +1,7 @@
 //! What bounded rendezvous hashing promises.
 
 use super::*;
-use crate::ring::rendezvous::moments::{Runner, priority};
+use crate::ring::rendezvous::moments::{Runner, precedence};
 
 fn build(seed: u64, size: RingSize, members: &[Member]) -> Vec<TargetIndex> {
     crate::ring::build(RingKind::Rendezvous, seed, size, members)
@@ -45,7 +45,7 @@ fn slow_model(seed: u64, slots: u32, members: &[Member]) -> Vec<TargetIndex> {
             let bound = share.div_ceil(total).max(share * 102 / (total * 100));
             slots_held.sort_unstable_by_key(|&slot| {
                 let rank = lists[slot].iter().position(|(_, member)| member == identity);
-                (rank, priority(seed, u32::try_from(slot).unwrap()), slot)
+                (rank, precedence(seed, u32::try_from(slot).unwrap()), slot)
             });
             slots_held.truncate(usize::try_from(bound).unwrap());
         }
