@@ -4,7 +4,7 @@
 //! never reads another's. Whoever changes a key, a value, a map's type or the meaning of a field raises the version.
 
 /// Version of everything in this crate that stands in a map.
-pub const LAYOUT_VERSION: u32 = 3;
+pub const LAYOUT_VERSION: u32 = 4;
 
 /// The edge's program and its maps.
 pub mod edge {
@@ -37,6 +37,12 @@ pub mod edge {
     pub const DATAGRAMS: &str = "DATAGRAMS";
     /// Per-CPU array of `u64`, by [`FlowEvent`](crate::flow::FlowEvent).
     pub const FLOW_EVENTS: &str = "FLOW_EVENTS";
+    /// Longest-prefix match of [`Member`](crate::guard::Member) to `u8`: the access lists of all listeners.
+    pub const ACCESS: &str = "ACCESS";
+    /// LRU hash of [`Source`](crate::guard::Source) to [`Bucket`](crate::bucket::Bucket): who has begun flows.
+    pub const SOURCES: &str = "SOURCES";
+    /// Per-CPU array of [`Refused`](crate::guard::Refused), by `Listener::counters`.
+    pub const LISTENER_REFUSED: &str = "LISTENER_REFUSED";
     /// Array of one [`Flow`](crate::hash::Flow): the flow that is traced while [`TRACE`] is set.
     pub const TRACED_FLOW: &str = "TRACED_FLOW";
     /// Array of one `u64`: the seed that the running program's keys were made from, for the next agent.
@@ -64,6 +70,9 @@ pub mod edge {
         ESTABLISHED,
         DATAGRAMS,
         FLOW_EVENTS,
+        ACCESS,
+        SOURCES,
+        LISTENER_REFUSED,
         TRACED_FLOW,
         SEED,
     ];

@@ -7,10 +7,12 @@
 
 pub mod active;
 pub mod address;
+pub mod bucket;
 pub mod checksum;
 pub mod counters;
 pub mod drop_reason;
 pub mod flow;
+pub mod guard;
 pub mod hash;
 pub mod layout;
 pub mod listener;

@@ -9,7 +9,7 @@ use nlb_common::packet::network::{V4, V6};
 use nlb_common::slot::TargetIndex;
 
 use super::addressed::{Addressed, Offsets};
-use super::{active, flows, reset};
+use super::{active, flows, guard, reset};
 
 /// A family and its functions.
 pub(super) trait Functions: Addressed {
@@ -19,12 +19,15 @@ pub(super) trait Functions: Addressed {
     /// [`reset::answer`].
     fn reset(ctx: *mut xdp_md, at: Offsets, length: usize) -> bool;
 
+    /// [`guard::answer`].
+    fn guard(ctx: *mut xdp_md, asked: u64, guard: [u64; 2]) -> u32;
+
     /// [`active::whole_hash`].
     fn whole_hash(ctx: *mut xdp_md, at: Offsets, protocol: u8) -> u64;
 }
 
 macro_rules! functions {
-    ($family:ty, $decide:ident, $reset:ident, $whole_hash:ident) => {
+    ($family:ty, $decide:ident, $reset:ident, $guard:ident, $whole_hash:ident) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $decide(ctx: *mut xdp_md, link: usize, payload: usize, slot: u64, asked: u64) -> u32 {
@@ -35,6 +38,12 @@ macro_rules! functions {
         #[inline(never)]
         extern "C" fn $reset(ctx: *mut xdp_md, link: usize, payload: usize, length: usize) -> u32 {
             u32::from(reset::answer::<$family>(ctx, Offsets { link, payload }, length))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $guard(ctx: *mut xdp_md, asked: u64, access: u64, rate: u64) -> u32 {
+            guard::answer::<$family>(ctx, asked, [access, rate])
         }
 
         #[unsafe(no_mangle)]
@@ -55,6 +64,11 @@ macro_rules! functions {
             }
 
             #[inline(always)]
+            fn guard(ctx: *mut xdp_md, asked: u64, [access, rate]: [u64; 2]) -> u32 {
+                $guard(ctx, asked, access, rate)
+            }
+
+            #[inline(always)]
             fn whole_hash(ctx: *mut xdp_md, at: Offsets, protocol: u8) -> u64 {
                 $whole_hash(ctx, at.link, at.payload, protocol)
             }
@@ -62,5 +76,5 @@ macro_rules! functions {
     };
 }
 
-functions!(V4, nlb_decide_v4, nlb_reset_v4, nlb_whole_hash_v4);
-functions!(V6, nlb_decide_v6, nlb_reset_v6, nlb_whole_hash_v6);
+functions!(V4, nlb_decide_v4, nlb_reset_v4, nlb_guard_v4, nlb_whole_hash_v4);
+functions!(V6, nlb_decide_v6, nlb_reset_v6, nlb_guard_v6, nlb_whole_hash_v6);

@@ -16,6 +16,15 @@ pub(super) struct Claimed {
     pub(super) entry: &'static Entry,
 }
 
+impl Claimed {
+    /// The words of what guards it.
+    #[inline(always)]
+    pub(super) fn guard(&self) -> [u64; 2] {
+        // SAFETY: the entry stays mapped. The agent stores each word whole, and each says one thing: an access list, or a limit.
+        unsafe { (&raw const self.entry.guard).read_volatile() }
+    }
+}
+
 /// The listener that takes `flow`.
 #[inline(always)]
 pub(super) fn find(flow: &Flow) -> Result<Claimed, Stop> {

@@ -2,11 +2,13 @@
 
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray};
 use nlb_common::active::Sketch;
+use nlb_common::bucket::Bucket;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
+use nlb_common::guard::{Member, Refused, Source};
 use nlb_common::hash::Flow;
 use nlb_common::listener::{Entry, LEAST_ENTRIES};
 use nlb_common::slot::Slot;
@@ -65,6 +67,18 @@ pub(super) static DATAGRAMS: LruHashMap<Flow, Pin> = LruHashMap::with_max_entrie
 /// What the flow tables are used for, by [`FlowEvent`].
 #[map]
 pub(super) static FLOW_EVENTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(FlowEvent::COUNT, 0);
+
+/// Access lists, all of them: who may reach a listener.
+#[map]
+pub(super) static ACCESS: LpmTrie<Member, u8> = LpmTrie::with_max_entries(1024, 0);
+
+/// Buckets of tokens for new flows, one for each source and listener; the oldest make room.
+#[map]
+pub(super) static SOURCES: LruHashMap<Source, Bucket> = LruHashMap::with_max_entries(1024, 0);
+
+/// What each listener's guard has refused.
+#[map]
+pub(super) static LISTENER_REFUSED: PerCpuArray<Refused> = PerCpuArray::with_max_entries(1024, 0);
 
 /// Working memory of [`flows`](super::flows).
 #[map]

@@ -16,6 +16,7 @@ use nlb_common::active::Sketch;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
+use nlb_common::guard::Refused;
 use nlb_common::hash::Flow;
 use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target};
@@ -30,7 +31,7 @@ pub use memory::Memory;
 pub use places::path_to_free;
 
 use crate::active::ActiveReading;
-use crate::model::XdpMode;
+use crate::model::{AccessList, XdpMode};
 
 /// Everything the packet path reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct Tables {
     pub targets: BTreeMap<TargetIndex, Target>,
     /// Each group's ring, by the group's index: as many slots as `slot_mask` says.
     pub rings: BTreeMap<u32, Arc<[Slot]>>,
+    /// Access lists by number.
+    pub access: BTreeMap<u32, Arc<AccessList>>,
 }
 
 /// One change of a table.
@@ -66,6 +69,13 @@ pub enum Write {
         /// The entry.
         value: Group,
     },
+    /// A whole access list under a number that no listener names.
+    AccessList {
+        /// Its number.
+        number: u32,
+        /// What it says.
+        list: Arc<AccessList>,
+    },
     /// A listener's entry.
     Listener {
         /// Address, protocol and port.
@@ -77,6 +87,8 @@ pub enum Write {
     },
     /// The listener is gone.
     RemoveListener(ListenerKey),
+    /// No listener names the access list any more.
+    RemoveAccessList(u32),
     /// The group is gone; its entry becomes zero.
     RemoveGroup(u32),
     /// The target is gone; its entry becomes zero.
@@ -88,6 +100,8 @@ pub enum Write {
 pub struct CounterReading {
     /// By `Listener::counters`.
     pub listeners: BTreeMap<u32, Counters>,
+    /// What listeners' guards have refused, by `Listener::counters`.
+    pub refused: BTreeMap<u32, Refused>,
     /// By target index.
     pub targets: BTreeMap<TargetIndex, Counters>,
     /// Packets, in the order of [`DropReason::ALL`].

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::Name;
+use super::{Access, Name, NewFlowLimit};
 
 /// The protocol of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ impl fmt::Display for Protocol {
 }
 
 /// Address, protocol and port that traffic is accepted for, and the group that serves it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// Unique among listeners.
     pub name: Name,
@@ -49,6 +49,10 @@ pub struct Listener {
     pub port: u16,
     /// Name of the target group.
     pub group: Name,
+    /// Who may reach it.
+    pub access: Access,
+    /// How many flows each source may begin; `None`: any number.
+    pub new_flows: Option<NewFlowLimit>,
 }
 
 impl Listener {

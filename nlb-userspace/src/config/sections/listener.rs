@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::{PORTS, name};
+use super::{PORTS, access, name};
 use crate::config::address;
 use crate::config::error::Reported;
-use crate::config::reader::Table;
-use crate::model::{Listener, Name, Protocol};
+use crate::config::reader::{Complaint, Table};
+use crate::model::{Access, Listener, Name, NewFlowLimit, Protocol};
 
 /// A listener as far as it could be read.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(in crate::config) struct ReadListener {
     pub(in crate::config) protocol: Result<Protocol, Reported>,
     pub(in crate::config) port: Result<u16, Reported>,
     pub(in crate::config) group: Result<Spanned<Name>, Reported>,
+    pub(in crate::config) access: Result<Access, Reported>,
+    pub(in crate::config) new_flows: Result<Option<NewFlowLimit>, Reported>,
 }
 
 /// Reads one `[[listener]]`.
@@ -30,6 +32,14 @@ pub(in crate::config) fn listener(table: &Table<'_>) -> ReadListener {
     let address = table.require("address").and_then(|value| value.parsed(address::unicast));
     let protocol = table.require("protocol").and_then(|value| value.one_of(&words));
     let port = table.require("port").and_then(|value| value.integer(PORTS));
+    let access = access::access(table);
+    let new_flows = access::new_flow_limit(table).and_then(|limit| match table.get("new_flows_per_source") {
+        Some(value) if matches!(protocol, Ok(Protocol::Udp)) => {
+            let complaint = Complaint::new("is for TCP, whose packets say that a flow begins; this listener's is UDP");
+            Err(value.wrong(complaint.help("take it out")))
+        }
+        _ => Ok(limit),
+    });
     let default_name = || {
         let address = *address.as_ref().map_err(|&reported| reported)?.get_ref();
         Ok(Spanned::new(table.span(), Listener::default_name(protocol?, address, port?)))
@@ -42,6 +52,8 @@ pub(in crate::config) fn listener(table: &Table<'_>) -> ReadListener {
         protocol,
         port,
         group: table.require("target_group").and_then(super::name),
+        access,
+        new_flows,
     }
 }
 
@@ -54,6 +66,8 @@ impl ReadListener {
             protocol: self.protocol?,
             port: self.port?,
             group: self.group?.into_inner(),
+            access: self.access?,
+            new_flows: self.new_flows?,
         })
     }
 }

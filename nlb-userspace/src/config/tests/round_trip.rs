@@ -12,8 +12,9 @@ use proptest::sample::{Index, select};
 
 use crate::config::{parse, render};
 use crate::model::{
-    Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, Name,
-    Probe, Protocol, RingKind, RingSize, Target, TargetGroup, Tracking, Weight, XdpMode,
+    Access, Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, HealthCheck,
+    Listener, Name, Networks, NewFlowLimit, Probe, Protocol, RingKind, RingSize, Target, TargetGroup, Tracking, Weight,
+    XdpMode,
 };
 
 fn name() -> impl Strategy<Value = Name> {
@@ -38,7 +39,8 @@ prop_compose! {
         v4 in of((any::<[u8; 3]>(), 8_u8..=32)), v6 in of((any::<u64>(), 64_u8..=128)), socket in path(),
         metrics in of((any::<IpAddr>(), 1_u16..)), pin_path in path(), state_dir in path(),
         (listeners, groups, targets) in (100_u32..=1 << 20, 100_u32..=1 << 16, 100_u32..=1 << 20), slots in 10_u32 << 20..=1 << 28,
-        (half_open, flows, datagrams) in (1_u32..=1 << 24, 1_u32..=1 << 28, 1_u32..=1 << 26), sketches in 1_u32..=1 << 18,
+        (half_open, flows, datagrams) in (1_u32..=1 << 24, 1_u32..=1 << 28, 1_u32..=1 << 26),
+        (sketches, networks, sources) in (1_u32..=1 << 18, 1000_u32..=1 << 24, 1_u32..=1 << 24),
     ) -> AgentSettings {
         AgentSettings {
             interfaces: interfaces.into_iter().collect(),
@@ -54,7 +56,7 @@ prop_compose! {
             metrics: metrics.map(|(address, port)| SocketAddr::new(address, port)),
             pin_path,
             state_dir,
-            capacity: Capacity { listeners, groups, targets, slots, half_open, flows, datagrams, sketches },
+            capacity: Capacity { listeners, groups, targets, slots, half_open, flows, datagrams, sketches, networks, sources },
         }
     }
 }
@@ -135,18 +137,40 @@ fn groups() -> impl Strategy<Value = Vec<TargetGroup>> {
     btree_set(name(), 1..6).prop_flat_map(|names| names.into_iter().map(group).collect::<Vec<_>>())
 }
 
+fn networks() -> impl Strategy<Value = Networks> {
+    let network = prop_oneof![(address(10, 0x2001), 0_u8..=32), (address(10, 0x2001), 0_u8..=128)];
+    let network = network.prop_map(|(address, length)| {
+        IpNet::new(address, length.min(IpNet::from(address).max_prefix_len())).unwrap().trunc()
+    });
+    of(vec(network, 0..4)).prop_map(|listed| Networks { listed, file: None })
+}
+
+fn limit() -> impl Strategy<Value = NewFlowLimit> {
+    (1_u32..=1_000_000, 1_u32..=1_000_000, 8_u8..=32, 16_u8..=128).prop_map(|(rate, burst, prefix_v4, prefix_v6)| {
+        NewFlowLimit { rate: rate.try_into().unwrap(), burst: burst.try_into().unwrap(), prefix_v4, prefix_v6 }
+    })
+}
+
+fn guards() -> impl Strategy<Value = (Access, Option<NewFlowLimit>)> {
+    (networks(), networks(), of(limit())).prop_map(|(allow, deny, limit)| (Access::new(allow, deny, &[], &[]), limit))
+}
+
 prop_compose! {
     fn configuration()(agent in agent(), groups in groups())(
         listeners in {
             let socket = (address(192, 0x3fff), select(vec![Protocol::Tcp, Protocol::Udp]), 1_u16..);
-            btree_map(socket, (name(), select(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>())), 0..6)
+            let group = select(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>());
+            btree_map(socket, (name(), (group, guards())), 0..6)
         },
         agent in Just(agent), groups in Just(groups),
     ) -> Configuration {
         let named: BTreeMap<_, _> = listeners.into_iter().map(|(socket, (name, group))| (name, (socket, group))).collect();
         let listeners = named
             .into_iter()
-            .map(|(name, ((address, protocol, port), group))| Listener { name, address, protocol, port, group })
+            .map(|(name, ((address, protocol, port), (group, (access, limit))))| {
+                let new_flows = limit.filter(|_| protocol == Protocol::Tcp);
+                Listener { name, address, protocol, port, group, access, new_flows }
+            })
             .collect();
         Configuration { agent, listeners, groups }
     }

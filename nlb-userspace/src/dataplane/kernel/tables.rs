@@ -5,6 +5,7 @@
 //! are emptied only after a [`Grace`] period, and an entry that isn't empty is never given to another owner without one.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 use std::sync::atomic::Ordering;
 
 use aya::maps::{Array, Map, MapData, MapError, PerCpuArray, PerCpuValues};
@@ -12,12 +13,14 @@ use aya::{Ebpf, Pod};
 use nlb_common::active::Sketch;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
+use nlb_common::guard::Refused;
 use nlb_common::hash::Flow;
 use nlb_common::layout::edge;
 use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target};
 
 use super::KernelError;
+use super::access::Access;
 use super::entries::{read_group, read_target, write_group, write_target};
 use super::grace::Grace;
 use super::listeners::Listeners;
@@ -31,7 +34,9 @@ pub(super) struct KernelTables {
     groups: Mapped,
     slots: Mapped,
     targets: Mapped,
+    access: Access,
     listener_counters: PerCpuArray<MapData, Counters>,
+    listener_refused: PerCpuArray<MapData, Refused>,
     target_counters: PerCpuArray<MapData, Counters>,
     sketches: Sketches,
     drops: PerCpuArray<MapData, u64>,
@@ -61,7 +66,9 @@ impl KernelTables {
             groups: Mapped::new(map(object, edge::GROUPS)?, edge::GROUPS, "groups")?,
             slots: Mapped::new(map(object, edge::SLOTS)?, edge::SLOTS, "slots")?,
             targets: Mapped::new(map(object, edge::TARGETS)?, edge::TARGETS, "targets")?,
+            access: Access::take(object)?,
             listener_counters: typed(object, edge::LISTENER_COUNTERS)?,
+            listener_refused: typed(object, edge::LISTENER_REFUSED)?,
             target_counters: typed(object, edge::TARGET_COUNTERS)?,
             sketches: Sketches::take(object)?,
             drops: typed(object, edge::DROPS)?,
@@ -76,7 +83,7 @@ impl KernelTables {
 
     /// Everything that is in the tables. An entry without a tag is free.
     pub(super) fn read(&self) -> Result<Tables, DataplaneError> {
-        let mut tables = Tables { listeners: self.listeners.read(), ..Tables::default() };
+        let mut tables = Tables { listeners: self.listeners.read(), access: self.access.read(), ..Tables::default() };
         let used = (0..).zip(self.groups.entries().map(read_group)).filter(|(_, group)| group.tag != 0);
         tables.groups = used.collect();
         let used = (0..).zip(self.targets.entries().map(read_target)).filter(|(_, target)| target.tag != 0);
@@ -104,6 +111,14 @@ impl KernelTables {
             Write::Target { index, value, fresh } => Ok(self.write_target(*index, value, *fresh)?),
             Write::Slots(slots) => self.write_slots(slots),
             Write::Group { index, value } => Ok(self.write_group(*index, value)?),
+            Write::AccessList { number, list } => {
+                self.settle()?;
+                Ok(self.access.write(*number, list)?)
+            }
+            Write::RemoveAccessList(number) => {
+                self.settle()?;
+                Ok(self.access.remove(*number)?)
+            }
             Write::Listener { key, value, fresh } => Ok(self.write_listener(key, value, *fresh)?),
             Write::RemoveListener(key) => Ok(self.remove_listener(key)?),
             Write::RemoveGroup(index) => {
@@ -156,6 +171,7 @@ impl KernelTables {
     fn write_listener(&mut self, key: &ListenerKey, value: &Listener, fresh: bool) -> Result<(), KernelError> {
         if fresh {
             reset(&mut self.listener_counters, edge::LISTENER_COUNTERS, value.counters, self.cpus)?;
+            reset(&mut self.listener_refused, edge::LISTENER_REFUSED, value.counters, self.cpus)?;
             self.sketches.clear(SketchOf::Listener(value.sketch))?;
         }
         self.unsettled = true;
@@ -191,6 +207,7 @@ impl KernelTables {
         }
         Ok(CounterReading {
             listeners: sums(&self.listener_counters, edge::LISTENER_COUNTERS, listeners)?,
+            refused: sums(&self.listener_refused, edge::LISTENER_REFUSED, listeners)?,
             targets: sums(&self.target_counters, edge::TARGET_COUNTERS, targets)?,
             drops,
             ..CounterReading::default()
@@ -225,12 +242,14 @@ fn at(action: &'static str, table: &'static str) -> impl FnOnce(MapError) -> Ker
     move |source| KernelError::Table { action, table, source }
 }
 
-type CountersByCpu = PerCpuArray<MapData, Counters>;
-
-fn sums(map: &CountersByCpu, table: &'static str, indexes: &[u32]) -> Result<BTreeMap<u32, Counters>, KernelError> {
+fn sums<V: Pod + Default + AddAssign>(
+    map: &PerCpuArray<MapData, V>,
+    table: &'static str,
+    indexes: &[u32],
+) -> Result<BTreeMap<u32, V>, KernelError> {
     let mut sums = BTreeMap::new();
     for &index in indexes {
-        let mut sum = Counters::default();
+        let mut sum = V::default();
         for value in map.get(&index, 0).map_err(at("read", table))?.iter() {
             sum += *value;
         }

@@ -128,6 +128,12 @@ const fn mend(reason: DropReason) -> &'static str {
         DropReason::TooLong => {
             "somebody sends packets near 64 KiB: is a virtual interface's GRO or LRO on? ethtool -K DEV gro off lro off"
         }
+        DropReason::SourceDenied => {
+            "expected for sources that a listener's `deny` or `allow` keeps out: `nlb explain` says which network does"
+        }
+        DropReason::NewFlowLimit => {
+            "somebody floods a listener, or many clients share an address: raise `new_flows_per_source` if these are wanted"
+        }
         DropReason::NoHeadroom => {
             "the driver leaves no room before a packet: use `agent.mode = \"generic\"`, or another driver"
         }
