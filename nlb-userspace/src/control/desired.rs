@@ -222,6 +222,7 @@ impl State {
             let sketch = Self::sketch(counters, by_group.get(&listener.group).copied().unwrap_or_default());
             let guard = guard(access, listener.new_flows);
             let plain = tables::Listener::new(counters, index, &group);
+            tables.vips.insert(key.address, tables::Vip::default());
             tables.listeners.insert(key, tables::Listener { sketch, guard, ..plain });
         }
     }

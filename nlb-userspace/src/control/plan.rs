@@ -56,6 +56,13 @@ pub fn plan(current: &Tables, desired: &Tables) -> Vec<Write> {
             writes.push(Write::Listener { key, value, fresh });
         }
     }
+    for (&address, &value) in &desired.vips {
+        if current.vips.get(&address) != Some(&value) {
+            writes.push(Write::Vip { address, value });
+        }
+    }
+    let gone = current.vips.keys().filter(|address| !desired.vips.contains_key(address));
+    writes.extend(gone.map(|&address| Write::RemoveVip(address)));
     let gone = current.listeners.keys().filter(|key| !desired.listeners.contains_key(key));
     writes.extend(gone.map(|&key| Write::RemoveListener(key)));
     let gone = current.access.keys().filter(|number| !desired.access.contains_key(number));
@@ -70,14 +77,13 @@ pub fn plan(current: &Tables, desired: &Tables) -> Vec<Write> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-
     use std::net::Ipv4Addr;
 
     use ipnet::IpNet;
     use nlb_common::address::Address;
     use nlb_common::guard::Guard;
     use nlb_common::slot::Tick;
-    use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+    use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
     use proptest::prelude::*;
 
     use super::*;
@@ -124,7 +130,8 @@ mod tests {
             }
             let indexes: Vec<u32> = tables.groups.keys().copied().collect();
             for (port, (pick, access)) in listeners {
-                let key = ListenerKey { address: Address::v4(1), port, protocol: 6, padding: 0 };
+                let address = Address::v4((port % 3).into());
+                let key = ListenerKey { address, port, protocol: 6, padding: 0 };
                 let group = *pick.get(&indexes);
                 let guard = Guard { access: access.into(), ..Guard::NONE };
                 if access > 0 {
@@ -134,6 +141,7 @@ mod tests {
                 }
                 let listener = Listener { guard, ..Listener::new(port.into(), group, &tables.groups[&group]) };
                 tables.listeners.insert(key, listener);
+                tables.vips.insert(address, Vip::default());
             }
             tables
         })
@@ -146,6 +154,9 @@ mod tests {
             let plain = Listener::new(listener.counters, listener.group, &tables.groups[&listener.group]);
             assert_eq!(*listener, Listener { guard, ..plain });
             assert!(guard.access == 0 || tables.access.contains_key(&guard.access), "{key:?} names {guard:?}");
+        }
+        for address in tables.vips.keys() {
+            assert!(tables.listeners.keys().any(|key| key.address == *address), "{address:?} has no listener");
         }
         for ring in tables.groups.keys().map(|index| &tables.rings[index]) {
             for slot in ring.iter() {

@@ -13,7 +13,7 @@ use nlb_common::drop_reason::DropReason;
 use nlb_common::guard::Guard;
 use nlb_common::layout::edge;
 use nlb_common::slot::Slot;
-use nlb_common::tables::{Group, Listener, Target};
+use nlb_common::tables::{Group, Listener, Target, Vip};
 use nlb_userspace::dataplane::{
     Dataplane, DataplaneError, Kernel, KernelError, KernelSettings, Memory, SketchOf, Tables, Write,
 };
@@ -48,6 +48,10 @@ fn access() -> impl Strategy<Value = Arc<AccessList>> {
         .prop_map(|(otherwise, networks)| Arc::new(AccessList::new(otherwise, networks)))
 }
 
+fn vip() -> impl Strategy<Value = Address> {
+    (0..CAPACITY.listeners).prop_map(Address::v4)
+}
+
 fn write() -> impl Strategy<Value = Write> {
     let targets = 0..=CAPACITY.targets;
     let groups = 0..CAPACITY.groups;
@@ -55,12 +59,11 @@ fn write() -> impl Strategy<Value = Write> {
     let group = (1..4_u64, 0..CAPACITY.slots - 64, 0..6_u32, 0..2_u8).prop_map(|(tag, first_slot, size, affinity)| {
         Group { tag, first_slot, slot_mask: (1 << size) - 1, affinity, ..Group::default() }
     });
-    let listener = (0..CAPACITY.listeners, 0..CAPACITY.groups, group.clone(), any::<u32>(), any::<[u64; 2]>()).prop_map(
-        |(counters, index, group, sketch, [first, second])| {
+    let listener = (0..CAPACITY.listeners, 0..CAPACITY.groups, group.clone(), any::<u32>(), any::<[u64; 2]>())
+        .prop_map(|(counters, index, group, sketch, [first, second])| {
             let guard = Guard::from_words([first & 0xffff_ffff_ffff, second]);
             Listener { sketch, guard, ..Listener::new(counters, index, &group) }
-        },
-    );
+        });
     prop_oneof![
         3 => (targets.clone(), target(), any::<bool>())
             .prop_map(|(index, value, fresh)| Write::Target { index, value, fresh }),
@@ -71,6 +74,8 @@ fn write() -> impl Strategy<Value = Write> {
         1 => (0..8_u16).prop_map(|port| Write::RemoveListener(key(port))),
         2 => (1..4_u32, access()).prop_map(|(number, list)| Write::AccessList { number, list }),
         1 => (1..4_u32).prop_map(Write::RemoveAccessList),
+        1 => (vip(), any::<u32>()).prop_map(|(address, flags)| Write::Vip { address, value: Vip { flags } }),
+        1 => vip().prop_map(Write::RemoveVip),
         1 => groups.prop_map(Write::RemoveGroup),
         1 => targets.prop_map(Write::RemoveTarget),
     ]
