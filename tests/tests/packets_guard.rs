@@ -81,7 +81,7 @@ fn random_sources_are_treated_as_a_search_through_all_networks_says() {
     let mut bytes = |length: usize| garbage.bytes(length);
     let mut networks = everybody(false).to_vec();
     // Few first bytes, so that networks and sources lie within each other.
-    let mut address = |bits: &[u8]| -> IpAddr {
+    let address = |bits: &[u8]| -> IpAddr {
         let few = |byte: u8| byte & 0x11;
         if bits[0] & 1 == 0 {
             Ipv4Addr::new(10 | few(bits[1]), few(bits[2]), few(bits[3]), bits[4]).into()

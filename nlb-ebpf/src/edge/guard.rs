@@ -42,7 +42,7 @@ pub(super) fn admit<F: Functions>(
     cold_path();
     let begins = u64::from(opens) << Asked::OPENS;
     let asked = packet.link.length as u64 | begins | u64::from(listener.claim.counters()) << Asked::LISTENER;
-    match F::guard(ctx.ctx, asked, listener.guard().words()) {
+    match F::guard(ctx.ctx, asked, listener.guard()) {
         ADMITTED => Ok(()),
         DENIED => Err(Stop::Drop(DropReason::SourceDenied)),
         _ => Err(Stop::Drop(DropReason::NewFlowLimit)),
