@@ -32,7 +32,7 @@ pub enum Action {
         /// The provider's name of it.
         id: InstanceId,
     },
-    /// Make an instance a target of its target groups; [`Health`](super::Event::Health) follows.
+    /// Make an instance a target of just these target groups, at just this address; [`Health`](super::Event::Health) follows.
     Register {
         /// The instance.
         token: Token,

@@ -3,6 +3,7 @@
 use super::command::{Command, Refused};
 use super::explanation::LastChange;
 use super::facade::Engine;
+use super::leave::is_leaving;
 use crate::autoscale::model::{AutoscalingGroup, Cause, LaunchTemplate, Process, TemplateVersion, Token};
 use crate::autoscale::policy::Hold;
 use crate::model::Timestamp;
@@ -31,7 +32,15 @@ impl Engine {
         }
         self.state.memories.retain(|name, _| group.policies.iter().any(|policy| &policy.name == name));
         self.schedule_due = None;
+        let is_elsewhere = group.target_groups != self.group.target_groups;
         self.group = group;
+        if is_elsewhere {
+            let registered = self.state.instances.values().filter(|one| one.registered && !is_leaving(&one.lifecycle));
+            let numbers: Vec<u64> = registered.map(|instance| instance.number).collect();
+            for number in numbers {
+                self.register(number);
+            }
+        }
     }
 
     /// Launches from another template from now on.
@@ -62,6 +71,9 @@ impl Engine {
             }
             Command::Resume(process) => {
                 self.state.suspended.remove(&process);
+                if process == Process::AddToLoadBalancer && !self.group.target_groups.is_empty() {
+                    self.register_missed();
+                }
             }
             Command::Protect { token, protected } => {
                 let number = self.known(&token)?;
@@ -101,8 +113,8 @@ impl Engine {
             held.extend(self.suspended_hold(Process::Launch));
         }
         if census.good > self.state.desired {
-            held.extend(self.suspended_hold(Process::Terminate));
-            held.push(Hold::Protected { instances: census.good - self.state.desired });
+            let protected = || Hold::Protected { instances: census.good - self.state.desired };
+            held.push(self.suspended_hold(Process::Terminate).unwrap_or_else(protected));
         }
         held
     }

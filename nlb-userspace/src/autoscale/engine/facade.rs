@@ -6,9 +6,9 @@ use super::event::{Event, Gauge};
 use super::explanation::Explanation;
 use super::state::State;
 use crate::autoscale::model::{
-    Activity, AutoscalingGroup, Bounds, Cause, Instance, LaunchTemplate, Lifecycle, Process, Processes, Refresh,
+    Activity, AutoscalingGroup, Bounds, Cause, Instance, LaunchTemplate, Lifecycle, Policy, Process, Processes, Refresh,
 };
-use crate::autoscale::policy::{Hold, combine};
+use crate::autoscale::policy::{Hold, Memory, combine};
 use crate::model::Timestamp;
 
 /// The engine of one autoscaling group.
@@ -49,7 +49,11 @@ impl Engine {
                 }
             }
             Event::Sampled { gauge: Gauge::RefreshAlarm(index), sample } => self.refresh_alarm(index, &sample, now),
-            Event::Forecast { policy, points } => self.state.memories.entry(policy).or_default().foresee(points),
+            Event::Forecast { policy: name, points } => {
+                if self.group.policies.iter().any(|policy| policy.name == name) {
+                    self.state.memories.entry(name).or_default().foresee(points);
+                }
+            }
             Event::Launched { token, result } => self.launched(&token, result, now),
             Event::Terminated { token, result } => self.terminated(&token, &result, now),
             Event::Listed { asked, instances } => self.listed(asked, instances, now),
@@ -102,10 +106,9 @@ impl Engine {
     /// Asks the policies, and does what they make of it.
     fn scale(&mut self, now: Timestamp) {
         let situation = self.situation(now);
-        let known = self.group.policies.iter().filter_map(|policy| {
-            let memory = self.state.memories.get(&policy.name)?;
-            Some((policy, memory))
-        });
+        let nothing = Memory::default();
+        let memory = |policy: &Policy| self.state.memories.get(&policy.name).unwrap_or(&nothing);
+        let known = self.group.policies.iter().map(|policy| (policy, memory(policy)));
         let mut decision = combine(known, &situation);
         let process = Process::AlarmNotification;
         if self.is_suspended(process) && decision.desired != situation.desired {

@@ -1,12 +1,10 @@
-//! An instance's way through its life, from one stage to the next.
+//! An instance's way into service, and how it goes on by itself from one stage to the next.
 
 use std::time::Duration;
 
 use super::action::Action;
 use super::facade::Engine;
-use crate::autoscale::model::{
-    ActivityStatus, Cause, Instance, Lifecycle, Process, Purpose, Standing, Token, Transition, WarmState,
-};
+use crate::autoscale::model::{ActivityStatus, Cause, Instance, Lifecycle, Process, Purpose, Transition};
 use crate::model::Timestamp;
 
 /// A provider has so long to make an instance run.
@@ -102,6 +100,19 @@ impl Engine {
         }
     }
 
+    /// Makes targets of those that came into service while nothing was made a target.
+    pub(super) fn register_missed(&mut self) {
+        let missed = |one: &&mut Instance| one.lifecycle == Lifecycle::InService && !one.registered;
+        let mut numbers = Vec::new();
+        for instance in self.state.instances.values_mut().filter(missed) {
+            instance.registered = true;
+            numbers.push(instance.number);
+        }
+        for number in numbers {
+            self.register(number);
+        }
+    }
+
     /// It serves.
     pub(super) fn begin_service(&mut self, number: u64, now: Timestamp) {
         self.enter(number, Lifecycle::InService, now);
@@ -122,103 +133,32 @@ impl Engine {
         self.retire(number, Cause::FailedLaunch, reason, now);
     }
 
-    /// Begins its end.
-    pub(super) fn retire(&mut self, number: u64, cause: Cause, why: &str, now: Timestamp) {
-        self.leave(number, Purpose::End, cause, why, now);
-    }
-
-    /// Takes it out of service for another purpose, through a drain if it is a target. What the provider was never asked for
-    /// is gone at once.
-    pub(super) fn leave(&mut self, number: u64, purpose: Purpose, cause: Cause, why: &str, now: Timestamp) {
-        let Some(instance) = self.state.instances.get(&number) else { return };
-        let token = instance.token.clone();
-        match instance.lifecycle {
-            Lifecycle::Launching { attempts: 0, .. } => {
-                self.state.activities.end(&token, ActivityStatus::Cancelled, why, now);
-                self.state.instances.remove(&number);
-            }
-            _ if is_leaving(&instance.lifecycle) => {}
-            _ => {
-                let registered = instance.registered;
-                self.set_purpose(number, purpose);
-                self.state.activities.begin(cause, format!("{} {token}: {why}", verb(purpose)), Some(&token), now);
-                self.enter(number, Lifecycle::Draining, now);
-                if registered {
-                    self.actions.push(Action::Deregister { token });
-                } else {
-                    self.after_drain(number, now);
-                }
-            }
-        }
-    }
-
-    /// Its targets are gone.
-    pub(super) fn drained(&mut self, token: &Token, now: Timestamp) {
-        let Some(number) = self.state.number_of(token) else { return };
-        if self.state.instances.get(&number).is_some_and(|instance| instance.lifecycle == Lifecycle::Draining) {
-            self.after_drain(number, now);
-        }
-    }
-
-    fn after_drain(&mut self, number: u64, now: Timestamp) {
-        let Some(instance) = self.state.instances.get_mut(&number) else { return };
-        instance.registered = false;
-        if instance.purpose == Purpose::Wait {
-            return self.enter_warm_pool(number, now);
-        }
-        if !self.next_hook(number, Transition::Terminate, None, now) {
-            self.after_terminate_hooks(number, now);
-        }
-    }
-
-    /// No hook holds it any more on its way out.
-    pub(super) fn after_terminate_hooks(&mut self, number: u64, now: Timestamp) {
-        self.enter(number, Lifecycle::TerminatingProceed { attempts: 0, retry: now }, now);
-        self.ask_for_end(number, now);
-    }
-
-    /// It is gone.
-    pub(super) fn gone(&mut self, number: u64, now: Timestamp) {
-        if let Some(instance) = self.state.instances.remove(&number) {
-            self.state.activities.end(&instance.token, ActivityStatus::Successful, "", now);
-        }
-    }
-
-    /// Whatever isn't known to be done is asked for again: an agent before this one may have died before it did it.
+    /// Whatever isn't known to be done is asked for again: an agent before this one may have died before it did it. What it was
+    /// told since it last kept its state is told again, so what is waited for is waited for anew.
     pub(super) fn ask_again(&mut self, now: Timestamp) {
         let numbers: Vec<u64> = self.state.instances.keys().copied().collect();
-        let warm_state = self.group.warm_pool.map(|pool| pool.state);
         for number in numbers {
             let Some(instance) = self.state.instances.get_mut(&number) else { continue };
+            if instance.condemned.is_none() {
+                instance.unhealthy = None;
+            }
             match &mut instance.lifecycle {
                 Lifecycle::Launching { retry, .. } | Lifecycle::TerminatingProceed { retry, .. } => *retry = now,
-                Lifecycle::PendingProceed | Lifecycle::InService if instance.registered => self.register(number),
-                Lifecycle::Draining => self.actions.push(Action::Deregister { token: instance.token.clone() }),
+                Lifecycle::InService if instance.registered => self.register(number),
+                Lifecycle::PendingProceed if instance.registered => {
+                    instance.since = now;
+                    self.register(number);
+                }
+                Lifecycle::Draining => {
+                    instance.since = now;
+                    self.actions.push(Action::Deregister { token: instance.token.clone() });
+                }
                 Lifecycle::PendingWait(_) | Lifecycle::TerminatingWait(_) => self.run_hook(number),
-                Lifecycle::Pending if instance.provided == Some(Standing::Stopped) => self.start(number),
-                Lifecycle::Warmed if warm_state == Some(WarmState::Stopped) => self.stop(number),
-                _ => {}
+                // Lists tell about these.
+                Lifecycle::Pending | Lifecycle::ShuttingDown => instance.since = now,
+                Lifecycle::PendingProceed | Lifecycle::InService | Lifecycle::Warmed => {}
             }
         }
-    }
-}
-
-/// Whether an instance with this lifecycle is on its way out.
-pub(super) fn is_leaving(lifecycle: &Lifecycle) -> bool {
-    matches!(
-        lifecycle,
-        Lifecycle::Draining
-            | Lifecycle::TerminatingWait(_)
-            | Lifecycle::TerminatingProceed { .. }
-            | Lifecycle::ShuttingDown
-    )
-}
-
-/// What is done with an instance that leaves for this purpose.
-fn verb(purpose: Purpose) -> &'static str {
-    match purpose {
-        Purpose::End => "terminate",
-        Purpose::Wait | Purpose::Serve => "put into the warm pool",
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::facade::Engine;
 use super::launch::ANSWER;
-use super::life::{is_leaving, new_instance};
+use super::leave::is_leaving;
+use super::life::new_instance;
 use crate::autoscale::model::{Cause, Lifecycle, Process, Purpose, Standing, WarmState};
 use crate::model::Timestamp;
 use crate::providers::{Provided, ProvidedState};
@@ -91,13 +92,18 @@ impl Engine {
         let Some(instance) = self.state.instances.get_mut(&number) else { return };
         instance.missing = 0;
         instance.id = Some(provided.id);
-        instance.address = provided.address.or(instance.address);
-        instance.port = provided.port.unwrap_or(instance.port);
+        let place = (provided.address.or(instance.address), provided.port.unwrap_or(instance.port));
+        let has_moved = place != (instance.address, instance.port);
+        (instance.address, instance.port) = place;
         let has_address = instance.address.is_some() || !needs_address;
         instance.provided = Some(standing(&provided.state));
         if matches!(instance.lifecycle, Lifecycle::Launching { .. }) {
             // The answer to the launch got lost.
             self.enter(number, Lifecycle::Pending, now);
+        }
+        let Some(instance) = self.state.instances.get(&number) else { return };
+        if has_moved && instance.registered && !is_leaving(&instance.lifecycle) {
+            self.register(number);
         }
         let Some(instance) = self.state.instances.get(&number) else { return };
         match (&instance.lifecycle, provided.state) {

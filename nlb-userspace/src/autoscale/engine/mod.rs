@@ -24,6 +24,7 @@ mod explanation;
 mod facade;
 mod hooks;
 mod launch;
+mod leave;
 mod life;
 mod listing;
 mod refresh;

@@ -1,6 +1,7 @@
 //! Terminations: which instance goes first, and what the provider is asked for.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::action::Action;
@@ -8,10 +9,10 @@ use super::census::counts;
 use super::command::Refused;
 use super::facade::Engine;
 use super::launch::ANSWER;
-use super::life::is_leaving;
+use super::leave::is_leaving;
 use super::trouble::backoff;
 use crate::autoscale::model::{Cause, Instance, Lifecycle, Process, Purpose, TerminationOrder, Token};
-use crate::model::Timestamp;
+use crate::model::{Name, Timestamp};
 use crate::providers::ProviderError;
 
 /// How often it is looked whether an instance has a name by now that it can be ended by.
@@ -38,8 +39,12 @@ impl Engine {
     pub(super) fn by_termination_order(&self) -> Vec<u64> {
         let may_go = |one: &&Instance| counts(one) && one.condemned.is_none() && !one.protected;
         let candidates: Vec<&Instance> = self.state.instances.values().filter(may_go).collect();
-        let in_zone = |instance: &Instance| candidates.iter().filter(|other| other.zone == instance.zone).count();
-        let mut ranked: Vec<_> = candidates.iter().map(|one| (self.rank(one, in_zone(one)), one.number)).collect();
+        let mut in_zone: BTreeMap<Option<&Name>, usize> = BTreeMap::new();
+        for candidate in &candidates {
+            *in_zone.entry(candidate.zone.as_ref()).or_default() += 1;
+        }
+        let rank = |one: &&Instance| self.rank(one, in_zone.get(&one.zone.as_ref()).copied().unwrap_or_default());
+        let mut ranked: Vec<_> = candidates.iter().map(|one| (rank(one), one.number)).collect();
         ranked.sort_unstable();
         ranked.into_iter().map(|(_, number)| number).collect()
     }

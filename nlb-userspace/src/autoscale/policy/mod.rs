@@ -13,6 +13,8 @@ mod row;
 mod simple;
 mod step;
 mod target_tracking;
+#[cfg(test)]
+mod tests;
 mod wish;
 
 pub use adjust::adjusted;

@@ -11,9 +11,12 @@ pub(super) fn observe(memory: &mut Memory, rule: &StepScaling, value: f64, situa
     let beyond = value - rule.threshold;
     memory.row.observe(beyond >= 0.0, beyond <= 0.0);
     let step = step_at(&rule.steps, beyond)?;
-    let apply = |from| adjusted(from, rule.kind, step.adjustment, rule.min_magnitude);
+    let apply = |from: u32| adjusted(from, rule.kind, step.adjustment, rule.min_magnitude);
     let out = apply(situation.desired.saturating_sub(situation.warming)).max(situation.desired);
     let wanted = apply(situation.desired);
+    if wanted == situation.desired {
+        return None;
+    }
     Some(if wanted > situation.desired { out } else { wanted })
 }
 

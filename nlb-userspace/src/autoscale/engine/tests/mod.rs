@@ -2,6 +2,14 @@
 //!
 //! The world is a model of its own: it shares no code with the engine, and counts for itself.
 
+mod faults;
+mod hooks;
 mod life;
+mod order;
+mod properties;
+mod refresh;
+mod replacement;
+mod schedules;
 mod settings;
+mod warm_pool;
 mod world;

@@ -1,55 +1,24 @@
 //! The world around an engine: machines, targets, and what goes wrong with them.
 
+mod provider;
+mod targets;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::settings::{at, secs};
-use crate::autoscale::engine::{Action, Command, Engine, Event};
-use crate::autoscale::model::{AutoscalingGroup, HookResult, Instance, InstanceId, Lifecycle, TemplateVersion, Token};
+
+pub(super) use provider::{Faults, Machine};
+pub(super) use targets::Target;
+
+use crate::autoscale::engine::{Action, Command, Engine, Event, State};
+use crate::autoscale::model::{AutoscalingGroup, HookResult, Instance, InstanceId, Lifecycle, Token};
 use crate::model::{Name, Timestamp};
-use crate::providers::{Launch, Provided, ProvidedState, ProviderError};
 
 /// Time between two lists, and between two ticks.
 const STEP: Duration = secs(5);
 
-/// What the provider and the network do wrong. Percentages are of calls.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Faults {
-    /// A launch or termination is refused.
-    pub(super) fails: u64,
-    /// An answer never comes, whether the call was carried out or not.
-    pub(super) hangs: u64,
-    /// A launch is acknowledged, and nothing is launched.
-    pub(super) lies: u64,
-    /// A list lacks each machine with this chance.
-    pub(super) omits: u64,
-    /// The list does not come.
-    pub(super) deaf: u64,
-    /// A new machine never becomes healthy.
-    pub(super) lame: u64,
-    /// Tokens are not kept.
-    pub(super) forgets_tokens: bool,
-}
-
-/// A machine of the provider's.
-#[derive(Clone, Debug)]
-pub(super) struct Machine {
-    pub(super) token: Token,
-    pub(super) zone: Option<Name>,
-    pub(super) version: TemplateVersion,
-    pub(super) runs_from: Timestamp,
-    pub(super) is_stopped: bool,
-    /// Whether it ever passes a health check.
-    pub(super) is_well: bool,
-}
-
-/// A target of the load balancer's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target {
-    Serves { healthy: bool },
-    Drains { until: Timestamp },
-}
-
+/// An engine in its world.
 pub(super) struct World {
     pub(super) now: Timestamp,
     pub(super) engine: Engine,
@@ -69,14 +38,18 @@ pub(super) struct World {
     /// The agent dies before it acts on a state that is kept, with this chance in percent.
     pub(super) crashes: u64,
     group: AutoscalingGroup,
+    /// What the store holds.
+    kept: State,
     random: u64,
 }
 
 impl World {
     pub(super) fn new(group: AutoscalingGroup, seed: u64) -> Self {
+        let engine = Engine::new(group.clone(), seed);
         Self {
             now: at(1_000_000),
-            engine: Engine::new(group.clone(), seed),
+            kept: engine.state().clone(),
+            engine,
             machines: BTreeMap::new(),
             targets: BTreeMap::new(),
             faults: Faults::default(),
@@ -112,6 +85,29 @@ impl World {
         }
     }
 
+    /// From now on nothing goes wrong.
+    pub(super) fn recover(&mut self) {
+        (self.faults, self.crashes) = (Faults::default(), 0);
+        for machine in self.machines.values_mut() {
+            machine.is_well = true;
+        }
+    }
+
+    /// A machine is lost, or sickens.
+    pub(super) fn break_one(&mut self, which: u64) {
+        let ids: Vec<InstanceId> = self.machines.keys().cloned().collect();
+        let Some(id) = usize::try_from(which >> 1).ok().and_then(|index| ids.get(index % ids.len().max(1))) else {
+            return;
+        };
+        if which & 1 == 0 {
+            // To launch it again with the same token is right when nobody knows that it was there.
+            self.made.remove(&self.machines[id].token);
+            self.machines.remove(id);
+        } else if let Some(machine) = self.machines.get_mut(id) {
+            machine.is_well = false;
+        }
+    }
+
     fn is_settled(&self) -> bool {
         let serving = self.in_service().count();
         let wanted = usize::try_from(self.engine.desired()).expect("few");
@@ -141,22 +137,23 @@ impl World {
 
     pub(super) fn command(&mut self, command: Command) {
         let actions = self.engine.command(command, self.now).expect("not refused");
+        self.keep();
         self.act(actions);
     }
 
     pub(super) fn reconfigure(&mut self, change: impl FnOnce(&mut AutoscalingGroup)) {
         change(&mut self.group);
         let actions = self.engine.reconfigure(self.group.clone(), self.now);
+        self.keep();
         self.act(actions);
     }
 
     /// The agent is killed, and another goes on from what was kept. Answers that were on their way are lost.
     pub(super) fn crash(&mut self) {
-        let kept = serde_json::to_string(self.engine.state()).expect("a state is JSON");
-        let kept = serde_json::from_str(&kept).expect("JSON is a state");
         self.inbox.clear();
-        let (engine, actions) = Engine::resume(self.group.clone(), kept, self.now);
+        let (engine, actions) = Engine::resume(self.group.clone(), self.kept.clone(), self.now);
         self.engine = engine;
+        self.keep();
         for action in actions {
             self.carry_out(action);
         }
@@ -178,7 +175,17 @@ impl World {
         self.dice(100) < percent
     }
 
+    /// Through the store and back.
+    fn keep(&mut self) {
+        let kept = serde_json::to_string(self.engine.state()).expect("a state is JSON");
+        self.kept = serde_json::from_str(&kept).expect("JSON is a state");
+        assert_eq!(&self.kept, self.engine.state());
+    }
+
     fn act(&mut self, actions: Vec<Action>) {
+        if !actions.is_empty() {
+            self.keep();
+        }
         for action in actions {
             if self.crashes > 0 && self.chance(self.crashes) {
                 return self.crash();
@@ -187,154 +194,10 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, action: Action) {
-        let (kind, soon) = (kind(&action), self.now + secs(1 + self.random % 9));
-        *self.asked.entry(kind).or_default() += 1;
-        match action {
-            Action::Launch(launch) => self.launch(launch, soon),
-            Action::Terminate { token, id } => {
-                if self.chance(self.faults.fails) {
-                    return self.inbox.push((soon, Event::Terminated { token, result: Err(unavailable()) }));
-                }
-                let hangs = self.chance(self.faults.hangs);
-                if !(hangs && self.chance(50)) {
-                    self.cut += u32::from(matches!(self.targets.get(&token), Some(Target::Serves { healthy: true })));
-                    self.machines.remove(&id);
-                }
-                if !hangs {
-                    self.inbox.push((soon, Event::Terminated { token, result: Ok(()) }));
-                }
-            }
-            Action::Stop { id, .. } => self.set_stopped(&id, true),
-            Action::Start { id, .. } => self.set_stopped(&id, false),
-            Action::Register { token, .. } => {
-                self.targets.entry(token).or_insert(Target::Serves { healthy: false });
-            }
-            Action::Deregister { token } => match self.targets.get(&token) {
-                Some(Target::Serves { .. }) => {
-                    self.targets.insert(token, Target::Drains { until: self.now + secs(30) });
-                }
-                Some(Target::Drains { .. }) => {}
-                None => self.inbox.push((soon, Event::Drained { token })),
-            },
-            Action::RunHook { token, hook, .. } => {
-                self.hooks.insert((token, hook));
-            }
-        }
-    }
-
-    fn launch(&mut self, launch: Launch, soon: Timestamp) {
-        let token = launch.token.clone();
-        let answer = |result| Event::Launched { token: token.clone(), result };
-        if self.chance(self.faults.fails) {
-            let error = if self.chance(50) { unavailable() } else { ProviderError::Capacity("full".to_owned()) };
-            return self.inbox.push((soon, answer(Err(error))));
-        }
-        let hangs = self.chance(self.faults.hangs);
-        let id = InstanceId(format!("i-{}", token));
-        let lies = self.chance(self.faults.lies);
-        if !lies && !(hangs && self.chance(50)) && !self.machines.contains_key(&id) {
-            *self.made.entry(token.clone()).or_default() += 1;
-            let runs_from = self.now + secs(10 + self.dice(20));
-            let is_well = !self.chance(self.faults.lame);
-            let version = launch.template.version;
-            let machine =
-                Machine { token: launch.token, zone: launch.zone, version, runs_from, is_stopped: false, is_well };
-            self.machines.insert(id.clone(), machine);
-        }
-        if !hangs {
-            self.inbox.push((soon, answer(Ok(id))));
-        }
-    }
-
-    fn set_stopped(&mut self, id: &InstanceId, is_stopped: bool) {
-        if let Some(machine) = self.machines.get_mut(id) {
-            machine.is_stopped = is_stopped;
-        }
-    }
-
-    fn list(&mut self) -> Vec<Provided> {
-        let machines: Vec<_> = self.machines.iter().map(|(id, machine)| (id.clone(), machine.clone())).collect();
-        let mut listed = Vec::new();
-        for (id, machine) in machines {
-            if self.chance(self.faults.omits) {
-                continue;
-            }
-            let state = match machine.is_stopped {
-                true => ProvidedState::Stopped,
-                false if self.now >= machine.runs_from => ProvidedState::Running,
-                false => ProvidedState::Creating,
-            };
-            listed.push(Provided {
-                id,
-                token: (!self.faults.forgets_tokens).then_some(machine.token),
-                zone: machine.zone,
-                address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
-                port: None,
-                state,
-                launched: None,
-            });
-        }
-        listed
-    }
-
-    /// Targets become what their machines are.
-    fn tell_health(&mut self) {
-        let mut told = Vec::new();
-        for (token, target) in &mut self.targets {
-            let Target::Serves { healthy } = target else { continue };
-            let machine = self.machines.values().find(|machine| &machine.token == token);
-            let runs =
-                machine.is_some_and(|machine| machine.is_well && !machine.is_stopped && self.now >= machine.runs_from);
-            if runs != std::mem::replace(healthy, runs) || !runs {
-                told.push((token.clone(), if runs { Ok(()) } else { Err("connection refused".to_owned()) }));
-            }
-        }
-        for (token, health) in told {
-            self.tell(Event::Health { token, health });
-        }
-        // An agent tells all that it knows when it starts.
-        let well: Vec<Token> = self
-            .targets
-            .iter()
-            .filter(|(_, target)| **target == Target::Serves { healthy: true })
-            .map(|(token, _)| token.clone())
-            .collect();
-        for token in well {
-            self.tell(Event::Health { token, health: Ok(()) });
-        }
-    }
-
-    fn tell_drains(&mut self) {
-        let is_over = |target: &Target| matches!(target, Target::Drains { until } if *until <= self.now);
-        let over: Vec<Token> =
-            self.targets.iter().filter(|(_, target)| is_over(target)).map(|(token, _)| token.clone()).collect();
-        for token in over {
-            self.targets.remove(&token);
-            self.tell(Event::Drained { token });
-        }
-    }
-
     /// Somebody answers all hooks.
     pub(super) fn answer_hooks(&mut self, result: HookResult) {
         for (token, hook) in std::mem::take(&mut self.hooks) {
             self.tell(Event::HookEnded { token, hook, result });
         }
-    }
-}
-
-fn unavailable() -> ProviderError {
-    ProviderError::Unavailable { what: "the call".to_owned(), reason: "out of order".to_owned() }
-}
-
-fn kind(action: &Action) -> &'static str {
-    match action {
-        Action::Launch(_) => "launch",
-        Action::Terminate { .. } => "terminate",
-        Action::Stop { .. } => "stop",
-        Action::Start { .. } => "start",
-        Action::Register { .. } => "register",
-        Action::Deregister { .. } => "deregister",
-        Action::RunHook { .. } => "hook",
     }
 }
