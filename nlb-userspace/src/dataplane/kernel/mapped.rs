@@ -26,6 +26,8 @@ pub struct Mapped {
 // SAFETY: the memory belongs to the mapping, which lives as long as `self` in whatever thread, and is only read and
 // written through atomics.
 unsafe impl Send for Mapped {}
+// SAFETY: as for `Send`: whoever shares it has atomics in hand and nothing else.
+unsafe impl Sync for Mapped {}
 
 impl Mapped {
     /// Maps an array. `setting` is what sizes it, below `agent.capacity`.
