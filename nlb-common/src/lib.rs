@@ -14,6 +14,7 @@ pub mod flow;
 pub mod hash;
 pub mod layout;
 pub mod listener;
+pub mod nat;
 pub mod packet;
 pub mod slot;
 pub mod tables;

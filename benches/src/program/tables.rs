@@ -105,5 +105,7 @@ fn target(way: Way, index: u32) -> Target {
         mtu: 1_500,
         flags: Target::READY | if way.gue { Target::GUE } else { 0 },
         source_bits: way.source_bits,
+        port: 8_080_u16.to_be(),
+        padding: 0,
     }
 }

@@ -58,4 +58,4 @@ macro_rules! headers {
 // SAFETY: `repr(C, packed)` over bytes, a 16-bit integer and another header: alignment 1, no padding, any pattern is valid.
 unsafe impl<H: Header, const TAGS: usize> Header for Framed<H, TAGS> {}
 
-headers!(EtherType, Ethernet, VlanTag, Ipv4, Ipv6, Extension, Ports, Tcp, Udp);
+headers!(EtherType, Ethernet, Macs, VlanTag, Ipv4, Ipv6, Extension, Ports, Tcp, Udp);

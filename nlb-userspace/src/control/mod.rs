@@ -22,6 +22,7 @@ mod sweeping;
 mod tests;
 mod transition;
 mod view;
+mod way;
 mod watched;
 
 pub use event::{Change, ChangeError, Event, NextHop, NoNextHop};

@@ -13,6 +13,8 @@ pub enum Forwarding {
     IpIp,
     /// In UDP.
     Gue,
+    /// As they are, on the edge's segment.
+    L2,
 }
 
 /// A group's health check.
@@ -181,6 +183,7 @@ impl AgentConfig {
             let forwarding = match self.forwarding {
                 Forwarding::IpIp => "ipip",
                 Forwarding::Gue => "gue",
+                Forwarding::L2 => "l2",
             };
             let (kind, check_port) = match listener.health {
                 HealthCheck::Tcp(port) => ("tcp", port),

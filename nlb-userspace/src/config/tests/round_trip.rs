@@ -108,9 +108,13 @@ prop_compose! {
 
 prop_compose! {
     fn group(name: Name)(
-        forwarding in select(vec![Forwarding::Ipip, Forwarding::Gue]),
+        (forwarding, flows) in (select(Forwarding::NAMES.to_vec()), any::<bool>(), flows()).prop_map(
+            |((_, forwarding), source, flows)| match forwarding {
+                Forwarding::Nat { .. } => (Forwarding::Nat { source }, FlowSettings { tracking: None, ..flows }),
+                other => (other, flows),
+            },
+        ),
         source_ip in any::<bool>(), maglev in any::<bool>(), size in 8_u32..=20, cross_zone in any::<bool>(), health_check in health_check(),
-        flows in flows(),
         targets in btree_map((address(10, 0x2001), 1_u16..), (of(super::round_trip::name()), 0_u16..=999), 0..6),
         name in Just(name),
     ) -> TargetGroup {
