@@ -22,4 +22,5 @@ pod!(
     crate::slot::Slot,
     crate::tables::Group,
     crate::tables::Target,
+    crate::tables::Vip,
 );

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::ops::AddAssign;
 
 use anyhow::{Context as _, Result};
-use aya::maps::{Array, HashMap, LpmTrie, MapData, PerCpuArray, lpm_trie};
+use aya::maps::{Array, HashMap, LpmTrie, MapData, PerCpuArray, ProgramArray, lpm_trie};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, Pod};
 use nlb_common::active::Sketch;
@@ -20,7 +20,8 @@ use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::layout;
 use nlb_common::listener::{Entry, Key, entries_for, shift_of};
 use nlb_common::slot::Slot;
-use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
+use nlb_common::way::{Way, WayOutcome};
 use nlb_userspace::dataplane::path_to_free;
 use nlb_userspace::programs;
 
@@ -108,6 +109,9 @@ impl Edge {
             .load(programs::EDGE)
             .context("cannot load the edge's maps")?;
         load_program(&mut ebpf, layout::edge::PROGRAM)?;
+        for &way in Way::ALL {
+            open_way(&mut ebpf, way)?;
+        }
         Ok(Self { ebpf, keys, places: Map::new(), listeners: Map::new(), shift })
     }
 
@@ -184,6 +188,16 @@ impl Edge {
         self.set(layout::edge::TARGETS, index, target)
     }
 
+    /// Says what is known of a VIP, or that the address is none.
+    pub fn set_vip(&mut self, address: Address, vip: Option<Vip>) -> Result<()> {
+        let map = self.ebpf.map_mut(layout::edge::VIPS).context("no such map")?;
+        let mut table = HashMap::<&mut MapData, Address, Vip>::try_from(map)?;
+        match vip {
+            Some(vip) => Ok(table.insert(address, vip, 0)?),
+            None => Ok(table.remove(&address)?),
+        }
+    }
+
     /// Sets the flow that is traced.
     pub fn set_traced(&mut self, flow: Flow) -> Result<()> {
         self.set(layout::edge::TRACED_FLOW, 0, flow)
@@ -211,10 +225,12 @@ impl Edge {
 
     /// What the flow tables were used for, for each use that there was.
     pub fn flow_events(&self) -> Result<Vec<(FlowEvent, u64)>> {
-        let counted = FlowEvent::ALL
-            .iter()
-            .map(|event| Ok((*event, sum::<u64>(&self.ebpf, layout::edge::FLOW_EVENTS, *event as u32)?)));
-        counted.filter(|counted| !matches!(counted, Ok((_, 0)))).collect()
+        counted(&self.ebpf, layout::edge::FLOW_EVENTS, FlowEvent::ALL, |event| event as u32)
+    }
+
+    /// What the ways did with packets, for each outcome that there was.
+    pub fn way_outcomes(&self) -> Result<Vec<(WayOutcome, u64)>> {
+        counted(&self.ebpf, layout::edge::WAY_OUTCOMES, WayOutcome::ALL, |outcome| outcome as u32)
     }
 
     fn set<T: Pod>(&mut self, map: &str, index: u32, value: T) -> Result<()> {
@@ -245,11 +261,7 @@ impl Edge {
 
     /// Packets dropped, for each reason that has any.
     pub fn drops(&self) -> Result<Vec<(DropReason, u64)>> {
-        let counted = DropReason::ALL.iter().map(|reason| {
-            let packets = sum::<u64>(&self.ebpf, layout::edge::DROPS, *reason as u32)?;
-            Ok((*reason, packets))
-        });
-        counted.filter(|counted| !matches!(counted, Ok((_, 0)))).collect()
+        counted(&self.ebpf, layout::edge::DROPS, DropReason::ALL, |reason| reason as u32)
     }
 }
 
@@ -284,12 +296,16 @@ impl TargetHost {
 
     /// Packets by outcome, for each outcome that has any.
     pub fn outcomes(&self) -> Result<Vec<(DecapOutcome, u64)>> {
-        let counted = DecapOutcome::ALL.iter().map(|outcome| {
-            let packets = sum::<u64>(&self.ebpf, layout::target::OUTCOMES, *outcome as u32)?;
-            Ok((*outcome, packets))
-        });
-        counted.filter(|counted| !matches!(counted, Ok((_, 0)))).collect()
+        counted(&self.ebpf, layout::target::OUTCOMES, DecapOutcome::ALL, |outcome| outcome as u32)
     }
+}
+
+/// Loads the program of a way and puts it where packets find it.
+fn open_way(ebpf: &mut Ebpf, way: Way) -> Result<()> {
+    load_program(ebpf, way.program())?;
+    let program = program(ebpf, way.program())?.fd()?.try_clone()?;
+    let map = ebpf.map_mut(layout::edge::WAYS).context("no such map")?;
+    Ok(ProgramArray::try_from(map)?.set(way as u32, &program, 0)?)
 }
 
 fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<()> {
@@ -300,6 +316,12 @@ fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<()> {
 
 fn program<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a Xdp> {
     Ok(ebpf.program(name).with_context(|| format!("no program {name}"))?.try_into()?)
+}
+
+/// The counters of `all` that aren't zero.
+fn counted<T: Copy>(ebpf: &Ebpf, map: &str, all: &[T], number: fn(T) -> u32) -> Result<Vec<(T, u64)>> {
+    let counted = all.iter().map(|&of| Ok((of, sum::<u64>(ebpf, map, number(of))?)));
+    counted.filter(|counted| !matches!(counted, Ok((_, 0)))).collect()
 }
 
 fn sum<T: Pod + Default + AddAssign>(ebpf: &Ebpf, map: &str, index: u32) -> Result<T> {

@@ -207,6 +207,7 @@ impl State {
                 continue;
             };
             let sketch = Self::sketch(counters, by_group.get(&listener.group).copied().unwrap_or_default());
+            tables.vips.insert(key.address, tables::Vip::default());
             tables.listeners.insert(key, tables::Listener { sketch, ..tables::Listener::new(counters, index, &group) });
         }
     }

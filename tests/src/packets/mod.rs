@@ -5,6 +5,7 @@
 
 pub mod corpus;
 pub mod described;
+pub mod icmp;
 pub mod reference;
 pub mod shim;
 pub mod world;
