@@ -28,6 +28,9 @@ struct Mode {
 const IPIP: Mode = Mode { arms: Arms::One, forwarding: Forwarding::IpIp };
 const GUE: Mode = Mode { arms: Arms::One, forwarding: Forwarding::Gue };
 const L2: Mode = Mode { arms: Arms::Two, forwarding: Forwarding::L2 };
+const NAT: Mode = Mode { arms: Arms::One, forwarding: Forwarding::Nat };
+const NAT_TWO_ARMS: Mode = Mode { arms: Arms::Two, forwarding: Forwarding::Nat };
+const NAT_SOURCE: Mode = Mode { arms: Arms::One, forwarding: Forwarding::NatSource };
 
 macro_rules! modes {
     ($($test:ident: $mode:expr;)*) => {
@@ -44,6 +47,9 @@ modes! {
     clients_are_served_by_ipip: IPIP;
     clients_are_served_by_gue: GUE;
     clients_are_served_by_l2: L2;
+    clients_are_served_by_nat: NAT;
+    clients_are_served_by_nat_between_two_segments: NAT_TWO_ARMS;
+    clients_are_served_by_nat_from_the_edges_own_address: NAT_SOURCE;
 }
 
 /// Everything that a client may ask for, at both VIPs; a fourth target can be registered.
@@ -52,6 +58,7 @@ struct Scene {
     _bulk: Vec<IperfServer>,
     _lines: Vec<LineEcho>,
     _datagrams: Vec<UdpEcho>,
+    forwarding: Forwarding,
     service: Service,
 }
 
@@ -85,11 +92,17 @@ impl Scene {
         let nginx = NginxOptions { file_bytes: 20_000_000, ..NginxOptions::default() };
         let service = Service::start(options, nginx, VIPS.into_iter().flat_map(listeners).collect())?;
         let hosts = || service.lab.targets();
-        let datagrams = |host: &Host| VIPS.map(|vip| host.udp_echo((vip, DATAGRAMS).into()));
+        let translated = matches!(forwarding, Forwarding::Nat | Forwarding::NatSource);
+        let datagrams = |host: &Host| {
+            let own: [IpAddr; 2] = [host.v4().into(), host.v6().into()];
+            let addresses = if translated { own } else { VIPS };
+            addresses.map(|address| host.udp_echo((address, DATAGRAMS).into()))
+        };
         Ok(Self {
             _bulk: hosts().map(Host::iperf_server).collect::<Result<_>>()?,
             _lines: hosts().map(|host| host.line_echo(LINES)).collect::<Result<_>>()?,
             _datagrams: hosts().flat_map(datagrams).collect::<Result<_>>()?,
+            forwarding,
             service,
         })
     }
@@ -106,8 +119,13 @@ impl Scene {
 
     /// The address that a target sees as the client's.
     fn seen_as(&self, vip: IpAddr) -> IpAddr {
-        let client = self.service.lab.client();
-        if vip.is_ipv4() { client.v4().into() } else { client.v6().into() }
+        let (lab, client) = (&self.service.lab, self.service.lab.client());
+        match (self.forwarding, vip) {
+            (Forwarding::NatSource, IpAddr::V4(_)) => lab.edge_source_v4().into(),
+            (Forwarding::NatSource, IpAddr::V6(_)) => lab.edge_source_v6().into(),
+            (_, IpAddr::V4(_)) => client.v4().into(),
+            (_, IpAddr::V6(_)) => client.v6().into(),
+        }
     }
 
     fn requests_are_answered(&self, vip: IpAddr) -> Result<()> {

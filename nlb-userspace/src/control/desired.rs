@@ -72,7 +72,9 @@ impl State {
                 continue;
             };
             let entry = self.entry(tag, address, group.forwarding);
-            tables.targets.insert(index, tables::Target { port: key.port.to_be(), ..forwarded(entry, group.forwarding) });
+            tables
+                .targets
+                .insert(index, tables::Target { port: key.port.to_be(), ..forwarded(entry, group.forwarding) });
         }
     }
 

@@ -22,8 +22,8 @@ mod sweeping;
 mod tests;
 mod transition;
 mod view;
-mod way;
 mod watched;
+mod way;
 
 pub use event::{Change, ChangeError, Event, NextHop, NoNextHop};
 pub use notice::Notice;

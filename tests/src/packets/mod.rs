@@ -8,6 +8,7 @@ pub mod described;
 pub mod icmp;
 pub mod reference;
 pub mod shim;
+pub mod translated;
 pub mod world;
 
 pub use described::{Described, Extension, Kind, Network, Segment, Tag};

@@ -165,18 +165,20 @@ mod tests {
 
     fn target() -> impl Strategy<Value = Target> {
         (any::<(u64, [u32; 4], [u32; 4])>(), any::<(u32, [u8; 6], [u8; 6], u16, u8, u8, u16)>()).prop_map(
-            |((tag, destination, source), (interface, next_hop_mac, source_mac, mtu, flags, source_bits, port))| Target {
-                tag,
-                destination: Address(destination),
-                source: Address(source),
-                interface,
-                next_hop_mac,
-                source_mac,
-                mtu,
-                flags,
-                source_bits,
-                port,
-                padding: 0,
+            |((tag, destination, source), (interface, next_hop_mac, source_mac, mtu, flags, source_bits, port))| {
+                Target {
+                    tag,
+                    destination: Address(destination),
+                    source: Address(source),
+                    interface,
+                    next_hop_mac,
+                    source_mac,
+                    mtu,
+                    flags,
+                    source_bits,
+                    port,
+                    padding: 0,
+                }
             },
         )
     }

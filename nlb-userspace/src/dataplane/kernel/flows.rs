@@ -12,8 +12,8 @@
 use std::io;
 use std::os::fd::AsFd as _;
 
-use aya::{Ebpf, Pod};
 use aya::maps::{Map, MapData, MapError, PerCpuArray};
+use aya::{Ebpf, Pod};
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
 use nlb_common::layout::edge;
@@ -45,7 +45,6 @@ struct Sweep {
 
 /// The most pins that one system call reads or removes.
 const MOST: usize = 4_096;
-
 
 impl KernelFlows {
     /// Takes the maps out of a loaded object.

@@ -71,7 +71,11 @@ fn translate<F: Functions + Answering<Ip: Translated>>(
     work.flow = packet.flow();
     let tcp = packet.network.protocol == protocol::TCP;
     let tcp_flags = if tcp { door.header::<Tcp>(packet.network.payload).map_or(0, |tcp| tcp.flags) } else { 0 };
-    if sessions::is_answer(tcp_flags) { back::<F>(ctx, door, packet, work) } else { there::<F>(ctx, door, packet, work, tcp_flags) }
+    if sessions::is_answer(tcp_flags) {
+        back::<F>(ctx, door, packet, work)
+    } else {
+        there::<F>(ctx, door, packet, work, tcp_flags)
+    }
 }
 
 /// A client's packet.
@@ -91,7 +95,9 @@ fn there<F: Functions + Answering<Ip: Translated>>(
     let found = slot::find(&work.flow, listener.claim)?;
     headers::link_of(ctx, &door, &packet.link, &mut work.link).ok_or(TRUNCATED)?;
     let index = match sessions::target_of(found.slot, found.hash, opens, tcp_flags) {
-        flows::RESET if F::reset(ctx.ctx, Offsets::of(packet), packet.network.payload_length) => return Ok(xdp_action::XDP_TX),
+        flows::RESET if F::reset(ctx.ctx, Offsets::of(packet), packet.network.payload_length) => {
+            return Ok(xdp_action::XDP_TX);
+        }
         flows::RESET | flows::OVER => return Err(Stop::Drop(DropReason::TargetDrained)),
         sessions::NO_PORT => return Err(Stop::Drop(DropReason::NoPort)),
         sessions::OTHER_FAMILY => return Err(Stop::Drop(DropReason::OtherFamily)),
