@@ -41,6 +41,7 @@ impl Session {
 
     /// In a pin's flags: how many of the [`tags`](Self::tags) there are, two at most.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "two bits")]
     pub const fn tag_flags(tags: usize) -> u32 {
         (tags as u32 & 3) << Self::TAGS
     }

@@ -43,6 +43,9 @@ struct Sweep {
     bucket: Option<u32>,
 }
 
+/// What a batch of a table holds, and the bucket to go on with.
+type Values<V> = (Vec<(Flow, V)>, Option<u32>);
+
 /// The most pins that one system call reads or removes.
 const MOST: usize = 4_096;
 
@@ -107,7 +110,7 @@ impl KernelFlows {
         table: FlowTable,
         bucket: Option<u32>,
         limit: usize,
-    ) -> Result<(Vec<(Flow, V)>, Option<u32>), KernelError> {
+    ) -> Result<Values<V>, KernelError> {
         let mut room = limit;
         loop {
             let mut flows = vec![Flow::default(); room];
