@@ -139,6 +139,12 @@ fn groups() -> impl Strategy<Value = Vec<TargetGroup>> {
     btree_set(name(), 1..6).prop_flat_map(|names| names.into_iter().map(group).collect::<Vec<_>>())
 }
 
+/// Translation keeps the family.
+fn can_serve(group: &TargetGroup, vip: IpAddr) -> bool {
+    let translated = matches!(group.forwarding, Forwarding::Nat { .. });
+    !translated || group.targets.iter().all(|target| target.address.is_ipv4() == vip.is_ipv4())
+}
+
 prop_compose! {
     fn configuration()(agent in agent(), groups in groups())(
         listeners in {
@@ -151,6 +157,7 @@ prop_compose! {
         let listeners = named
             .into_iter()
             .map(|(name, ((address, protocol, port), group))| Listener { name, address, protocol, port, group })
+            .filter(|listener| groups.iter().all(|group| group.name != listener.group || can_serve(group, listener.address)))
             .collect();
         Configuration { agent, listeners, groups }
     }
