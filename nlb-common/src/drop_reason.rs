@@ -58,4 +58,11 @@ reasons! {
     NewFlowLimit = "new_flow_limit", "the source begins more new flows than the listener allows";
     /// The driver leaves no room for the outer header.
     NoHeadroom = "no_headroom", "the driver leaves no room for the outer header";
+    /// A new flow can't be translated: no port is free of those that were tried, or its answers could not be told from those to
+    /// another flow of the same client's port.
+    NoPort = "no_port", "no port is left to translate a new flow with";
+    /// A translated packet has no hop left.
+    HopLimit = "hop_limit", "a translated packet has no hop left";
+    /// Translation is to a target of the other IP family.
+    OtherFamily = "other_family", "translation to a target of the other IP family";
 }

@@ -6,9 +6,10 @@
 use std::collections::HashMap as Map;
 use std::net::IpAddr;
 use std::ops::AddAssign;
+use std::sync::atomic::Ordering;
 
-use anyhow::{Context as _, Result};
-use aya::maps::{Array, HashMap, LpmTrie, MapData, PerCpuArray, ProgramArray, lpm_trie};
+use anyhow::{Context as _, Result, bail};
+use aya::maps::{Array, HashMap, LpmTrie, Map as AnyMap, MapData, PerCpuArray, ProgramArray, lpm_trie};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, Pod};
 use ipnet::IpNet;
@@ -21,10 +22,11 @@ use nlb_common::guard::{Member, Refused};
 use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::layout;
 use nlb_common::listener::{Entry, Key, entries_for, shift_of};
+use nlb_common::nat::Session;
 use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_common::way::{Way, WayOutcome};
-use nlb_userspace::dataplane::path_to_free;
+use nlb_userspace::dataplane::{Mapped, path_to_free};
 use nlb_userspace::programs;
 
 /// The interface that packets of a test run come in by: `lo`.
@@ -77,6 +79,8 @@ pub struct Edge {
     places: Map<u32, ListenerKey>,
     listeners: Map<ListenerKey, Listener>,
     shift: u32,
+    /// The slot table: rings are written by the thousand.
+    slots: Mapped,
 }
 
 impl Edge {
@@ -111,10 +115,11 @@ impl Edge {
             .load(programs::EDGE)
             .context("cannot load the edge's maps")?;
         load_program(&mut ebpf, layout::edge::PROGRAM)?;
+        let slots = Mapped::new(second_handle(&ebpf, layout::edge::SLOTS)?, layout::edge::SLOTS, "slots")?;
         for &way in Way::ALL {
             open_way(&mut ebpf, way)?;
         }
-        Ok(Self { ebpf, keys, places: Map::new(), listeners: Map::new(), shift })
+        Ok(Self { ebpf, keys, places: Map::new(), listeners: Map::new(), shift, slots })
     }
 
     /// The loaded object.
@@ -180,9 +185,11 @@ impl Edge {
 
     /// Sets slots.
     pub fn set_slots(&mut self, slots: &[(u32, Slot)]) -> Result<()> {
-        let map = self.ebpf.map_mut(layout::edge::SLOTS).context("no such map")?;
-        let mut table = Array::<&mut MapData, Slot>::try_from(map)?;
-        Ok(slots.iter().try_for_each(|(index, slot)| table.set(*index, *slot, 0))?)
+        let words = self.slots.words();
+        for &(index, slot) in slots {
+            words.get(usize::try_from(index)?).context("no such slot")?.store(slot.0, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Sets a target.
@@ -223,6 +230,24 @@ impl Edge {
     pub fn pins(&self, table: &str) -> Result<Map<Flow, Pin>> {
         let map = self.ebpf.map(table).with_context(|| format!("no map {table}"))?;
         Ok(HashMap::<_, Flow, Pin>::try_from(map)?.iter().collect::<Result<_, _>>()?)
+    }
+
+    /// What is remembered of translated flows in the table of that name.
+    pub fn sessions(&self, table: &str) -> Result<Map<Flow, Session>> {
+        let map = self.ebpf.map(table).with_context(|| format!("no map {table}"))?;
+        Ok(HashMap::<_, Flow, Session>::try_from(map)?.iter().collect::<Result<_, _>>()?)
+    }
+
+    /// Remembers one way of a translated flow in the table of that name.
+    pub fn set_session(&mut self, table: &str, flow: Flow, session: Session) -> Result<()> {
+        let map = self.ebpf.map_mut(table).with_context(|| format!("no map {table}"))?;
+        Ok(HashMap::<&mut MapData, Flow, Session>::try_from(map)?.insert(flow, session, 0)?)
+    }
+
+    /// Forgets one way of a translated flow in the table of that name.
+    pub fn remove_session(&mut self, table: &str, flow: &Flow) -> Result<()> {
+        let map = self.ebpf.map_mut(table).with_context(|| format!("no map {table}"))?;
+        Ok(HashMap::<&mut MapData, Flow, Session>::try_from(map)?.remove(flow)?)
     }
 
     /// What the flow tables were used for, for each use that there was.
@@ -317,6 +342,14 @@ impl TargetHost {
     /// Packets by outcome, for each outcome that has any.
     pub fn outcomes(&self) -> Result<Vec<(DecapOutcome, u64)>> {
         counted(&self.ebpf, layout::target::OUTCOMES, DecapOutcome::ALL, |outcome| outcome as u32)
+    }
+}
+
+/// The array `name` of `ebpf` once more, as a map of its own.
+fn second_handle(ebpf: &Ebpf, name: &str) -> Result<AnyMap> {
+    match ebpf.map(name) {
+        Some(AnyMap::Array(map)) => Ok(AnyMap::Array(MapData::from_id(map.info()?.id())?)),
+        _ => bail!("no array {name}"),
     }
 }
 

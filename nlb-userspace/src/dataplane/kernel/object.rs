@@ -140,6 +140,9 @@ fn entries(name: &str, capacity: Capacity) -> Option<u32> {
         // A list that changes is there twice for a moment.
         edge::ACCESS => Some(capacity.networks.saturating_mul(2)),
         edge::SOURCES => Some(capacity.sources),
+        // A translated flow has two entries.
+        edge::NAT_NEW => Some(capacity.half_open.saturating_mul(2)),
+        edge::NAT_FLOWS => Some(capacity.flows.saturating_mul(2)),
         _ => None,
     }
 }
