@@ -71,7 +71,7 @@ impl State {
                 notices.push(Notice::Full { what: "targets", name: format!("target {key}") });
                 continue;
             };
-            tables.targets.insert(index, forwarded(self.entry(tag, address), group.forwarding));
+            tables.targets.insert(index, forwarded(self.entry(tag, address, group.forwarding), group.forwarding));
         }
     }
 
@@ -104,10 +104,11 @@ impl State {
     }
 
     /// A target's entry: by netlink's answer, by what an earlier agent wrote while there is no answer, or not ready.
-    fn entry(&self, tag: u64, address: IpAddr) -> tables::Target {
+    fn entry(&self, tag: u64, address: IpAddr, forwarding: Forwarding) -> tables::Target {
         let way = self.next_hops.get(&address);
         if let Some(Ok(hop)) = way {
-            return resolved(tag, address, hop, self.configuration.agent.source_for(address));
+            let source = self.configuration.agent.source_for(address);
+            return resolved(tag, address, hop, source, hop.mtu.saturating_sub(forwarding.overhead(address)));
         }
         let pending = matches!(way, None | Some(Err(NoNextHop::Pending)));
         match self.adopted.get(&tag) {
@@ -228,7 +229,8 @@ fn forwarded(target: tables::Target, forwarding: Forwarding) -> tables::Target {
     tables::Target { flags: target.flags & !tables::Target::GUE | gue, ..target }
 }
 
-fn resolved(tag: u64, address: IpAddr, hop: &NextHop, configured: Option<IpNet>) -> tables::Target {
+/// `mtu`: what the way leaves a client's packet.
+fn resolved(tag: u64, address: IpAddr, hop: &NextHop, configured: Option<IpNet>, mtu: u32) -> tables::Target {
     let (source, bits) = match configured {
         Some(net) => (net.network(), net.max_prefix_len() - net.prefix_len()),
         None => (hop.source, 0),
@@ -240,7 +242,7 @@ fn resolved(tag: u64, address: IpAddr, hop: &NextHop, configured: Option<IpNet>)
         interface: hop.interface,
         next_hop_mac: hop.mac,
         source_mac: hop.source_mac,
-        mtu: u16::try_from(hop.mtu).unwrap_or(u16::MAX),
+        mtu: u16::try_from(mtu).unwrap_or(u16::MAX),
         flags: tables::Target::READY,
         source_bits: bits,
     }

@@ -115,7 +115,7 @@ fn way(group: &GroupView, target: &TargetView, name: &str, client_mtu: u32) -> F
             "MTU",
             format!(
                 "{name}: the way out of `{}` has MTU {}, an encapsulated packet of {client_mtu} bytes needs {needed}: \
-                 large packets will not arrive",
+                 senders of longer ones are told so, and wait for it",
                 hop.interface, hop.mtu
             ),
             format!(
