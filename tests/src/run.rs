@@ -6,9 +6,10 @@
 use std::collections::HashMap as Map;
 use std::net::IpAddr;
 use std::ops::AddAssign;
+use std::sync::atomic::Ordering;
 
-use anyhow::{Context as _, Result};
-use aya::maps::{Array, HashMap, LpmTrie, MapData, PerCpuArray, ProgramArray, lpm_trie};
+use anyhow::{Context as _, Result, bail};
+use aya::maps::{Array, HashMap, LpmTrie, Map as AnyMap, MapData, PerCpuArray, ProgramArray, lpm_trie};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, Pod};
 use nlb_common::active::Sketch;
@@ -22,7 +23,7 @@ use nlb_common::listener::{Entry, Key, entries_for, shift_of};
 use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_common::way::{Way, WayOutcome};
-use nlb_userspace::dataplane::path_to_free;
+use nlb_userspace::dataplane::{Mapped, path_to_free};
 use nlb_userspace::programs;
 
 /// The interface that packets of a test run come in by: `lo`.
@@ -75,6 +76,8 @@ pub struct Edge {
     places: Map<u32, ListenerKey>,
     listeners: Map<ListenerKey, Listener>,
     shift: u32,
+    /// The slot table: rings are written by the thousand.
+    slots: Mapped,
 }
 
 impl Edge {
@@ -109,10 +112,11 @@ impl Edge {
             .load(programs::EDGE)
             .context("cannot load the edge's maps")?;
         load_program(&mut ebpf, layout::edge::PROGRAM)?;
+        let slots = Mapped::new(second_handle(&ebpf, layout::edge::SLOTS)?, layout::edge::SLOTS, "slots")?;
         for &way in Way::ALL {
             open_way(&mut ebpf, way)?;
         }
-        Ok(Self { ebpf, keys, places: Map::new(), listeners: Map::new(), shift })
+        Ok(Self { ebpf, keys, places: Map::new(), listeners: Map::new(), shift, slots })
     }
 
     /// The loaded object.
@@ -178,9 +182,11 @@ impl Edge {
 
     /// Sets slots.
     pub fn set_slots(&mut self, slots: &[(u32, Slot)]) -> Result<()> {
-        let map = self.ebpf.map_mut(layout::edge::SLOTS).context("no such map")?;
-        let mut table = Array::<&mut MapData, Slot>::try_from(map)?;
-        Ok(slots.iter().try_for_each(|(index, slot)| table.set(*index, *slot, 0))?)
+        let words = self.slots.words();
+        for &(index, slot) in slots {
+            words.get(usize::try_from(index)?).context("no such slot")?.store(slot.0, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Sets a target.
@@ -297,6 +303,14 @@ impl TargetHost {
     /// Packets by outcome, for each outcome that has any.
     pub fn outcomes(&self) -> Result<Vec<(DecapOutcome, u64)>> {
         counted(&self.ebpf, layout::target::OUTCOMES, DecapOutcome::ALL, |outcome| outcome as u32)
+    }
+}
+
+/// The array `name` of `ebpf` once more, as a map of its own.
+fn second_handle(ebpf: &Ebpf, name: &str) -> Result<AnyMap> {
+    match ebpf.map(name) {
+        Some(AnyMap::Array(map)) => Ok(AnyMap::Array(MapData::from_id(map.info()?.id())?)),
+        _ => bail!("no array {name}"),
     }
 }
 

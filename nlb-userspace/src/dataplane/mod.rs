@@ -25,7 +25,7 @@ use nlb_common::way::WayOutcome;
 pub use error::DataplaneError;
 pub use flows::{FlowTable, PinBatch, PinPlace, Pins};
 pub use kernel::{
-    Detached, Kernel, KernelError, KernelSettings, PinnedSet, Status, TargetHost, TargetTables, detach, seed_in_force,
+    Detached, Kernel, KernelError, KernelSettings, Mapped, PinnedSet, Status, TargetHost, TargetTables, detach, seed_in_force,
     status, target_tables,
 };
 pub use memory::Memory;

@@ -5,6 +5,8 @@
 
 pub mod corpus;
 pub mod described;
+pub mod fuzz;
+pub mod garbage;
 pub mod icmp;
 pub mod reference;
 pub mod shim;

@@ -44,6 +44,7 @@ use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::slot::TargetIndex;
 
 pub use error::KernelError;
+pub use mapped::Mapped;
 pub use status::{Detached, PinnedSet, Status, detach, seed_in_force, status};
 
 pub use target_host::{TargetHost, TargetTables, target_tables};
