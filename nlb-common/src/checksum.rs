@@ -33,7 +33,6 @@ impl Checksum {
     /// Adds what another chain has added.
     #[inline(always)]
     #[must_use]
-    #[expect(clippy::should_implement_trait, reason = "a link of the chain like the others")]
     pub const fn add(self, other: Self) -> Self {
         // Folded to 32 bits, so that two long chains don't overflow.
         self.add_u32(other.folded())

@@ -15,11 +15,13 @@ pub enum Way {
     Icmp = 0,
     /// Packets that don't fit the way to their target: their senders are told.
     TooBig = 1,
+    /// Packets for a port without listener: an exclusive VIP refuses them.
+    Unclaimed = 2,
 }
 
 impl Way {
     /// Every way, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Icmp, Self::TooBig];
+    pub const ALL: &'static [Self] = &[Self::Icmp, Self::TooBig, Self::Unclaimed];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -30,6 +32,7 @@ impl Way {
         match self {
             Self::Icmp => "nlb_way_icmp",
             Self::TooBig => "nlb_way_too_big",
+            Self::Unclaimed => "nlb_way_unclaimed",
         }
     }
 
@@ -39,6 +42,7 @@ impl Way {
         match stop {
             Stop::Pass(NotOurs::Protocol) => Some(Self::Icmp),
             Stop::Drop(DropReason::TooBig) => Some(Self::TooBig),
+            Stop::Pass(NotOurs::NoListener) => Some(Self::Unclaimed),
             Stop::Pass(_) | Stop::Drop(_) => None,
         }
     }
@@ -54,11 +58,15 @@ pub enum WayOutcome {
     Error = 1,
     /// The sender of a packet that doesn't fit the way to its target was told so.
     TooBig = 2,
+    /// A TCP packet for a port of an exclusive VIP that has no listener was answered with a reset.
+    Reset = 3,
+    /// A UDP packet for such a port was answered with an error message.
+    Unreachable = 4,
 }
 
 impl WayOutcome {
     /// Every outcome, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Echo, Self::Error, Self::TooBig];
+    pub const ALL: &'static [Self] = &[Self::Echo, Self::Error, Self::TooBig, Self::Reset, Self::Unreachable];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -70,6 +78,8 @@ impl WayOutcome {
             Self::Echo => "echo",
             Self::Error => "error",
             Self::TooBig => "too_big",
+            Self::Reset => "reset",
+            Self::Unreachable => "unreachable",
         }
     }
 }

@@ -67,6 +67,8 @@ pub enum Verdict {
     Dropped,
     /// It goes to this host's own stack.
     Passed,
+    /// Its sender is told that nobody serves it.
+    Refused,
 }
 
 /// What becomes of a flow, and why.
@@ -95,7 +97,8 @@ pub struct Explanation {
 /// One stage of the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
-    /// The stage: `listener`, `group`, `hash`, `slot`, `flow`, `target`, `next hop`, `outer header` or `second chance`.
+    /// The stage: `listener`, `group`, `hash`, `slot`, `flow`, `target`, `next hop`,
+    /// `outer header`, `size` or `second chance`.
     pub stage: String,
     /// What it found.
     pub text: String,
@@ -168,6 +171,14 @@ impl Story {
         let Some(state) = found else {
             self.step("listener", format!("none accepts {} {wanted}", query.protocol));
             self.step("listener", nearest(snapshot, query));
+            if snapshot.configuration.is_exclusive(wanted.ip()) {
+                let how = match query.protocol {
+                    Protocol::Tcp => "a reset",
+                    Protocol::Udp => "`port unreachable`",
+                };
+                let summary = format!("no listener, and {} is exclusive: the sender gets {how}", wanted.ip());
+                return Err((Verdict::Refused, summary));
+            }
             return Err((Verdict::Passed, "no listener: the packet passes to this host's own stack".to_owned()));
         };
         let name = &state.listener.name;
@@ -322,6 +333,10 @@ impl Story {
         let is_gue = snapshot.group(&target.key.group).is_some_and(|group| is_gue(snapshot, group));
         let gue = if is_gue { "GUE in UDP in " } else { "" };
         self.step("outer header", format!("{inner} in {gue}{outer}, from {}{varied} to {address}", hop.source));
+        let forwarding = if is_gue { Forwarding::Gue } else { Forwarding::Ipip };
+        let fits = hop.mtu.saturating_sub(forwarding.overhead(address));
+        let answer = if query.destination.is_ipv4() { "fragmentation needed" } else { "packet too big" };
+        self.step("size", format!("up to {fits} bytes; a longer packet's sender gets `{answer}`"));
         Ok(format!("goes to target {} out of `{}`", target.key.socket(), hop.interface))
     }
 }

@@ -204,7 +204,8 @@ impl State {
                 continue;
             };
             let sketch = Self::sketch(counters, by_group.get(&listener.group).copied().unwrap_or_default());
-            tables.vips.insert(key.address, tables::Vip::default());
+            let flags = if self.configuration.is_exclusive(listener.address) { tables::Vip::EXCLUSIVE } else { 0 };
+            tables.vips.insert(key.address, tables::Vip { flags });
             tables.listeners.insert(key, tables::Listener { sketch, ..tables::Listener::new(counters, index, &group) });
         }
     }

@@ -1,7 +1,7 @@
 //! Ways off the fast path: programs of their own for rare packets, reached by a tail call.
 //!
 //! ```text
-//! nlb_edge: … stop ─▶ hand_over ─▶ WAYS[way]: nlb_way_icmp, nlb_way_too_big
+//! nlb_edge: … stop ─▶ hand_over ─▶ WAYS[way]: nlb_way_icmp, nlb_way_too_big, …
 //!                        └─▶ no such way or program: to the stack, or dropped
 //! ```
 //!
@@ -13,6 +13,7 @@ mod icmp;
 mod refuse;
 mod route;
 mod too_big;
+mod unclaimed;
 
 use core::hint::cold_path;
 
