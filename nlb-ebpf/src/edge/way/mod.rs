@@ -18,11 +18,13 @@ mod unclaimed;
 use core::hint::cold_path;
 
 use aya_ebpf::{bindings::xdp_action, programs::XdpContext};
-use nlb_common::packet::Stop;
-use nlb_common::packet::network::Network;
+use nlb_common::packet::link::Link;
+use nlb_common::packet::network::{Family, Network};
+use nlb_common::packet::{Door as _, Stop};
 use nlb_common::way::{Way, WayOutcome};
 use nlb_ebpf::count;
-use nlb_ebpf::opaque::opaque;
+use nlb_ebpf::door::PacketDoor;
+use nlb_ebpf::opaque::forgotten;
 
 use super::maps::{DROPS, WAY_OUTCOMES, WAYS};
 
@@ -49,16 +51,12 @@ pub(super) fn action(verdict: Result<u32, Stop>) -> u32 {
     }
 }
 
-/// `network` with an offset and a length of which the verifier knows bounds and no more: so it goes once through what follows,
-/// and not for each number of extension headers anew.
+/// Reads the IP header; what follows extension headers is [settled](PacketDoor::settled).
 #[inline(always)]
-fn bounded(network: Network) -> Network {
-    const MOST: usize = 0x7fff;
-    Network {
-        payload: opaque(network.payload) & MOST,
-        payload_length: opaque(network.payload_length) & 0xffff,
-        ..network
-    }
+fn read<F: Family>(door: &PacketDoor<'_>, link: &Link) -> Result<Network, Stop> {
+    let network = F::read(door, link.length)?;
+    let (payload, payload_length) = (door.settled(network.payload), forgotten(network.payload_length));
+    Ok(Network { payload, payload_length, ..network })
 }
 
 /// Counts what a way did with a packet.

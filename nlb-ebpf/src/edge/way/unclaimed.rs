@@ -39,7 +39,7 @@ fn receive(ctx: &XdpContext) -> Result<u32, Stop> {
 #[inline(always)]
 fn family<F: Control + Functions>(ctx: &XdpContext, link: Link) -> Result<u32, Stop> {
     let door = PacketDoor::new(ctx);
-    let network = super::bounded(F::read(&door, link.length)?);
+    let network = super::read::<F>(&door, &link)?;
     let transport = transport::read(&door, &network)?;
     let vip = VIPS.get_ptr(&network.destination).ok_or(Stop::Pass(NotOurs::NoListener))?;
     // SAFETY: an entry stays mapped while the program runs; the agent puts whole entries in place of others.
