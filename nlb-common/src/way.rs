@@ -13,15 +13,17 @@ use crate::packet::{NotOurs, Stop};
 pub enum Way {
     /// Protocols that no listener can have: ICMP and ICMPv6 to a VIP.
     Icmp = 0,
+    /// Flows that are translated, and what no listener claims: it may be a target's answer to one.
+    Nat = 1,
     /// Packets that don't fit the way to their target: their senders are told.
-    TooBig = 1,
-    /// Packets for a port without listener: an exclusive VIP refuses them.
-    Unclaimed = 2,
+    TooBig = 2,
+    /// Packets for a port without listener, which are no target's answers either: an exclusive VIP refuses them.
+    Unclaimed = 3,
 }
 
 impl Way {
     /// Every way, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Icmp, Self::TooBig, Self::Unclaimed];
+    pub const ALL: &'static [Self] = &[Self::Icmp, Self::Nat, Self::TooBig, Self::Unclaimed];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -31,6 +33,7 @@ impl Way {
     pub const fn program(self) -> &'static str {
         match self {
             Self::Icmp => "nlb_way_icmp",
+            Self::Nat => "nlb_way_nat",
             Self::TooBig => "nlb_way_too_big",
             Self::Unclaimed => "nlb_way_unclaimed",
         }
@@ -41,8 +44,9 @@ impl Way {
     pub const fn of(stop: Stop) -> Option<Self> {
         match stop {
             Stop::Pass(NotOurs::Protocol) => Some(Self::Icmp),
+            // From there it goes on to `Unclaimed`.
+            Stop::Pass(NotOurs::Translated | NotOurs::NoListener) => Some(Self::Nat),
             Stop::Drop(DropReason::TooBig) => Some(Self::TooBig),
-            Stop::Pass(NotOurs::NoListener) => Some(Self::Unclaimed),
             Stop::Pass(_) | Stop::Drop(_) => None,
         }
     }

@@ -152,8 +152,12 @@ fn decide(flow: &Flow, held: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u8) 
         table.remove(flow);
         is_new |= !expired;
     }
-    // The target's stage says why there is none.
-    let Some((index, target)) = unpinned(slot, is_new) else { return slot.current() };
+    let (index, target) = match unpinned(slot, is_new) {
+        Ok(chosen) => chosen,
+        // The target's stage says why there is none.
+        Err(current) => return current,
+    };
+    let (current, previous) = (slot.current(), slot.previous());
     if target.flags & Target::RESET != 0 {
         return over(tcp, tcp_flags, index);
     }
@@ -164,16 +168,17 @@ fn decide(flow: &Flow, held: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u8) 
     index
 }
 
-/// Whose a flow of `slot` is that isn't pinned.
+/// The target of a flow that is not pinned; `Err`: the number that no target serves under. `is_new`: it begins.
 #[inline(always)]
-fn unpinned(slot: Slot, is_new: bool) -> Option<(TargetIndex, &'static Target)> {
-    let (current, previous) = (slot.current(), slot.previous());
+pub(super) fn unpinned(slot: Slot, is_new: bool) -> Result<(TargetIndex, &'static Target), TargetIndex> {
+    let current = slot.current();
+    let previous = slot.previous();
     // A flow that another edge sent to `current` until now is not pinned here either: of a target whose flows are over, only
     // pinned ones are reset for sure. The others are `current`'s, which resets what it doesn't know.
     let kept = if is_new || !slot.is_open() { None } else { serving(previous) };
     match kept.filter(|target| target.flags & Target::RESET == 0) {
-        Some(target) => Some((previous, target)),
-        None => serving(current).map(|target| (current, target)),
+        Some(target) => Ok((previous, target)),
+        None => serving(current).map(|target| (current, target)).ok_or(current),
     }
 }
 
@@ -194,7 +199,7 @@ pub(super) fn owner(flow: &Flow, slot: Slot, tracking: u8) -> TargetIndex {
     }
     // Where all flows of UDP are remembered, those that aren't are new.
     let is_new = !tcp && tracking == Tracking::All as u8;
-    unpinned(slot, is_new).map_or(slot.current(), |(index, _)| index)
+    unpinned(slot, is_new).map_or_else(|current| current, |(index, _)| index)
 }
 
 /// Notes on a pin that a packet was seen, and what it says. A SYN begins a new connection to the same target.
@@ -210,7 +215,7 @@ fn note(pin: &mut Pin, now: u32, opens: bool, tcp_flags: u8) {
 
 /// The answer to a packet of a flow whose target is done with its flows.
 #[inline(always)]
-fn over(tcp: bool, tcp_flags: u8, index: TargetIndex) -> TargetIndex {
+pub(super) fn over(tcp: bool, tcp_flags: u8, index: TargetIndex) -> TargetIndex {
     if !tcp {
         OVER
     } else if tcp_flags & Tcp::RST != 0 {
@@ -224,7 +229,7 @@ fn over(tcp: bool, tcp_flags: u8, index: TargetIndex) -> TargetIndex {
 
 /// The target of that number, if it is there and serves any flow.
 #[inline(always)]
-fn serving(index: TargetIndex) -> Option<&'static Target> {
+pub(super) fn serving(index: TargetIndex) -> Option<&'static Target> {
     if index < FIRST_TARGET {
         return None;
     }
@@ -240,7 +245,7 @@ pub(super) fn event(event: FlowEvent) {
 /// Seconds of the monotonic clock. The coarse one: a jiffy's resolution at the price of a load (kernel 5.11).
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "a pin's clock goes for 136 years")]
-fn seconds() -> u32 {
+pub(super) fn seconds() -> u32 {
     // SAFETY: the helper has no arguments and only reads a clock.
     let nanoseconds = unsafe { bpf_ktime_get_coarse_ns() };
     (nanoseconds / 1_000_000_000) as u32

@@ -45,6 +45,8 @@ pub fn target(index: u32) -> Target {
         mtu: 3_000,
         flags: Target::READY,
         source_bits: 0,
+        port: 8_080_u16.to_be(),
+        padding: 0,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! - An echo request is answered here: a VIP is on no interface of the edge, so nobody else would.
 //! - An error message about a flow (what a target sent didn't arrive, or was too big) goes to the flow's target, whole, in a
-//!   tunnel like the client's packets. Any edge can do that: slots are the same everywhere.
+//!   tunnel like the client's packets. Any edge can do that: slots are the same everywhere. Of translated flows it passes.
 //! - Everything else passes, neighbour discovery above all.
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
@@ -11,13 +11,14 @@ use nlb_common::icmp::{Control, echo, quote};
 use nlb_common::packet::link::{self, Link};
 use nlb_common::packet::network::{Network, V4, V6};
 use nlb_common::packet::{Door as _, NotOurs, Stop};
+use nlb_common::tables::Target;
 use nlb_common::way::WayOutcome;
 use nlb_common::wire::{EtherType, Ethernet, Icmp, Macs};
 use nlb_ebpf::count;
 use nlb_ebpf::door::PacketDoor;
 
 use super::super::maps::{LISTENER_COUNTERS, TARGET_COUNTERS, VIPS};
-use super::super::{encapsulation, transmit};
+use super::super::{encapsulation, l2, transmit};
 use super::route;
 
 const OTHER: Stop = Stop::Pass(NotOurs::Protocol);
@@ -74,10 +75,12 @@ fn error<F: Control>(ctx: &XdpContext, door: PacketDoor<'_>, link: &Link, networ
     let flow = quote::flow::<F, _>(&door, network).ok_or(OTHER)?;
     let route = route::of(&flow)?;
     let way_out = transmit::way_out(ctx, route.target);
-    if route.target.is_gue() {
-        encapsulation::wrap_gue::<F>(ctx, link, network, route.index, route.target, 0, route.hash)?;
-    } else {
-        encapsulation::wrap::<F>(door, link, network, route.target, route.hash, way_out)?;
+    match route.target.forwarding() {
+        Target::GUE => encapsulation::wrap_gue::<F>(ctx, link, network, route.index, route.target, 0, route.hash)?,
+        Target::L2 => l2::readdress(ctx, link, route.index)?,
+        // What it quotes would have to be translated as well.
+        Target::NAT | Target::NAT_SOURCE => return Err(OTHER),
+        _ => encapsulation::wrap::<F>(door, link, network, route.target, route.hash, way_out)?,
     }
     count::add(&LISTENER_COUNTERS, route.claim.counters(), network.length, false);
     count::add(&TARGET_COUNTERS, route.index, network.length, false);

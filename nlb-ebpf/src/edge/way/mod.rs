@@ -1,7 +1,7 @@
 //! Ways off the fast path: programs of their own for rare packets, reached by a tail call.
 //!
 //! ```text
-//! nlb_edge: … stop ─▶ hand_over ─▶ WAYS[way]: nlb_way_icmp, nlb_way_too_big, …
+//! nlb_edge: … stop ─▶ hand_over ─▶ WAYS[way]: nlb_way_icmp, nlb_way_too_big, nlb_way_nat ─▶ nlb_way_unclaimed
 //!                        └─▶ no such way or program: to the stack, or dropped
 //! ```
 //!
@@ -10,6 +10,7 @@
 //! half of the stack. A way parses the packet again, for nothing but the packet is handed over.
 
 mod icmp;
+pub(super) mod nat;
 mod refuse;
 mod route;
 mod too_big;
@@ -33,9 +34,15 @@ use super::maps::{DROPS, WAY_OUTCOMES, WAYS};
 pub(super) fn hand_over(ctx: &XdpContext, stop: Stop) {
     cold_path();
     if let Some(way) = Way::of(stop) {
-        // SAFETY: nothing of this program needs to be dropped, and the program that goes on is one of the same kind.
-        unsafe { WAYS.tail_call(ctx, way as u32) };
+        go_on(ctx, way);
     }
+}
+
+/// Hands the packet to a way. It returns only if that has no program.
+#[inline(always)]
+fn go_on(ctx: &XdpContext, way: Way) {
+    // SAFETY: nothing of this program needs to be dropped, and the program that goes on is one of the same kind.
+    unsafe { WAYS.tail_call(ctx, way as u32) };
 }
 
 /// The XDP action of a verdict; counts a drop.
