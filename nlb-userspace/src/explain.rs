@@ -67,6 +67,8 @@ pub enum Verdict {
     Dropped,
     /// It goes to this host's own stack.
     Passed,
+    /// Its sender is told that nobody serves it.
+    Refused,
 }
 
 /// What becomes of a flow, and why.
@@ -95,7 +97,8 @@ pub struct Explanation {
 /// One stage of the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
-    /// The stage: `listener`, `group`, `hash`, `slot`, `flow`, `target`, `next hop`, `outer header` or `second chance`.
+    /// The stage: `listener`, `group`, `hash`, `slot`, `flow`, `target`, `next hop`,
+    /// `outer header`, `size` or `second chance`.
     pub stage: String,
     /// What it found.
     pub text: String,
@@ -168,6 +171,14 @@ impl Story {
         let Some(state) = found else {
             self.step("listener", format!("none accepts {} {wanted}", query.protocol));
             self.step("listener", nearest(snapshot, query));
+            if snapshot.configuration.is_exclusive(wanted.ip()) {
+                let how = match query.protocol {
+                    Protocol::Tcp => "a reset",
+                    Protocol::Udp => "`port unreachable`",
+                };
+                let summary = format!("no listener, and {} is exclusive: the sender gets {how}", wanted.ip());
+                return Err((Verdict::Refused, summary));
+            }
             return Err((Verdict::Passed, "no listener: the packet passes to this host's own stack".to_owned()));
         };
         let name = &state.listener.name;
@@ -319,8 +330,8 @@ impl Story {
             .map_or_else(String::new, |length| format!(" (varied by flow within {}/{length})", hop.source));
         let outer = if address.is_ipv4() { "IPv4" } else { "IPv6" };
         let inner = if query.destination.is_ipv4() { "IPv4" } else { "IPv6" };
-        let forwarding = snapshot.group(&target.key.group).map(|group| forwarding(snapshot, group));
-        let header = match forwarding.unwrap_or_default() {
+        let forwarding = snapshot.group(&target.key.group).map(|group| forwarding(snapshot, group)).unwrap_or_default();
+        let header = match forwarding {
             Forwarding::Ipip => format!("{inner} in {outer}, from {}{varied} to {address}", hop.source),
             Forwarding::Gue => format!("{inner} in GUE in UDP in {outer}, from {}{varied} to {address}", hop.source),
             Forwarding::L2 => "none: the packet stays as it is, its frame gets that MAC address".to_owned(),
@@ -331,6 +342,9 @@ impl Story {
             }
         };
         self.step("outer header", header);
+        let fits = hop.mtu.saturating_sub(forwarding.overhead(address));
+        let answer = if query.destination.is_ipv4() { "fragmentation needed" } else { "packet too big" };
+        self.step("size", format!("up to {fits} bytes; a longer packet's sender gets `{answer}`"));
         Ok(format!("goes to target {} out of `{}`", target.key.socket(), hop.interface))
     }
 }

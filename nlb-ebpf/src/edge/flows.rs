@@ -161,7 +161,7 @@ fn decide(flow: &Flow, held: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u8) 
     if target.flags & Target::RESET != 0 {
         return over(tcp, tcp_flags, index);
     }
-    if all || slot.is_open() && current != previous {
+    if all || slot.is_open() && slot.current() != slot.previous() {
         *held = Pin::new(index, target.tag, place, now);
         return remember::pin(flow, Table::of(tcp, opens), held);
     }
@@ -180,6 +180,26 @@ pub(super) fn unpinned(slot: Slot, is_new: bool) -> Result<(TargetIndex, &'stati
         Some(target) => Ok((previous, target)),
         None => serving(current).map(|target| (current, target)).ok_or(current),
     }
+}
+
+/// Whose the flow is, for what is about it and none of its packets: it is looked up, and left as it is.
+#[inline(always)]
+pub(super) fn owner(flow: &Flow, slot: Slot, tracking: u8) -> TargetIndex {
+    if slot.is_steady() || tracking == Tracking::None as u8 {
+        return slot.current();
+    }
+    let tcp = flow.protocol == protocol::TCP;
+    if let Some((table, pin)) = Table::find(flow, tcp) {
+        // SAFETY: as in `decide`.
+        let held = unsafe { pin.read_volatile() };
+        let expired = table == Table::HalfOpen && held.silence(seconds()) > Pin::HANDSHAKE;
+        if !expired && serving(held.target).is_some_and(|target| held.is_of(target.tag)) {
+            return held.target;
+        }
+    }
+    // Where all flows of UDP are remembered, those that aren't are new.
+    let is_new = !tcp && tracking == Tracking::All as u8;
+    unpinned(slot, is_new).map_or_else(|current| current, |(index, _)| index)
 }
 
 /// Notes on a pin that a packet was seen, and what it says. A SYN begins a new connection to the same target.

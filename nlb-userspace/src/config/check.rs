@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::nearest::{listed, nearest};
 use super::reader::{Complaint, Table};
-use super::sections::{ReadGroup, ReadListener};
+use super::sections::{ReadGroup, ReadListener, ReadVip};
 use crate::model::{Capacity, Forwarding, Name};
 
 /// Notes every problem between tables.
@@ -37,6 +37,23 @@ pub(super) fn check(top: &Table<'_>, capacity: Option<Capacity>, groups: &[ReadG
     targets_of_another_family(top, groups, listeners);
     if let Some(capacity) = capacity {
         fits(top, capacity, groups, listeners);
+    }
+}
+
+/// Notes every problem of VIPs: one has one answer, and is the address of a listener.
+pub(super) fn check_vips(top: &Table<'_>, vips: &[ReadVip], listeners: &[ReadListener]) {
+    let addresses = vips.iter().filter_map(|vip| vip.address.as_ref().ok());
+    once(top, addresses.clone().map(|address| (*address.get_ref(), address.span())), |address| {
+        format!("VIP {address}")
+    });
+    // A listener whose address is wrong may have been meant.
+    let Ok(known) = listeners.iter().map(|listener| listener.address.as_ref()).collect::<Result<Vec<_>, _>>() else {
+        return;
+    };
+    for address in addresses.filter(|address| known.iter().all(|known| known.get_ref() != address.get_ref())) {
+        let message = format!("no listener has the address {}", address.get_ref());
+        let help = "write the `address` of a `[[listener]]`, or leave this `[[vip]]` out";
+        top.wrong_at(&address.span(), Complaint::new(message).help(help));
     }
 }
 

@@ -370,4 +370,19 @@ const SECTIONS: &[Section] = &[
             key("target_group", "name of a target group", Required, r#""web""#, "the group that serves it"),
         ],
     },
+    Section {
+        path: "vip",
+        repeated: true,
+        about: "What holds for an address of listeners, whatever its port. An address without it has the defaults.",
+        keys: &[
+            key("address", "unicast address", Required, r#""192.0.2.1""#, "the address of at least one listener"),
+            key(
+                "exclusive",
+                "`true` or `false`",
+                Is("false"),
+                "true",
+                "whether what comes for a port without listener is refused, TCP by a reset and UDP by `port unreachable`, instead of passing to the edge's own stack",
+            ),
+        ],
+    },
 ];

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use super::duration;
 use crate::model::{
     Affinity, AgentSettings, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, Probe, RingKind,
-    TargetGroup, Tracking, XdpMode,
+    TargetGroup, Tracking, Vip, XdpMode,
 };
 
 /// `configuration` as TOML, every setting written out. Listeners and groups keep their order.
@@ -18,7 +18,10 @@ pub fn render(configuration: &Configuration) -> String {
 fn write(out: &mut String, configuration: &Configuration) -> fmt::Result {
     agent(out, &configuration.agent)?;
     configuration.groups.iter().try_for_each(|group| target_group(out, group))?;
-    configuration.listeners.iter().try_for_each(|listener| write_listener(out, listener))
+    configuration.listeners.iter().try_for_each(|listener| write_listener(out, listener))?;
+    let write_vip =
+        |vip: &Vip| writeln!(out, "\n[[vip]]\naddress = \"{}\"\nexclusive = {}", vip.address, vip.exclusive);
+    configuration.vips.iter().try_for_each(write_vip)
 }
 
 /// A TOML basic string.

@@ -14,6 +14,9 @@ mod name;
 mod overlay;
 mod target;
 mod time;
+mod vip;
+
+use std::net::IpAddr;
 
 pub use agent::{AgentSettings, Capacity, XdpMode};
 pub use change::{Change, ChangeError};
@@ -26,6 +29,7 @@ pub use name::{InvalidName, Name};
 pub use overlay::{Moot, Overlay, Overridden, Settled};
 pub use target::{Target, TargetKey, Weight};
 pub use time::Timestamp;
+pub use vip::Vip;
 
 /// A whole configuration, checked: names are unique, every listener's group exists, no two listeners share an
 /// address, protocol and port, and everything fits the capacity.
@@ -35,6 +39,8 @@ pub struct Configuration {
     pub agent: AgentSettings,
     /// Where traffic is accepted, in the file's order.
     pub listeners: Vec<Listener>,
+    /// What holds for addresses of listeners, in the file's order; each is there once.
+    pub vips: Vec<Vip>,
     /// Where it goes, in the file's order.
     pub groups: Vec<TargetGroup>,
 }
@@ -43,6 +49,11 @@ impl Configuration {
     /// The group of that name.
     pub fn group(&self, name: &Name) -> Option<&TargetGroup> {
         self.groups.iter().find(|group| &group.name == name)
+    }
+
+    /// Whether what comes to `address` for a port without listener is refused.
+    pub fn is_exclusive(&self, address: IpAddr) -> bool {
+        self.vips.iter().any(|vip| vip.address == address && vip.exclusive)
     }
 
     /// The target of that name.

@@ -1,6 +1,6 @@
 //! Any configuration, written as text, reads as itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use proptest::sample::{Index, select};
 use crate::config::{parse, render};
 use crate::model::{
     Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, Name,
-    Probe, Protocol, RingKind, RingSize, Target, TargetGroup, Tracking, Weight, XdpMode,
+    Probe, Protocol, RingKind, RingSize, Target, TargetGroup, Tracking, Vip, Weight, XdpMode,
 };
 
 fn name() -> impl Strategy<Value = Name> {
@@ -151,15 +151,18 @@ prop_compose! {
             let socket = (address(192, 0x3fff), select(vec![Protocol::Tcp, Protocol::Udp]), 1_u16..);
             btree_map(socket, (name(), select(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>())), 0..6)
         },
-        agent in Just(agent), groups in Just(groups),
+        exclusive in vec(of(any::<bool>()), 6), agent in Just(agent), groups in Just(groups),
     ) -> Configuration {
         let named: BTreeMap<_, _> = listeners.into_iter().map(|(socket, (name, group))| (name, (socket, group))).collect();
         let listeners = named
             .into_iter()
             .map(|(name, ((address, protocol, port), group))| Listener { name, address, protocol, port, group })
             .filter(|listener| groups.iter().all(|group| group.name != listener.group || can_serve(group, listener.address)))
-            .collect();
-        Configuration { agent, listeners, groups }
+            .collect::<Vec<_>>();
+        let addresses: BTreeSet<_> = listeners.iter().map(|listener: &Listener| listener.address).collect();
+        let said = addresses.into_iter().zip(exclusive);
+        let vips = said.filter_map(|(address, exclusive)| Some(Vip { address, exclusive: exclusive? })).collect();
+        Configuration { agent, listeners, vips, groups }
     }
 }
 

@@ -12,11 +12,13 @@ mod headers;
 mod sessions;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use nlb_common::answer::Answering;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::nat::rewrite::Translated;
 use nlb_common::packet::link::{self, Link};
 use nlb_common::packet::network::{V4, V6};
 use nlb_common::packet::{Door as _, NotOurs, Packet, Stop, transport};
+use nlb_common::way::Way;
 use nlb_common::wire::{EtherType, Tcp, protocol};
 use nlb_ebpf::count;
 use nlb_ebpf::door::PacketDoor;
@@ -25,7 +27,6 @@ pub(in super::super) use sessions::Work;
 
 use super::super::addressed::Offsets;
 use super::super::functions::Functions;
-use super::super::reset::Answering;
 use super::super::transmit::{self, WayOut};
 use super::super::{active, flows, l2, listener, maps, slot, target};
 
@@ -35,7 +36,11 @@ const TRUNCATED: Stop = Stop::Drop(DropReason::TruncatedTransport);
 #[xdp]
 #[inline(always)]
 fn nlb_way_nat(ctx: XdpContext) -> u32 {
-    super::action(receive(&ctx))
+    let verdict = receive(&ctx);
+    if let Err(Stop::Pass(NotOurs::NoListener)) = verdict {
+        super::go_on(&ctx, Way::Unclaimed);
+    }
+    super::action(verdict)
 }
 
 #[inline(always)]
@@ -106,7 +111,7 @@ fn there<F: Functions + Answering<Ip: Translated>>(
     let target = target::find(index)?;
     active::note::<F>(ctx, packet, &found, listener, index, opens);
     headers::translate::<F>(&mut door, packet, &work.flow, &work.session.outcome()).ok_or(TRUNCATED)?;
-    l2::readdress(ctx, packet, index)?;
+    l2::readdress(ctx, &packet.link, index)?;
     count::add(&maps::LISTENER_COUNTERS, listener.claim.counters(), packet.network.length, opens);
     count::add(&maps::TARGET_COUNTERS, index, packet.network.length, opens);
     Ok(transmit::send(transmit::way_out(ctx, target)))
