@@ -54,7 +54,7 @@ pub struct Target {
     pub next_hop_mac: [u8; 6],
     /// MAC address of the egress interface.
     pub source_mac: [u8; 6],
-    /// MTU of the way to the target, for the packet with its outer header.
+    /// The longest client's packet that fits the way to the target: its MTU, less what goes around the packet.
     pub mtu: u16,
     /// [`READY`](Self::READY) and the others, and in [`FORWARDING`](Self::FORWARDING) how packets travel.
     pub flags: u8,

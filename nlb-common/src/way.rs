@@ -1,10 +1,11 @@
 //! Ways off the fast path: programs that rare packets are handed to.
 //!
-//! What the edge's program would pass to the host's stack it first offers to the way for that kind of packet, by a tail call
-//! through the program array [`WAYS`](crate::layout::edge::WAYS). A way has a stack of its own, parses the packet again and
-//! decides anew. So the fast path knows nothing of what rare packets need. Where the array has no program, the packet passes.
+//! What the edge's program would pass to the host's stack, or drop, it first offers to the way for that kind of packet, by a tail
+//! call through the program array [`WAYS`](crate::layout::edge::WAYS). A way has a stack of its own, parses the packet again and
+//! decides anew. So the fast path knows nothing of what rare packets need. Where the array has no program, the packet passes or is dropped.
 
-use crate::packet::NotOurs;
+use crate::drop_reason::DropReason;
+use crate::packet::{NotOurs, Stop};
 
 /// A way off the fast path. The number is its index in the program array.
 #[repr(u8)]
@@ -12,13 +13,15 @@ use crate::packet::NotOurs;
 pub enum Way {
     /// Protocols that no listener can have: ICMP and ICMPv6 to a VIP.
     Icmp = 0,
+    /// Packets that don't fit the way to their target: their senders are told.
+    TooBig = 1,
     /// Flows that are translated, and what no listener claims: it may be a target's answer to one.
-    Nat = 1,
+    Nat = 2,
 }
 
 impl Way {
     /// Every way, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Icmp, Self::Nat];
+    pub const ALL: &'static [Self] = &[Self::Icmp, Self::TooBig, Self::Nat];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -28,22 +31,19 @@ impl Way {
     pub const fn program(self) -> &'static str {
         match self {
             Self::Icmp => "nlb_way_icmp",
+            Self::TooBig => "nlb_way_too_big",
             Self::Nat => "nlb_way_nat",
         }
     }
 
-    /// The way of a packet that is not the fast path's for that reason.
+    /// The way of a packet with which the fast path stopped for that reason.
     #[inline(always)]
-    pub const fn of(reason: NotOurs) -> Option<Self> {
-        match reason {
-            NotOurs::Protocol => Some(Self::Icmp),
-            NotOurs::Translated | NotOurs::NoListener => Some(Self::Nat),
-            NotOurs::Group
-            | NotOurs::EtherType
-            | NotOurs::Fragment
-            | NotOurs::Underway
-            | NotOurs::NoPayload
-            | NotOurs::Mapped => None,
+    pub const fn of(stop: Stop) -> Option<Self> {
+        match stop {
+            Stop::Pass(NotOurs::Protocol) => Some(Self::Icmp),
+            Stop::Pass(NotOurs::Translated | NotOurs::NoListener) => Some(Self::Nat),
+            Stop::Drop(DropReason::TooBig) => Some(Self::TooBig),
+            Stop::Pass(_) | Stop::Drop(_) => None,
         }
     }
 }
@@ -54,11 +54,15 @@ impl Way {
 pub enum WayOutcome {
     /// An echo request to a VIP was answered.
     Echo = 0,
+    /// An error message about a flow was sent to the flow's target.
+    Error = 1,
+    /// The sender of a packet that doesn't fit the way to its target was told so.
+    TooBig = 2,
 }
 
 impl WayOutcome {
     /// Every outcome, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Echo];
+    pub const ALL: &'static [Self] = &[Self::Echo, Self::Error, Self::TooBig];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -68,6 +72,8 @@ impl WayOutcome {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Echo => "echo",
+            Self::Error => "error",
+            Self::TooBig => "too_big",
         }
     }
 }

@@ -1,7 +1,14 @@
 //! Control messages between real hosts and a VIP.
 
-use anyhow::{Result, ensure};
-use nlb_tests::lab::{NginxOptions, Options, Service, VIP_V4, VIP_V6, web_and_dns};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+use nlb_tests::lab::{
+    Forwarding, HealthCheck, Host, ListenerConfig, NginxOptions, Options, Service, VIP_V4, VIP_V6, ensure_same,
+    literal, web_and_dns,
+};
+use serde_json::Value;
 
 #[test]
 fn a_vip_answers_to_ping_without_any_loss() -> Result<()> {
@@ -11,6 +18,66 @@ fn a_vip_answers_to_ping_without_any_loss() -> Result<()> {
         for payload in ["0", "56", "1400"] {
             let said = client.run("ping", ["-n", "-c", "20", "-i", "0.01", "-W", "2", "-s", payload, &vip])?.stdout;
             ensure!(said.contains(" 20 received, 0% packet loss"), "{vip} with {payload} bytes: {said}");
+        }
+    }
+    Ok(())
+}
+
+/// Options of a laboratory in which a client's longest packet leaves no room for an outer header.
+fn narrow(forwarding: Forwarding) -> Options {
+    Options { forwarding, inside_mtu: 1500, ..Options::default() }
+}
+
+/// How often that was done with rare packets, as the agent tells.
+fn outcome(service: &Service, outcome: &str) -> Result<u64> {
+    let stats: Value = serde_json::from_str(&service.lab.nlb(["stats", "--json"])?.success()?)?;
+    stats["ways"][outcome].as_u64().with_context(|| format!("no `{outcome}` in {stats}"))
+}
+
+#[test]
+fn large_files_travel_whole_where_the_path_to_the_targets_is_no_wider_than_the_clients() -> Result<()> {
+    let nginx = NginxOptions { file_bytes: 100_000_000, ..NginxOptions::default() };
+    for forwarding in [Forwarding::IpIp, Forwarding::Gue] {
+        let service = Service::start(narrow(forwarding), nginx, web_and_dns())?;
+        let (client, original) = (service.lab.client(), service.nginx["t1"].file());
+        for vip in [VIP_V4.into(), VIP_V6.into()].map(literal) {
+            let here = client.dir().join("download");
+            client.download(&format!("http://{vip}/file"), &here)?;
+            ensure_same(&original, &here)?;
+            let told = outcome(&service, "too_big")?;
+            client.upload(&here, &format!("http://{vip}/upload/back"))?;
+            ensure!(outcome(&service, "too_big")? > told, "{forwarding:?} {vip}: nobody was told of a smaller MTU");
+            let uploaded: Vec<PathBuf> = service.nginx.values().map(|nginx| nginx.uploaded("back")).collect();
+            let arrived: Vec<_> = uploaded.into_iter().filter(|path| path.exists()).collect();
+            ensure!(arrived.len() == 1, "one upload arrived at {arrived:?}");
+            ensure_same(&arrived[0], &here)?;
+            std::fs::remove_file(&arrived[0])?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn bulk_traffic_flows_both_ways_where_the_path_to_the_targets_is_no_wider_than_the_clients() -> Result<()> {
+    let mut listeners = web_and_dns();
+    listeners.extend([VIP_V4.into(), VIP_V6.into()].map(|address: IpAddr| ListenerConfig {
+        name: format!("bulk-{}", if address.is_ipv4() { "v4" } else { "v6" }),
+        address,
+        protocol: "tcp",
+        port: 5201,
+        health: HealthCheck::Tcp(80),
+        targets_v6: address.is_ipv6(),
+        affinity: "source_ip",
+        targets: 3,
+    }));
+    for forwarding in [Forwarding::IpIp, Forwarding::Gue] {
+        let service = Service::start(narrow(forwarding), NginxOptions::default(), listeners.clone())?;
+        let _servers = service.lab.targets().map(Host::iperf_server).collect::<Result<Vec<_>>>()?;
+        for vip in [VIP_V4.into(), VIP_V6.into()] {
+            for reverse in [false, true] {
+                let report = service.lab.client().iperf(vip, 100, reverse)?;
+                ensure!(report.bytes_sent >= 100 * 1024 * 1024 && report.bytes_received > 0, "{vip}: {report:?}");
+            }
         }
     }
     Ok(())

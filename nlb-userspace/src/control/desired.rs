@@ -113,7 +113,7 @@ impl State {
                 let outer = self.configuration.agent.source_for(address);
                 // Answers to translated packets must come back: they are from one address.
                 let outer = outer.filter(|_| !matches!(forwarding, Forwarding::Nat { .. }));
-                resolved(tag, address, &hop, outer)
+                resolved(tag, address, &hop, outer, hop.mtu.saturating_sub(forwarding.overhead(address)))
             }
             (Err(NoNextHop::Pending), Some(found)) => {
                 tables::Target { flags: found.flags & tables::Target::READY, ..*found }
@@ -237,7 +237,8 @@ fn forwarded(target: tables::Target, forwarding: Forwarding) -> tables::Target {
     tables::Target { flags: target.flags & !tables::Target::FORWARDING | way, ..target }
 }
 
-fn resolved(tag: u64, address: IpAddr, hop: &NextHop, configured: Option<IpNet>) -> tables::Target {
+/// `mtu`: what the way leaves a client's packet.
+fn resolved(tag: u64, address: IpAddr, hop: &NextHop, configured: Option<IpNet>, mtu: u32) -> tables::Target {
     let (source, bits) = match configured {
         Some(net) => (net.network(), net.max_prefix_len() - net.prefix_len()),
         None => (hop.source, 0),
@@ -249,7 +250,7 @@ fn resolved(tag: u64, address: IpAddr, hop: &NextHop, configured: Option<IpNet>)
         interface: hop.interface,
         next_hop_mac: hop.mac,
         source_mac: hop.source_mac,
-        mtu: u16::try_from(hop.mtu).unwrap_or(u16::MAX),
+        mtu: u16::try_from(mtu).unwrap_or(u16::MAX),
         flags: tables::Target::READY,
         source_bits: bits,
         port: 0,

@@ -1,8 +1,8 @@
 //! Ways off the fast path: programs of their own for rare packets, reached by a tail call.
 //!
 //! ```text
-//! nlb_edge: … → listener: not the fast path's ─▶ hand_over ─▶ WAYS[way]: nlb_way_icmp, nlb_way_nat
-//!                                                    └─▶ no such program: to the stack
+//! nlb_edge: … stop ─▶ hand_over ─▶ WAYS[way]: nlb_way_icmp, nlb_way_too_big, nlb_way_nat
+//!                        └─▶ no such way or program: to the stack, or dropped
 //! ```
 //!
 //! What lives here: one file for each way, with its program. They share the maps and stages of the fast path, which pays a
@@ -11,21 +11,26 @@
 
 mod icmp;
 pub(super) mod nat;
+mod refuse;
+mod route;
+mod too_big;
 
 use core::hint::cold_path;
 
 use aya_ebpf::{bindings::xdp_action, programs::XdpContext};
-use nlb_common::packet::{NotOurs, Stop};
+use nlb_common::packet::Stop;
+use nlb_common::packet::network::Network;
 use nlb_common::way::{Way, WayOutcome};
 use nlb_ebpf::count;
+use nlb_ebpf::opaque::opaque;
 
 use super::maps::{DROPS, WAY_OUTCOMES, WAYS};
 
-/// Hands the packet to the way that `reason` leads to. It returns only if there is none.
+/// Hands the packet to the way that `stop` leads to. It returns only if there is none.
 #[inline(always)]
-pub(super) fn hand_over(ctx: &XdpContext, reason: NotOurs) {
+pub(super) fn hand_over(ctx: &XdpContext, stop: Stop) {
     cold_path();
-    if let Some(way) = Way::of(reason) {
+    if let Some(way) = Way::of(stop) {
         // SAFETY: nothing of this program needs to be dropped, and the program that goes on is one of the same kind.
         unsafe { WAYS.tail_call(ctx, way as u32) };
     }
@@ -41,6 +46,18 @@ pub(super) fn action(verdict: Result<u32, Stop>) -> u32 {
             count::one(&DROPS, reason as u32);
             xdp_action::XDP_DROP
         }
+    }
+}
+
+/// `network` with an offset and a length of which the verifier knows bounds and no more: so it goes once through what follows,
+/// and not for each number of extension headers anew.
+#[inline(always)]
+fn bounded(network: Network) -> Network {
+    const MOST: usize = 0x7fff;
+    Network {
+        payload: opaque(network.payload) & MOST,
+        payload_length: opaque(network.payload_length) & 0xffff,
+        ..network
     }
 }
 

@@ -6,6 +6,7 @@
 //! ```
 
 use aya_ebpf::programs::XdpContext;
+use nlb_common::answer::Answering;
 use nlb_common::hash::Flow;
 use nlb_common::nat::Session;
 use nlb_common::nat::rewrite::{Translated, checksum, difference};
@@ -14,7 +15,6 @@ use nlb_common::packet::{Door as _, Packet};
 use nlb_common::wire::{EtherType, Ethernet, Framed, Macs, Ports, TagBytes, VlanTag, protocol};
 use nlb_ebpf::door::PacketDoor;
 
-use super::super::super::reset::Answering;
 
 /// Where a TCP header has its checksum.
 const TCP_CHECKSUM: usize = 16;

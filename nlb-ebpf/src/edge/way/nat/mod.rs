@@ -12,6 +12,7 @@ mod headers;
 mod sessions;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use nlb_common::answer::Answering;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::nat::rewrite::Translated;
 use nlb_common::packet::link::{self, Link};
@@ -25,7 +26,6 @@ pub(in super::super) use sessions::Work;
 
 use super::super::addressed::Offsets;
 use super::super::functions::Functions;
-use super::super::reset::Answering;
 use super::super::transmit::{self, WayOut};
 use super::super::{active, flows, l2, listener, maps, slot, target};
 
@@ -35,7 +35,11 @@ const TRUNCATED: Stop = Stop::Drop(DropReason::TruncatedTransport);
 #[xdp]
 #[inline(always)]
 fn nlb_way_nat(ctx: XdpContext) -> u32 {
-    super::action(receive(&ctx))
+    let verdict = receive(&ctx);
+    if let Err(stop @ Stop::Drop(DropReason::TooBig)) = verdict {
+        super::hand_over(&ctx, stop);
+    }
+    super::action(verdict)
 }
 
 #[inline(always)]
@@ -55,7 +59,7 @@ fn family<F: Functions + Answering<Ip: Translated>>(
     door: PacketDoor<'_>,
     link: Link,
 ) -> Result<u32, Stop> {
-    let network = F::read(&door, link.length)?;
+    let network = super::bounded(F::read(&door, link.length)?);
     let transport = transport::read(&door, &network)?;
     translate::<F>(ctx, door, &Packet { link, network, transport })
 }
@@ -104,9 +108,10 @@ fn there<F: Functions + Answering<Ip: Translated>>(
         index => index,
     };
     let target = target::find(index)?;
+    target::fits(target, &packet.network)?;
     active::note::<F>(ctx, packet, &found, listener, index, opens);
     headers::translate::<F>(&mut door, packet, &work.flow, &work.session.outcome()).ok_or(TRUNCATED)?;
-    l2::readdress(ctx, packet, index)?;
+    l2::readdress(ctx, &packet.link, index)?;
     count::add(&maps::LISTENER_COUNTERS, listener.claim.counters(), packet.network.length, opens);
     count::add(&maps::TARGET_COUNTERS, index, packet.network.length, opens);
     Ok(transmit::send(transmit::way_out(ctx, target)))

@@ -133,11 +133,8 @@ fn decide(work: &mut Work, slot: Slot, hash: u64, opens: bool, tcp_flags: u8) ->
         }
         end(work);
     }
-    let (index, target) = match flows::unpinned(slot, opens || !tcp) {
-        Ok(chosen) => chosen,
-        // The target's stage says why there is none.
-        Err(none) => return none,
-    };
+    // The target's stage says why there is none.
+    let Some((index, target)) = flows::unpinned(slot, opens || !tcp) else { return slot.current() };
     if target.flags & Target::RESET != 0 {
         return flows::over(tcp, tcp_flags, index);
     }
