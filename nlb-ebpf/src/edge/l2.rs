@@ -24,11 +24,7 @@ use super::transmit::{self, WayOut};
 #[inline(always)]
 pub(super) fn readdress(ctx: &XdpContext, link: &Link, index: TargetIndex) -> Result<(), Stop> {
     // It can't fail: target and frame were looked at before.
-    if nlb_readdress(ctx.ctx, link.tags(), index) == 0 {
-        Err(Stop::Drop(DropReason::TruncatedLink))
-    } else {
-        Ok(())
-    }
+    if nlb_readdress(ctx.ctx, link.tags(), index) == 0 { Err(Stop::Drop(DropReason::TruncatedLink)) } else { Ok(()) }
 }
 
 /// A global function, as those of [`functions`](super::functions). 1 if it was done.
