@@ -152,12 +152,8 @@ fn decide(flow: &Flow, held: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u8) 
         table.remove(flow);
         is_new |= !expired;
     }
-    let (index, target) = match unpinned(slot, is_new) {
-        Ok(chosen) => chosen,
-        // The target's stage says why there is none.
-        Err(current) => return current,
-    };
-    let (current, previous) = (slot.current(), slot.previous());
+    // The target's stage says why there is none.
+    let Some((index, target)) = unpinned(slot, is_new) else { return slot.current() };
     if target.flags & Target::RESET != 0 {
         return over(tcp, tcp_flags, index);
     }
@@ -168,17 +164,16 @@ fn decide(flow: &Flow, held: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u8) 
     index
 }
 
-/// The target of a flow that is not pinned; `Err`: the number that no target serves under. `is_new`: it begins.
+/// Whose a flow of `slot` is that isn't pinned.
 #[inline(always)]
-pub(super) fn unpinned(slot: Slot, is_new: bool) -> Result<(TargetIndex, &'static Target), TargetIndex> {
-    let current = slot.current();
-    let previous = slot.previous();
+pub(super) fn unpinned(slot: Slot, is_new: bool) -> Option<(TargetIndex, &'static Target)> {
+    let (current, previous) = (slot.current(), slot.previous());
     // A flow that another edge sent to `current` until now is not pinned here either: of a target whose flows are over, only
     // pinned ones are reset for sure. The others are `current`'s, which resets what it doesn't know.
     let kept = if is_new || !slot.is_open() { None } else { serving(previous) };
     match kept.filter(|target| target.flags & Target::RESET == 0) {
-        Some(target) => Ok((previous, target)),
-        None => serving(current).map(|target| (current, target)).ok_or(current),
+        Some(target) => Some((previous, target)),
+        None => serving(current).map(|target| (current, target)),
     }
 }
 
@@ -199,7 +194,7 @@ pub(super) fn owner(flow: &Flow, slot: Slot, tracking: u8) -> TargetIndex {
     }
     // Where all flows of UDP are remembered, those that aren't are new.
     let is_new = !tcp && tracking == Tracking::All as u8;
-    unpinned(slot, is_new).map_or_else(|current| current, |(index, _)| index)
+    unpinned(slot, is_new).map_or(slot.current(), |(index, _)| index)
 }
 
 /// Notes on a pin that a packet was seen, and what it says. A SYN begins a new connection to the same target.

@@ -2,7 +2,7 @@
 //!
 //! - An echo request is answered here: a VIP is on no interface of the edge, so nobody else would.
 //! - An error message about a flow (what a target sent didn't arrive, or was too big) goes to the flow's target, whole, in a
-//!   tunnel like the client's packets. Any edge can do that: slots are the same everywhere. Of translated flows it passes.
+//!   tunnel like the client's packets, or by translation. Any edge can do that: slots are the same everywhere.
 //! - Everything else passes, neighbour discovery above all.
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
@@ -26,7 +26,12 @@ const OTHER: Stop = Stop::Pass(NotOurs::Protocol);
 #[xdp]
 #[inline(always)]
 fn nlb_way_icmp(ctx: XdpContext) -> u32 {
-    super::action(receive(&ctx))
+    let verdict = receive(&ctx);
+    if let Err(Stop::Pass(_)) = verdict {
+        // It may be about a translated flow, and then to anybody.
+        super::hand_over(&ctx, Stop::Pass(NotOurs::Translated));
+    }
+    super::action(verdict)
 }
 
 #[inline(always)]
@@ -78,8 +83,7 @@ fn error<F: Control>(ctx: &XdpContext, door: PacketDoor<'_>, link: &Link, networ
     match route.target.forwarding() {
         Target::GUE => encapsulation::wrap_gue::<F>(ctx, link, network, route.index, route.target, 0, route.hash)?,
         Target::L2 => l2::readdress(ctx, link, route.index)?,
-        // What it quotes would have to be translated as well.
-        Target::NAT | Target::NAT_SOURCE => return Err(OTHER),
+        Target::NAT | Target::NAT_SOURCE => return Err(Stop::Pass(NotOurs::Translated)),
         _ => encapsulation::wrap::<F>(door, link, network, route.target, route.hash, way_out)?,
     }
     count::add(&LISTENER_COUNTERS, route.claim.counters(), network.length, false);
