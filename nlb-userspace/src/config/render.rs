@@ -1,5 +1,7 @@
 //! A configuration as text: the canonical form, which reads as the same configuration.
 
+mod autoscaling;
+
 use std::fmt::{self, Write};
 
 use super::duration;
@@ -18,7 +20,8 @@ pub fn render(configuration: &Configuration) -> String {
 fn write(out: &mut String, configuration: &Configuration) -> fmt::Result {
     agent(out, &configuration.agent)?;
     configuration.groups.iter().try_for_each(|group| target_group(out, group))?;
-    configuration.listeners.iter().try_for_each(|listener| write_listener(out, listener))
+    configuration.listeners.iter().try_for_each(|listener| write_listener(out, listener))?;
+    configuration.autoscaling_groups.iter().try_for_each(|group| autoscaling::autoscaling_group(out, group))
 }
 
 /// A TOML basic string.

@@ -10,13 +10,14 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
+use super::any_autoscaling_group::autoscaling_group;
 use crate::config::{parse, render};
 use crate::model::{
     Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, Name,
     Probe, Protocol, RingKind, RingSize, Target, TargetGroup, Tracking, Weight, XdpMode,
 };
 
-fn name() -> impl Strategy<Value = Name> {
+pub(super) fn name() -> impl Strategy<Value = Name> {
     "[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}".prop_map(|text| text.parse().unwrap())
 }
 
@@ -141,6 +142,12 @@ prop_compose! {
             let socket = (address(192, 0x3fff), select(vec![Protocol::Tcp, Protocol::Udp]), 1_u16..);
             btree_map(socket, (name(), select(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>())), 0..6)
         },
+        autoscaling_groups in {
+            let served: Vec<Name> = groups.iter().map(|group| group.name.clone()).collect();
+            btree_set(name(), 0..2).prop_flat_map(move |names| {
+                names.into_iter().map(|name| autoscaling_group(name, served.clone())).collect::<Vec<_>>()
+            })
+        },
         agent in Just(agent), groups in Just(groups),
     ) -> Configuration {
         let named: BTreeMap<_, _> = listeners.into_iter().map(|(socket, (name, group))| (name, (socket, group))).collect();
@@ -148,7 +155,7 @@ prop_compose! {
             .into_iter()
             .map(|(name, ((address, protocol, port), group))| Listener { name, address, protocol, port, group })
             .collect();
-        Configuration { agent, listeners, groups }
+        Configuration { agent, listeners, groups, autoscaling_groups }
     }
 }
 

@@ -53,6 +53,7 @@ fn file(groups: &[&str], targets: &Targets, vip: Option<u8>) -> Configuration {
         agent: AgentSettings::default(),
         listeners: vip.map(listener).into_iter().collect(),
         groups: groups.iter().map(group).collect(),
+        autoscaling_groups: Vec::new(),
     }
 }
 
