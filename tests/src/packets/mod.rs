@@ -10,6 +10,7 @@ pub mod garbage;
 pub mod icmp;
 pub mod reference;
 pub mod shim;
+pub mod translated;
 pub mod world;
 
 pub use described::{Described, Extension, Kind, Network, Segment, Tag};
