@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::nearest::{listed, nearest};
 use super::reader::{Complaint, Table};
-use super::sections::{ReadGroup, ReadListener, ReadVip};
+use super::sections::{ReadAutoscalingGroup, ReadGroup, ReadListener, ReadVip};
 use crate::model::{Capacity, Forwarding, Name};
 
 /// Notes every problem between tables.
@@ -32,7 +32,8 @@ pub(super) fn check(top: &Table<'_>, capacity: Option<Capacity>, groups: &[ReadG
         format!("a listener for {protocol} {}", std::net::SocketAddr::new(*address, *port))
     });
 
-    unknown_groups(top, &names.map(Spanned::get_ref).collect::<Vec<_>>(), listeners);
+    let wanted = listeners.iter().filter_map(|listener| listener.group.as_ref().ok());
+    unknown_groups(top, &names.map(Spanned::get_ref).collect::<Vec<_>>(), wanted);
     targets_that_are_vips(top, groups, listeners);
     targets_of_another_family(top, groups, listeners);
     if let Some(capacity) = capacity {
@@ -57,6 +58,17 @@ pub(super) fn check_vips(top: &Table<'_>, vips: &[ReadVip], listeners: &[ReadLis
     }
 }
 
+/// The same for autoscaling groups.
+pub(super) fn check_autoscaling(top: &Table<'_>, groups: &[ReadGroup], autoscaling: &[ReadAutoscalingGroup]) {
+    let names = autoscaling.iter().filter_map(|group| group.name.as_ref().ok());
+    once(top, names.map(|name| (name.get_ref(), name.span())), |name| format!("autoscaling group `{name}`"));
+    for (what, names) in autoscaling.iter().flat_map(|group| &group.named) {
+        once(top, names.iter().map(|name| (name.get_ref(), name.span())), |name| format!("{what} `{name}`"));
+    }
+    let known: Vec<&Name> = groups.iter().filter_map(|group| group.name.as_ref().ok()).map(Spanned::get_ref).collect();
+    unknown_groups(top, &known, autoscaling.iter().flat_map(|group| &group.target_groups));
+}
+
 /// Notes each key that stands a second time.
 fn once<K: Ord>(top: &Table<'_>, keys: impl Iterator<Item = (K, Range<usize>)>, what: impl Fn(&K) -> String) {
     let mut seen: BTreeMap<K, usize> = BTreeMap::new();
@@ -71,8 +83,8 @@ fn once<K: Ord>(top: &Table<'_>, keys: impl Iterator<Item = (K, Range<usize>)>, 
     }
 }
 
-fn unknown_groups(top: &Table<'_>, known: &[&Name], listeners: &[ReadListener]) {
-    for wanted in listeners.iter().filter_map(|listener| listener.group.as_ref().ok()) {
+fn unknown_groups<'a>(top: &Table<'_>, known: &[&Name], wanted: impl Iterator<Item = &'a Spanned<Name>>) {
+    for wanted in wanted {
         let name = wanted.get_ref();
         if known.contains(&name) {
             continue;

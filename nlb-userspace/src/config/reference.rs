@@ -1,12 +1,17 @@
 //! Every key of the edge's configuration. The reader refuses what is not here; tests hold the rest of this list, and
 //! the README's table, against the code.
 
+mod autoscaling;
+
+use std::sync::LazyLock;
+
 use super::schema::Absent::{Is, Means, Required};
 use super::schema::{Section, key};
 
 /// All sections, in the order of the documentation.
 pub fn reference() -> &'static [Section] {
-    SECTIONS
+    static ALL: LazyLock<Vec<Section>> = LazyLock::new(|| [SECTIONS, autoscaling::SECTIONS].concat());
+    &ALL
 }
 
 /// The reference as Markdown: one table for each section.

@@ -1,5 +1,7 @@
 //! A configuration as text: the canonical form, which reads as the same configuration.
 
+mod autoscaling;
+
 use std::fmt::{self, Write};
 
 use super::duration;
@@ -21,7 +23,8 @@ fn write(out: &mut String, configuration: &Configuration) -> fmt::Result {
     configuration.listeners.iter().try_for_each(|listener| write_listener(out, listener))?;
     let write_vip =
         |vip: &Vip| writeln!(out, "\n[[vip]]\naddress = \"{}\"\nexclusive = {}", vip.address, vip.exclusive);
-    configuration.vips.iter().try_for_each(write_vip)
+    configuration.vips.iter().try_for_each(write_vip)?;
+    configuration.autoscaling_groups.iter().try_for_each(|group| autoscaling::autoscaling_group(out, group))
 }
 
 /// A TOML basic string.

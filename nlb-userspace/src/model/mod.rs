@@ -31,9 +31,11 @@ pub use target::{Target, TargetKey, Weight};
 pub use time::Timestamp;
 pub use vip::Vip;
 
+use crate::autoscale::model::AutoscalingGroup;
+
 /// A whole configuration, checked: names are unique, every listener's group exists, no two listeners share an
 /// address, protocol and port, and everything fits the capacity.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Configuration {
     /// How the agent itself runs.
     pub agent: AgentSettings,
@@ -43,6 +45,8 @@ pub struct Configuration {
     pub vips: Vec<Vip>,
     /// Where it goes, in the file's order.
     pub groups: Vec<TargetGroup>,
+    /// What launches instances that become targets, in the file's order.
+    pub autoscaling_groups: Vec<AutoscalingGroup>,
 }
 
 impl Configuration {

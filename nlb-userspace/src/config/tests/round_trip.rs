@@ -10,13 +10,14 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
+use super::any_autoscaling_group::autoscaling_group;
 use crate::config::{parse, render};
 use crate::model::{
     Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, Name,
     Probe, Protocol, RingKind, RingSize, Target, TargetGroup, Tracking, Vip, Weight, XdpMode,
 };
 
-fn name() -> impl Strategy<Value = Name> {
+pub(super) fn name() -> impl Strategy<Value = Name> {
     "[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}".prop_map(|text| text.parse().unwrap())
 }
 
@@ -151,7 +152,14 @@ prop_compose! {
             let socket = (address(192, 0x3fff), select(vec![Protocol::Tcp, Protocol::Udp]), 1_u16..);
             btree_map(socket, (name(), select(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>())), 0..6)
         },
-        exclusive in vec(of(any::<bool>()), 6), agent in Just(agent), groups in Just(groups),
+        exclusive in vec(of(any::<bool>()), 6),
+        autoscaling_groups in {
+            let served: Vec<Name> = groups.iter().map(|group| group.name.clone()).collect();
+            btree_set(name(), 0..2).prop_flat_map(move |names| {
+                names.into_iter().map(|name| autoscaling_group(name, served.clone())).collect::<Vec<_>>()
+            })
+        },
+        agent in Just(agent), groups in Just(groups),
     ) -> Configuration {
         let named: BTreeMap<_, _> = listeners.into_iter().map(|(socket, (name, group))| (name, (socket, group))).collect();
         let listeners = named
@@ -162,7 +170,7 @@ prop_compose! {
         let addresses: BTreeSet<_> = listeners.iter().map(|listener: &Listener| listener.address).collect();
         let said = addresses.into_iter().zip(exclusive);
         let vips = said.filter_map(|(address, exclusive)| Some(Vip { address, exclusive: exclusive? })).collect();
-        Configuration { agent, listeners, vips, groups }
+        Configuration { agent, listeners, vips, groups, autoscaling_groups }
     }
 }
 

@@ -54,6 +54,7 @@ fn file(groups: &[&str], targets: &Targets, vip: Option<u8>) -> Configuration {
         listeners: vip.map(listener).into_iter().collect(),
         vips: Vec::new(),
         groups: groups.iter().map(group).collect(),
+        autoscaling_groups: Vec::new(),
     }
 }
 
