@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::Settings;
+use crate::autoscale;
 use crate::latency;
 use crate::pipeline;
 use crate::program;
@@ -19,7 +20,7 @@ pub(crate) struct Bench {
     /// file as multiples of it. None: only ratios are compared.
     pub(crate) yardstick: Option<&'static str>,
     /// Measures.
-    pub(crate) run: fn(Settings, &mut Report) -> Result<()>,
+    pub(crate) run: fn(Settings<'_>, &mut Report) -> Result<()>,
 }
 
 /// In the order in which they run.
@@ -47,6 +48,12 @@ pub(crate) const BENCHES: &[Bench] = &[
         about: "a ring of 65,536 slots: time to build it, its evenness, what a change moves",
         yardstick: Some("ring/maglev, 100 targets, build"),
         run: ring::run,
+    },
+    Bench {
+        name: "autoscale",
+        about: "forecasts and scaling by them, back-tested beside Kubernetes' HPA",
+        yardstick: None,
+        run: autoscale::run,
     },
 ];
 
