@@ -7,5 +7,7 @@
 //! provider gives back, so that a crash at any moment neither loses an instance nor launches it twice.
 
 pub mod backtest;
+pub mod engine;
 pub mod forecast;
 pub mod model;
+pub mod policy;
