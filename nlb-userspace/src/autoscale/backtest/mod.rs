@@ -14,7 +14,9 @@ mod demand;
 mod fleet;
 pub mod generate;
 mod measures;
+mod report;
 pub mod rules;
+mod svg;
 mod trace;
 
 pub use accuracy::{Accuracy, accuracy};
@@ -22,4 +24,6 @@ pub use curve::{Curve, Point, Swept, sweep};
 pub use demand::{Demand, Setting};
 pub use fleet::{Run, run};
 pub use measures::Measures;
+pub use report::{Aims, Distance, Entry, Report, RuleKind, report, warmup};
+pub use svg::svg;
 pub use trace::{Trace, TraceError};

@@ -38,8 +38,7 @@ pub(super) struct Regression {
 
 use Feature::*;
 
-const SHORT: &[Feature] =
-    &[LastHalf, Last1, Last2, Last3, Last6, Mean6, Mean12, Mean24, DayNear, Usual, UsualChange, MeanDay];
+const SHORT: &[Feature] = &[LastHalf, Last1, Last2, Last3, Mean6, Mean12, Mean24, DayNear, Usual, UsualChange, MeanDay];
 const FULL: &[Feature] = &[
     LastQuarter,
     LastHalf,

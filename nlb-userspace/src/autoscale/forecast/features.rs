@@ -19,7 +19,6 @@ pub(super) enum Feature {
     Last1,
     Last2,
     Last3,
-    Last6,
     /// Means of the last steps.
     Mean3,
     Mean6,
@@ -96,7 +95,7 @@ pub(super) fn row(past: &Past, tail: Tail, ahead: usize) -> Row {
     let mut set = |feature: Feature, value: f64| row[feature as usize] = value;
     set(LastQuarter, tail.quarter);
     set(LastHalf, tail.half);
-    for (feature, steps) in [(Last1, 1), (Last2, 2), (Last3, 3), (Last6, 6)] {
+    for (feature, steps) in [(Last1, 1), (Last2, 2), (Last3, 3)] {
         set(feature, past.before(now, steps));
     }
     let means = [(Mean3, 3), (Mean6, 6), (Mean12, 12), (Mean24, 24), (Mean72, 72), (MeanDay, past.day())];

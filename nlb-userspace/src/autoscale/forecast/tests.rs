@@ -116,7 +116,10 @@ fn intervals_hold_what_they_say_under_even_noise_wild_hours_and_rare_bursts() {
     for ahead in [1, DAY] {
         let cases = [
             ("even", coverage(ahead, |_, uniform| 40.0 * uniform)),
-            ("wild days", coverage(ahead, |hour, uniform| if hour / DAY % 2 == 0 { 60.0 } else { 10.0 } * uniform)),
+            (
+                "wild days",
+                coverage(ahead, |hour, uniform| if (hour / DAY).is_multiple_of(2) { 60.0 } else { 10.0 } * uniform),
+            ),
             ("bursts", coverage(ahead, |_, uniform| if uniform > 0.47 { 80.0 } else { 20.0 * uniform })),
         ];
         for (name, share) in cases {

@@ -1,5 +1,7 @@
 //! Ours: capacity for a quantile of what the load may come to.
 
+use std::collections::VecDeque;
+
 use super::Rule;
 use crate::autoscale::backtest::{Demand, Run, Setting};
 use crate::autoscale::forecast::{Distribution, Observed, Outlook};
@@ -11,14 +13,14 @@ pub struct Predictive {
     setting: Setting,
     quantile: f64,
     outlook: Outlook,
-    before: u32,
+    recent: Recent,
 }
 
 impl Predictive {
     /// For a quantile of the forecast, between 0 and 1.
     pub fn new(setting: Setting, quantile: f64) -> Self {
         let outlook = Outlook::new(setting.bins_per_day(), setting.ahead());
-        Self { setting, quantile, outlook, before: 0 }
+        Self { setting, quantile, outlook, recent: Recent::new(setting) }
     }
 }
 
@@ -27,9 +29,32 @@ impl Rule for Predictive {
         self.outlook.observe(*bin);
         let Some(distribution) = self.outlook.distribution() else { return instances };
         let wanted = wanted(&self.setting, &distribution, self.quantile);
-        // Nothing is given up that the decision before wanted still: one burst does not take supply up and down twice.
-        let held = wanted.max(self.before.min(instances));
-        self.before = wanted;
+        self.recent.hold(wanted, bin, instances)
+    }
+}
+
+/// What was wanted in the last ten minutes, both ends included. Nothing of it is given up: one burst does not take supply
+/// up and down twice.
+#[derive(Clone, Debug)]
+struct Recent {
+    most: usize,
+    wanted: VecDeque<u32>,
+}
+
+const HELD_SECONDS: u64 = 600;
+
+impl Recent {
+    fn new(setting: Setting) -> Self {
+        let most = usize::try_from(HELD_SECONDS / setting.bin.as_secs().max(1)).unwrap_or(0) + 1;
+        Self { most, wanted: VecDeque::new() }
+    }
+
+    fn hold(&mut self, wanted: u32, bin: &Observed, instances: u32) -> u32 {
+        self.wanted.push_back(wanted);
+        if self.wanted.len() > self.most {
+            self.wanted.pop_front();
+        }
+        let held = self.wanted.iter().copied().max().unwrap_or(wanted).min(instances).max(wanted);
         // What is missing scales nothing in.
         if bin.value.is_none() { held.max(instances) } else { held }
     }
@@ -53,23 +78,22 @@ pub fn quantiles(demand: &Demand, quantiles: &[f64]) -> Vec<Run> {
         .collect();
     let run = |index: usize| {
         let wanted = decided.iter().map(|decided| decided[index]).collect();
-        super::super::run(demand, &mut Decided { wanted, next: 0 })
+        super::super::run(demand, &mut Decided { wanted, recent: Recent::new(demand.setting) })
     };
     (0..quantiles.len()).map(run).collect()
 }
 
-/// Decisions that are known already; held as [`Predictive`] holds its.
+/// Decisions that are known already; 0 where there was no forecast.
 struct Decided {
-    wanted: Vec<u32>,
-    next: usize,
+    wanted: VecDeque<u32>,
+    recent: Recent,
 }
 
 impl Rule for Decided {
     fn decide(&mut self, bin: &Observed, instances: u32) -> u32 {
-        let wanted = self.wanted[self.next];
-        let before = self.next.checked_sub(1).map_or(0, |before| self.wanted[before]);
-        self.next += 1;
-        let held = wanted.max(before.min(instances));
-        if bin.value.is_none() || wanted == 0 { held.max(instances) } else { held }
+        match self.wanted.pop_front() {
+            None | Some(0) => instances,
+            Some(wanted) => self.recent.hold(wanted, bin, instances),
+        }
     }
 }
