@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::Settings;
+use crate::autoscale;
 use crate::latency;
 use crate::pipeline;
 use crate::program;
@@ -22,7 +23,7 @@ pub(crate) struct Bench {
     /// Only measured when it is asked for: it needs a kernel with more in it than most have.
     pub(crate) apart: bool,
     /// Measures.
-    pub(crate) run: fn(Settings, &mut Report) -> Result<()>,
+    pub(crate) run: fn(Settings<'_>, &mut Report) -> Result<()>,
 }
 
 /// In the order in which they run.
@@ -61,6 +62,13 @@ pub(crate) const BENCHES: &[Bench] = &[
         yardstick: Some("vm/1 flow, kernel's forwarding"),
         apart: true,
         run: vm::run,
+    },
+    Bench {
+        name: "autoscale",
+        about: "forecasts and scaling by them, back-tested beside Kubernetes' HPA",
+        yardstick: None,
+        apart: false,
+        run: autoscale::run,
     },
 ];
 
