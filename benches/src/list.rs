@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::Settings;
+use crate::control;
 use crate::latency;
 use crate::pipeline;
 use crate::program;
@@ -47,6 +48,12 @@ pub(crate) const BENCHES: &[Bench] = &[
         about: "a ring of 65,536 slots: time to build it, its evenness, what a change moves",
         yardstick: Some("ring/maglev, 100 targets, build"),
         run: ring::run,
+    },
+    Bench {
+        name: "control",
+        about: "the agent: from what happens to the tables, its start, its health checks, its memory",
+        yardstick: Some("control/a ring of 1,000 targets made anew"),
+        run: control::run,
     },
 ];
 

@@ -5,6 +5,7 @@
 
 mod balancer;
 mod check;
+mod control;
 mod figure;
 mod latency;
 mod leftovers;
@@ -45,6 +46,9 @@ struct Arguments {
     /// Fewer and shorter runs: whether a bench works, not what it measures.
     #[arg(long, conflicts_with_all = ["check", "record"])]
     quick: bool,
+    /// Be the agent that the bench `control` looks at, with the configuration in FILE.
+    #[arg(long, value_name = "FILE", hide = true, exclusive = true)]
+    agent: Option<PathBuf>,
 }
 
 /// What every bench is told.
@@ -57,7 +61,11 @@ struct Settings {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    let arguments = Arguments::parse();
+    if let Some(file) = &arguments.agent {
+        return control::agent::become_one(file);
+    }
+    match run(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
