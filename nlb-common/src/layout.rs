@@ -4,7 +4,7 @@
 //! never reads another's. Whoever changes a key, a value, a map's type or the meaning of a field raises the version.
 
 /// Version of everything in this crate that stands in a map.
-pub const LAYOUT_VERSION: u32 = 3;
+pub const LAYOUT_VERSION: u32 = 5;
 
 /// The edge's program and its maps.
 pub mod edge {
@@ -18,6 +18,13 @@ pub mod edge {
     pub const SLOTS: &str = "SLOTS";
     /// Array of [`Target`](crate::tables::Target).
     pub const TARGETS: &str = "TARGETS";
+    /// Hash of [`Address`](crate::address::Address) to [`Vip`](crate::tables::Vip): every address that a listener has.
+    pub const VIPS: &str = "VIPS";
+    /// Program array, by [`Way`](crate::way::Way): the programs that rare packets are handed to. Their names are
+    /// [`Way::program`](crate::way::Way::program).
+    pub const WAYS: &str = "WAYS";
+    /// Per-CPU array of `u64` packets, by [`WayOutcome`](crate::way::WayOutcome).
+    pub const WAY_OUTCOMES: &str = "WAY_OUTCOMES";
     /// Per-CPU array of [`Counters`](crate::counters::Counters), by `Listener::counters`.
     pub const LISTENER_COUNTERS: &str = "LISTENER_COUNTERS";
     /// Per-CPU array of [`Counters`](crate::counters::Counters), by target index.
@@ -35,6 +42,12 @@ pub mod edge {
     pub const ESTABLISHED: &str = "ESTABLISHED";
     /// LRU hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): flows of UDP.
     pub const DATAGRAMS: &str = "DATAGRAMS";
+    /// LRU hash of [`Flow`](crate::hash::Flow) to [`Session`](crate::nat::Session): translated flows that are no more than an
+    /// attempt yet. Two entries for each.
+    pub const NAT_NEW: &str = "NAT_NEW";
+    /// Hash of [`Flow`](crate::hash::Flow) to [`Session`](crate::nat::Session): translated flows that are open. Two entries for
+    /// each. Takes memory as it grows.
+    pub const NAT_FLOWS: &str = "NAT_FLOWS";
     /// Per-CPU array of `u64`, by [`FlowEvent`](crate::flow::FlowEvent).
     pub const FLOW_EVENTS: &str = "FLOW_EVENTS";
     /// Array of one [`Flow`](crate::hash::Flow): the flow that is traced while [`TRACE`] is set.
@@ -55,6 +68,9 @@ pub mod edge {
         GROUPS,
         SLOTS,
         TARGETS,
+        VIPS,
+        WAYS,
+        WAY_OUTCOMES,
         LISTENER_COUNTERS,
         TARGET_COUNTERS,
         LISTENER_FLOWS,
@@ -63,6 +79,8 @@ pub mod edge {
         HALF_OPEN,
         ESTABLISHED,
         DATAGRAMS,
+        NAT_NEW,
+        NAT_FLOWS,
         FLOW_EVENTS,
         TRACED_FLOW,
         SEED,

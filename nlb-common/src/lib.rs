@@ -12,12 +12,15 @@ pub mod counters;
 pub mod drop_reason;
 pub mod flow;
 pub mod hash;
+pub mod icmp;
 pub mod layout;
 pub mod listener;
+pub mod nat;
 pub mod packet;
 pub mod slot;
 pub mod tables;
 pub mod tunnel;
+pub mod way;
 pub mod wire;
 
 #[cfg(feature = "user")]

@@ -18,7 +18,9 @@ pod!(
     crate::hash::Flow,
     crate::hash::HashKeys,
     crate::listener::Entry,
+    crate::nat::Session,
     crate::slot::Slot,
     crate::tables::Group,
     crate::tables::Target,
+    crate::tables::Vip,
 );

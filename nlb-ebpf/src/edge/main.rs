@@ -5,9 +5,11 @@
 //!
 //! ```text
 //! link → network → transport → listener → slot → decide → target → active → encapsulation → transmit
-//!                                                  │
-//!                 the slot is in transition, or was: flows, remember, reset
+//!                                                  │                         │
+//!                 the slot is in transition, or was: flows, remember, reset  or l2, without a tunnel
 //! ```
+//!
+//! What is not for this path is offered to a [`way`] of its own, a program in a file below `way`, before it passes.
 //!
 //! Invariants: there are six table accesses (listener, slot, target, sketch of active flows, two counters) on a packet's way,
 //! all of them to arrays, and no more as long as its slot is steady, but for a listener that stands at its second place, for the
@@ -27,6 +29,7 @@ mod program {
     mod encapsulation;
     mod flows;
     mod functions;
+    mod l2;
     mod listener;
     mod maps;
     mod remember;
@@ -35,6 +38,7 @@ mod program {
     mod target;
     mod trace;
     mod transmit;
+    mod way;
 
     use addressed::Offsets;
     use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
@@ -44,6 +48,7 @@ mod program {
     use nlb_common::packet::link::{self, Link};
     use nlb_common::packet::network::{V4, V6};
     use nlb_common::packet::{NotOurs, Packet, Stop, transport};
+    use nlb_common::tables::Target;
     use nlb_common::wire::EtherType;
     use nlb_ebpf::count;
     use nlb_ebpf::door::PacketDoor;
@@ -54,14 +59,10 @@ mod program {
     #[inline(always)]
     fn nlb_edge(ctx: XdpContext) -> u32 {
         let verdict = if constants::tracing() { receive::<true>(&ctx) } else { receive::<false>(&ctx) };
-        match verdict {
-            Ok(action) => action,
-            Err(Stop::Pass(_)) => xdp_action::XDP_PASS,
-            Err(Stop::Drop(reason)) => {
-                count::one(&maps::DROPS, reason as u32);
-                xdp_action::XDP_DROP
-            }
+        if let Err(Stop::Pass(reason)) = verdict {
+            way::hand_over(&ctx, reason);
         }
+        way::action(verdict)
     }
 
     #[inline(always)]
@@ -107,6 +108,7 @@ mod program {
             Decision::Target(index) => index,
             Decision::Reset => return reset::<F, TRACE>(ctx, packet, trace),
             Decision::Over => return Err(Stop::Drop(DropReason::TargetDrained)),
+            Decision::Translate => return Err(Stop::Pass(NotOurs::Translated)),
         };
         let hash = found.hash;
         trace.decision(found.slot, hash, index);
@@ -114,12 +116,15 @@ mod program {
         trace.target(index);
         active::note::<F>(ctx, packet, &found, listener, index, opens);
         let way_out = transmit::way_out(ctx, target);
-        if target.is_gue() {
-            let second = target::second(found.slot, index, target, packet, opens);
-            trace.second(second);
-            encapsulation::wrap_gue::<F>(ctx, packet, index, target, second, hash)?;
-        } else {
-            encapsulation::wrap::<F>(door, packet, target, hash, way_out)?;
+        match target.forwarding() {
+            Target::GUE => {
+                let second = target::second(found.slot, index, target, packet, opens);
+                trace.second(second);
+                encapsulation::wrap_gue::<F>(ctx, packet, index, target, second, hash)?;
+            }
+            Target::L2 => l2::readdress(ctx, packet, index)?,
+            Target::NAT | Target::NAT_SOURCE => return Err(Stop::Pass(NotOurs::Translated)),
+            _ => encapsulation::wrap::<F>(door, packet, target, hash, way_out)?,
         }
         count::add(&maps::LISTENER_COUNTERS, claim.counters(), packet.network.length, opens);
         count::add(&maps::TARGET_COUNTERS, index, packet.network.length, opens);

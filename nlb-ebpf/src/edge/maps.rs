@@ -2,17 +2,21 @@
 
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray};
 use nlb_common::active::Sketch;
+use nlb_common::address::Address;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
 use nlb_common::listener::{Entry, LEAST_ENTRIES};
+use nlb_common::nat::Session;
 use nlb_common::slot::Slot;
-use nlb_common::tables::{Group, Target};
+use nlb_common::tables::{Group, Target, Vip};
+use nlb_common::way::{Way, WayOutcome};
 
 use super::flows::Scratch;
+use super::way::nat::Work;
 
 /// Which traffic is accepted, and what becomes of it. Its size goes with the constant `LISTENER_SHIFT`.
 #[map]
@@ -29,6 +33,18 @@ pub(super) static SLOTS: Array<Slot> = Array::with_max_entries(65_536, BPF_F_MMA
 /// Targets: outer header and way out of each. Entry 0 is never used.
 #[map]
 pub(super) static TARGETS: Array<Target> = Array::with_max_entries(1024, BPF_F_MMAPABLE);
+
+/// Addresses of listeners. Only ways off the fast path ask for them.
+#[map]
+pub(super) static VIPS: HashMap<Address, Vip> = HashMap::with_max_entries(256, BPF_F_NO_PREALLOC);
+
+/// The programs that rare packets are handed to, by [`Way`].
+#[map]
+pub(super) static WAYS: ProgramArray = ProgramArray::with_max_entries(Way::COUNT, 0);
+
+/// What the ways did with packets, by [`WayOutcome`].
+#[map]
+pub(super) static WAY_OUTCOMES: PerCpuArray<u64> = PerCpuArray::with_max_entries(WayOutcome::COUNT, 0);
 
 /// What each listener forwarded.
 #[map]
@@ -61,6 +77,18 @@ pub(super) static ESTABLISHED: HashMap<Flow, Pin> = HashMap::with_max_entries(10
 /// Flows of UDP; the oldest make room.
 #[map]
 pub(super) static DATAGRAMS: LruHashMap<Flow, Pin> = LruHashMap::with_max_entries(1024, 0);
+
+/// Translated flows, both ways, that are no more than an attempt yet; the oldest make room.
+#[map]
+pub(super) static NAT_NEW: LruHashMap<Flow, Session> = LruHashMap::with_max_entries(1024, 0);
+
+/// Translated flows, both ways, that are open. Takes memory for those that are there.
+#[map]
+pub(super) static NAT_FLOWS: HashMap<Flow, Session> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
+
+/// Working memory of [`way::nat`](super::way::nat).
+#[map]
+pub(super) static NAT_WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(1, 0);
 
 /// What the flow tables are used for, by [`FlowEvent`].
 #[map]

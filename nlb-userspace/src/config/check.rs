@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::nearest::{listed, nearest};
 use super::reader::{Complaint, Table};
 use super::sections::{ReadGroup, ReadListener};
-use crate::model::{Capacity, Name};
+use crate::model::{Capacity, Forwarding, Name};
 
 /// Notes every problem between tables.
 pub(super) fn check(top: &Table<'_>, capacity: Option<Capacity>, groups: &[ReadGroup], listeners: &[ReadListener]) {
@@ -34,6 +34,7 @@ pub(super) fn check(top: &Table<'_>, capacity: Option<Capacity>, groups: &[ReadG
 
     unknown_groups(top, &names.map(Spanned::get_ref).collect::<Vec<_>>(), listeners);
     targets_that_are_vips(top, groups, listeners);
+    targets_of_another_family(top, groups, listeners);
     if let Some(capacity) = capacity {
         fits(top, capacity, groups, listeners);
     }
@@ -78,6 +79,27 @@ fn targets_that_are_vips(top: &Table<'_>, groups: &[ReadGroup], listeners: &[Rea
         if let Some(vip) = vips.get(address.get_ref()) {
             let message = format!("target {} is the address of a listener (line {})", address.get_ref(), top.line(vip));
             let help = "write the target host's own address; the listener's is on its `lo` besides";
+            top.wrong_at(&address.span(), Complaint::new(message).help(help));
+        }
+    }
+}
+
+/// Translation is within a family.
+fn targets_of_another_family(top: &Table<'_>, groups: &[ReadGroup], listeners: &[ReadListener]) {
+    let translated = groups.iter().filter(|group| matches!(group.forwarding, Ok(Some(Forwarding::Nat { .. }))));
+    for (group, name) in translated.filter_map(|group| Some((group, group.name.as_ref().ok()?.get_ref()))) {
+        let of_group = |listener: &&ReadListener| listener.group.as_ref().is_ok_and(|wanted| wanted.get_ref() == name);
+        let vips = listeners.iter().filter(of_group).filter_map(|listener| listener.address.as_ref().ok());
+        let vips: Vec<_> = vips.collect();
+        for address in group.targets.iter().filter_map(|target| target.address.as_ref().ok()) {
+            let target = *address.get_ref();
+            let Some(vip) = vips.iter().find(|vip| vip.get_ref().is_ipv4() != target.is_ipv4()) else { continue };
+            let (line, vip) = (top.line(&vip.span()), vip.get_ref());
+            let message = format!("target {target} is of another family than listener {vip} (line {line})");
+            let family = if vip.is_ipv4() { "IPv4" } else { "IPv6" };
+            let help = format!(
+                "by `nat` packets keep their family: give the target's {family} address, or use `ipip` or `gue`"
+            );
             top.wrong_at(&address.span(), Complaint::new(message).help(help));
         }
     }

@@ -49,6 +49,13 @@ pub fn plan(current: &Tables, desired: &Tables) -> Vec<Write> {
             writes.push(Write::Listener { key, value, fresh });
         }
     }
+    for (&address, &value) in &desired.vips {
+        if current.vips.get(&address) != Some(&value) {
+            writes.push(Write::Vip { address, value });
+        }
+    }
+    let gone = current.vips.keys().filter(|address| !desired.vips.contains_key(address));
+    writes.extend(gone.map(|&address| Write::RemoveVip(address)));
     let gone = current.listeners.keys().filter(|key| !desired.listeners.contains_key(key));
     writes.extend(gone.map(|&key| Write::RemoveListener(key)));
     let gone = current.groups.keys().filter(|index| !desired.groups.contains_key(index));
@@ -65,7 +72,7 @@ mod tests {
 
     use nlb_common::address::Address;
     use nlb_common::slot::Tick;
-    use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+    use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
     use proptest::prelude::*;
 
     use super::*;
@@ -111,9 +118,11 @@ mod tests {
             }
             let indexes: Vec<u32> = tables.groups.keys().copied().collect();
             for (port, pick) in listeners {
-                let key = ListenerKey { address: Address::v4(1), port, protocol: 6, padding: 0 };
+                let address = Address::v4((port % 3).into());
+                let key = ListenerKey { address, port, protocol: 6, padding: 0 };
                 let group = *pick.get(&indexes);
                 tables.listeners.insert(key, Listener::new(port.into(), group, &tables.groups[&group]));
+                tables.vips.insert(address, Vip::default());
             }
             tables
         })
@@ -123,6 +132,9 @@ mod tests {
         for (key, listener) in &tables.listeners {
             assert!(tables.groups.contains_key(&listener.group), "{key:?} names group {}", listener.group);
             assert_eq!(*listener, Listener::new(listener.counters, listener.group, &tables.groups[&listener.group]));
+        }
+        for address in tables.vips.keys() {
+            assert!(tables.listeners.keys().any(|key| key.address == *address), "{address:?} has no listener");
         }
         for ring in tables.groups.keys().map(|index| &tables.rings[index]) {
             for slot in ring.iter() {

@@ -9,6 +9,7 @@ use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
 use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::Listener;
+use nlb_common::way::WayOutcome;
 
 use super::flows::{PinBatch, PinPlace};
 use super::{Attachment, CounterReading, Dataplane, DataplaneError, SketchOf, Tables, TraceLines, Write};
@@ -84,6 +85,12 @@ impl Dataplane for Memory {
                     }
                     self.tables.listeners.insert(*key, *value);
                 }
+                Write::Vip { address, value } => {
+                    self.tables.vips.insert(*address, *value);
+                }
+                Write::RemoveVip(address) => {
+                    self.tables.vips.remove(address);
+                }
                 Write::RemoveListener(key) => {
                     self.tables.listeners.remove(key);
                 }
@@ -107,6 +114,7 @@ impl Dataplane for Memory {
             listeners: listeners.iter().map(|&index| (index, Default::default())).collect(),
             targets: targets.iter().map(|&index| (index, Default::default())).collect(),
             drops: DropReason::ALL.iter().map(|&reason| (reason, 0)).collect(),
+            way_outcomes: WayOutcome::ALL.iter().map(|&outcome| (outcome, 0)).collect(),
             ..CounterReading::default()
         })
     }

@@ -5,8 +5,12 @@
 
 pub mod corpus;
 pub mod described;
+pub mod fuzz;
+pub mod garbage;
+pub mod icmp;
 pub mod reference;
 pub mod shim;
+pub mod translated;
 pub mod world;
 
 pub use described::{Described, Extension, Kind, Network, Segment, Tag};

@@ -7,7 +7,7 @@ use nlb_common::address::Address;
 use nlb_common::hash::Affinity;
 use nlb_common::packet::network::Network as Parsed;
 use nlb_common::slot::Slot;
-use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 
 use super::described::Described;
 use super::reference::Tunnel;
@@ -45,6 +45,8 @@ pub fn target(index: u32) -> Target {
         mtu: 1_500,
         flags: Target::READY,
         source_bits: 0,
+        port: 8_080_u16.to_be(),
+        padding: 0,
     }
 }
 
@@ -81,6 +83,7 @@ impl World {
         self.edge.set_group(index, group)?;
         for vip in VIPS {
             let address = Address::from(vip.parse::<IpAddr>()?);
+            self.edge.set_vip(address, Some(Vip::default()))?;
             for protocol in PROTOCOLS {
                 let key = ListenerKey { address, port: port(index).to_be(), protocol, padding: 0 };
                 self.edge.set_listener(key, Listener::new(index, index, &group))?;

@@ -9,7 +9,7 @@ use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::layout::edge;
 use nlb_common::slot::Slot;
-use nlb_common::tables::{Group, Listener, Target};
+use nlb_common::tables::{Group, Listener, Target, Vip};
 use nlb_userspace::dataplane::{
     Dataplane, DataplaneError, Kernel, KernelError, KernelSettings, Memory, SketchOf, Tables, Write,
 };
@@ -20,8 +20,8 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::bench::{CAPACITY, contents, key, on_the_bench};
 
 fn target() -> impl Strategy<Value = Target> {
-    (1..4_u64, any::<([u32; 4], u32, [u8; 6], [u8; 6])>(), any::<(u16, bool, u8)>()).prop_map(
-        |(tag, (source, interface, next_hop_mac, source_mac), (mtu, ready, source_bits))| Target {
+    (1..4_u64, any::<([u32; 4], u32, [u8; 6], [u8; 6])>(), any::<(u16, bool, u8, u16)>()).prop_map(
+        |(tag, (source, interface, next_hop_mac, source_mac), (mtu, ready, source_bits, port))| Target {
             tag,
             destination: Address::v4(u32::try_from(tag).unwrap()),
             source: Address(source),
@@ -31,8 +31,14 @@ fn target() -> impl Strategy<Value = Target> {
             mtu,
             flags: u8::from(ready) * Target::READY,
             source_bits,
+            port,
+            padding: 0,
         },
     )
+}
+
+fn vip() -> impl Strategy<Value = Address> {
+    (0..CAPACITY.listeners).prop_map(Address::v4)
 }
 
 fn write() -> impl Strategy<Value = Write> {
@@ -52,6 +58,8 @@ fn write() -> impl Strategy<Value = Write> {
         2 => (0..8_u16, listener, any::<bool>())
             .prop_map(|(port, value, fresh)| Write::Listener { key: key(port), value, fresh }),
         1 => (0..8_u16).prop_map(|port| Write::RemoveListener(key(port))),
+        1 => (vip(), any::<u32>()).prop_map(|(address, flags)| Write::Vip { address, value: Vip { flags } }),
+        1 => vip().prop_map(Write::RemoveVip),
         1 => groups.prop_map(Write::RemoveGroup),
         1 => targets.prop_map(Write::RemoveTarget),
     ]

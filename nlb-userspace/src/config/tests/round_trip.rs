@@ -108,9 +108,13 @@ prop_compose! {
 
 prop_compose! {
     fn group(name: Name)(
-        forwarding in select(vec![Forwarding::Ipip, Forwarding::Gue]),
+        (forwarding, flows) in (select(Forwarding::NAMES.to_vec()), any::<bool>(), flows()).prop_map(
+            |((_, forwarding), source, flows)| match forwarding {
+                Forwarding::Nat { .. } => (Forwarding::Nat { source }, FlowSettings { tracking: None, ..flows }),
+                other => (other, flows),
+            },
+        ),
         source_ip in any::<bool>(), maglev in any::<bool>(), size in 8_u32..=20, cross_zone in any::<bool>(), health_check in health_check(),
-        flows in flows(),
         targets in btree_map((address(10, 0x2001), 1_u16..), (of(super::round_trip::name()), 0_u16..=999), 0..6),
         name in Just(name),
     ) -> TargetGroup {
@@ -135,6 +139,12 @@ fn groups() -> impl Strategy<Value = Vec<TargetGroup>> {
     btree_set(name(), 1..6).prop_flat_map(|names| names.into_iter().map(group).collect::<Vec<_>>())
 }
 
+/// Translation keeps the family.
+fn can_serve(group: &TargetGroup, vip: IpAddr) -> bool {
+    let translated = matches!(group.forwarding, Forwarding::Nat { .. });
+    !translated || group.targets.iter().all(|target| target.address.is_ipv4() == vip.is_ipv4())
+}
+
 prop_compose! {
     fn configuration()(agent in agent(), groups in groups())(
         listeners in {
@@ -147,6 +157,7 @@ prop_compose! {
         let listeners = named
             .into_iter()
             .map(|(name, ((address, protocol, port), group))| Listener { name, address, protocol, port, group })
+            .filter(|listener| groups.iter().all(|group| group.name != listener.group || can_serve(group, listener.address)))
             .collect();
         Configuration { agent, listeners, groups }
     }
