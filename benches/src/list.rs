@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::Settings;
 use crate::autoscale;
+use crate::control;
 use crate::latency;
 use crate::pipeline;
 use crate::program;
@@ -55,6 +56,13 @@ pub(crate) const BENCHES: &[Bench] = &[
         yardstick: Some("ring/maglev, 100 targets, build"),
         apart: false,
         run: ring::run,
+    },
+    Bench {
+        name: "control",
+        about: "the agent: from what happens to the tables, its start, its health checks, its memory",
+        yardstick: Some("control/a ring of 1,000 targets made anew"),
+        apart: false,
+        run: control::run,
     },
     Bench {
         name: "vm",

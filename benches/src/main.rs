@@ -6,6 +6,7 @@
 mod autoscale;
 mod balancer;
 mod check;
+mod control;
 mod figure;
 mod latency;
 mod leftovers;
@@ -54,6 +55,9 @@ struct Arguments {
     /// Folder of recorded loads for `autoscale`: files NAME.csv of seconds and requests per second. Without it only made ones are tried.
     #[arg(long, value_name = "DIR", env = "NLB_TRACES")]
     traces: Option<PathBuf>,
+    /// Be the agent that the bench `control` looks at, with the configuration in FILE.
+    #[arg(long, value_name = "FILE", hide = true, exclusive = true)]
+    agent: Option<PathBuf>,
 }
 
 /// What every bench is told.
@@ -68,7 +72,11 @@ struct Settings<'a> {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    let arguments = Arguments::parse();
+    if let Some(file) = &arguments.agent {
+        return control::agent::become_one(file);
+    }
+    match run(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

@@ -14,6 +14,7 @@ use super::rings::Stepped;
 use super::select::{Candidate, select};
 use super::snapshot::Routing;
 use super::state::State;
+use super::target_set::TargetSet;
 use crate::dataplane::Tables;
 use crate::model::{Forwarding, Listener, TargetGroup, Timestamp};
 use crate::ring::Member;
@@ -90,13 +91,13 @@ impl State {
 
     /// What each target of `group` may still do, written into its entry. Gives what the group's slots follow from.
     fn build_lives(&self, group: &TargetGroup, members: &[Member], tables: &mut Tables, now: Timestamp) -> Stepped {
-        let (mut exist, mut serve) = (BTreeSet::new(), BTreeSet::new());
-        let members: BTreeSet<_> = members.iter().map(|member| member.index).collect();
+        let (mut exist, mut serve) = (TargetSet::default(), TargetSet::default());
+        let members: TargetSet = members.iter().map(|member| member.index).collect();
         for target in self.with_leaving(group) {
             let key = group.key(target);
             let Some(index) = self.target_indexes.get(&target_tag(&key)) else { continue };
             let Some(entry) = tables.targets.get_mut(&index) else { continue };
-            let flags = self.flags(group, &key, members.contains(&index), now);
+            let flags = self.flags(group, &key, members.contains(index), now);
             entry.flags |= flags;
             exist.insert(index);
             if flags & tables::Target::DEAD == 0 {
