@@ -15,6 +15,7 @@ pub mod hash;
 pub mod layout;
 pub mod listener;
 pub mod packet;
+pub mod ranges;
 pub mod slot;
 pub mod tables;
 pub mod tunnel;

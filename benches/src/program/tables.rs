@@ -75,7 +75,7 @@ pub(super) fn fill() -> Result<Edge> {
 }
 
 fn key(vip: IpAddr, port: u16, protocol: u8) -> ListenerKey {
-    ListenerKey { address: vip.into(), port: port.to_be(), protocol, padding: 0 }
+    ListenerKey::new(vip.into(), protocol, port)
 }
 
 fn slot_of(slots: Slots, target: u32, other: u32) -> Slot {

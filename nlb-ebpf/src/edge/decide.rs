@@ -10,7 +10,6 @@ use aya_ebpf::programs::XdpContext;
 use nlb_common::listener::Claim;
 use nlb_common::packet::Packet;
 use nlb_common::slot::TargetIndex;
-use nlb_common::wire::protocol;
 
 use super::addressed::Offsets;
 use super::flows::{self, Asked};
@@ -41,8 +40,7 @@ pub(super) fn target_of<F: Functions>(
         return Decision::Target(found.slot.current());
     }
     cold_path();
-    let tcp = packet.network.protocol == protocol::TCP;
-    let asked = Asked { index: found.index, tracking: claim.tracking(), opens, tcp };
+    let asked = Asked { index: found.index, tracking: claim.tracking(), opens, protocol: packet.network.protocol };
     match F::decide(ctx.ctx, Offsets::of(packet), found.slot.0, asked.packed()) {
         flows::RESET => Decision::Reset,
         flows::OVER => Decision::Over,

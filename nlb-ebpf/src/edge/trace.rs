@@ -29,7 +29,7 @@ impl<const ON: bool> Trace<ON> {
     #[inline(always)]
     pub(super) fn listener(self, listener: Claimed) {
         if ON && self.0 {
-            lines::nlb_trace_listener(listener.claim.counters(), listener.entry.group);
+            lines::nlb_trace_listener(listener.claim.counters(), listener.claim.first_slot());
         }
     }
 
@@ -103,8 +103,8 @@ mod lines {
 
     #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) extern "C" fn nlb_trace_listener(counters: u32, group: u32) -> u32 {
-        info!(&NO_CONTEXT, "listener: {}, target group {}", counters, group);
+    pub(super) extern "C" fn nlb_trace_listener(counters: u32, first_slot: u32) -> u32 {
+        info!(&NO_CONTEXT, "listener: {}, ring from slot {} on", counters, first_slot);
         0
     }
 

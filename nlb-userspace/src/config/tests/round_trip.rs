@@ -13,7 +13,7 @@ use proptest::sample::{Index, select};
 use crate::config::{parse, render};
 use crate::model::{
     Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, Name,
-    Probe, Protocol, RingKind, RingSize, Target, TargetGroup, Tracking, Weight, XdpMode,
+    Ports, Probe, Protocol, RingKind, RingSize, Target, TargetGroup, Tracking, Weight, XdpMode,
 };
 
 fn name() -> impl Strategy<Value = Name> {
@@ -109,7 +109,8 @@ prop_compose! {
 prop_compose! {
     fn group(name: Name)(
         forwarding in select(vec![Forwarding::Ipip, Forwarding::Gue]),
-        source_ip in any::<bool>(), maglev in any::<bool>(), size in 8_u32..=20, cross_zone in any::<bool>(), health_check in health_check(),
+        affinity in select(vec![Affinity::Flow, Affinity::SourceIp, Affinity::SourceIpPort, Affinity::SourceSubnet]),
+        maglev in any::<bool>(), size in 8_u32..=20, cross_zone in any::<bool>(), health_check in health_check(),
         flows in flows(),
         targets in btree_map((address(10, 0x2001), 1_u16..), (of(super::round_trip::name()), 0_u16..=999), 0..6),
         name in Just(name),
@@ -117,7 +118,7 @@ prop_compose! {
         TargetGroup {
             name,
             forwarding,
-            affinity: if source_ip { Affinity::SourceIp } else { Affinity::Flow },
+            affinity,
             ring: if maglev { RingKind::Maglev } else { RingKind::Rendezvous },
             ring_size: RingSize::new(1 << size).unwrap(),
             cross_zone,
@@ -138,15 +139,20 @@ fn groups() -> impl Strategy<Value = Vec<TargetGroup>> {
 prop_compose! {
     fn configuration()(agent in agent(), groups in groups())(
         listeners in {
-            let socket = (address(192, 0x3fff), select(vec![Protocol::Tcp, Protocol::Udp]), 1_u16..);
-            btree_map(socket, (name(), select(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>())), 0..6)
+            let protocol = select(vec![Protocol::Tcp, Protocol::Udp, Protocol::Sctp]);
+            let ports = prop_oneof![
+                (1_u16..).prop_map(Ports::from),
+                (1_u16..9_000, 1_u16..9_000).prop_map(|(first, more)| Ports::new(first, first + more).unwrap()),
+                Just(Ports::ALL),
+            ];
+            btree_map((address(192, 0x3fff), protocol, ports), (name(), select(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>())), 0..6)
         },
         agent in Just(agent), groups in Just(groups),
     ) -> Configuration {
         let named: BTreeMap<_, _> = listeners.into_iter().map(|(socket, (name, group))| (name, (socket, group))).collect();
         let listeners = named
             .into_iter()
-            .map(|(name, ((address, protocol, port), group))| Listener { name, address, protocol, port, group })
+            .map(|(name, ((address, protocol, ports), group))| Listener { name, address, protocol, ports, group })
             .collect();
         Configuration { agent, listeners, groups }
     }
