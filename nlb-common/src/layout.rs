@@ -4,7 +4,7 @@
 //! never reads another's. Whoever changes a key, a value, a map's type or the meaning of a field raises the version.
 
 /// Version of everything in this crate that stands in a map.
-pub const LAYOUT_VERSION: u32 = 4;
+pub const LAYOUT_VERSION: u32 = 5;
 
 /// The edge's program and its maps.
 pub mod edge {
@@ -20,6 +20,13 @@ pub mod edge {
     pub const SLOTS: &str = "SLOTS";
     /// Array of [`Target`](crate::tables::Target).
     pub const TARGETS: &str = "TARGETS";
+    /// Hash of [`Address`](crate::address::Address) to [`Vip`](crate::tables::Vip): every address that a listener has.
+    pub const VIPS: &str = "VIPS";
+    /// Program array, by [`Way`](crate::way::Way): the programs that rare packets are handed to. Their names are
+    /// [`Way::program`](crate::way::Way::program).
+    pub const WAYS: &str = "WAYS";
+    /// Per-CPU array of `u64` packets, by [`WayOutcome`](crate::way::WayOutcome).
+    pub const WAY_OUTCOMES: &str = "WAY_OUTCOMES";
     /// Per-CPU array of [`Counters`](crate::counters::Counters), by `Listener::counters`.
     pub const LISTENER_COUNTERS: &str = "LISTENER_COUNTERS";
     /// Per-CPU array of [`Counters`](crate::counters::Counters), by target index.
@@ -58,6 +65,9 @@ pub mod edge {
         GROUPS,
         SLOTS,
         TARGETS,
+        VIPS,
+        WAYS,
+        WAY_OUTCOMES,
         LISTENER_COUNTERS,
         TARGET_COUNTERS,
         LISTENER_FLOWS,

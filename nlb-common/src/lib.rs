@@ -12,6 +12,7 @@ pub mod counters;
 pub mod drop_reason;
 pub mod flow;
 pub mod hash;
+pub mod icmp;
 pub mod layout;
 pub mod listener;
 pub mod packet;
@@ -19,6 +20,7 @@ pub mod ranges;
 pub mod slot;
 pub mod tables;
 pub mod tunnel;
+pub mod way;
 pub mod wire;
 
 #[cfg(feature = "user")]

@@ -23,4 +23,5 @@ pod!(
     crate::slot::Slot,
     crate::tables::Group,
     crate::tables::Target,
+    crate::tables::Vip,
 );

@@ -98,6 +98,14 @@ impl Target {
     }
 }
 
+/// An address that listeners have.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Vip {
+    /// Spare: always zero.
+    pub flags: u32,
+}
+
 /// The target table's entry 0 is never used, so that an empty slot names no target.
 pub const FIRST_TARGET: TargetIndex = 1;
 

@@ -6,9 +6,10 @@
 use std::collections::HashMap as Map;
 use std::net::IpAddr;
 use std::ops::AddAssign;
+use std::sync::atomic::Ordering;
 
-use anyhow::{Context as _, Result};
-use aya::maps::{Array, HashMap, LpmTrie, MapData, PerCpuArray, lpm_trie};
+use anyhow::{Context as _, Result, bail};
+use aya::maps::{Array, HashMap, LpmTrie, Map as AnyMap, MapData, PerCpuArray, ProgramArray, lpm_trie};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, Pod};
 use nlb_common::active::Sketch;
@@ -21,8 +22,9 @@ use nlb_common::layout;
 use nlb_common::listener::{Entry, Key, entries_for, shift_of};
 use nlb_common::ranges::{Ranges, RangesKey};
 use nlb_common::slot::Slot;
-use nlb_common::tables::{Group, Listener, ListenerKey, Target};
-use nlb_userspace::dataplane::path_to_free;
+use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
+use nlb_common::way::{Way, WayOutcome};
+use nlb_userspace::dataplane::{Mapped, path_to_free};
 use nlb_userspace::programs;
 
 /// The interface that packets of a test run come in by: `lo`.
@@ -75,6 +77,8 @@ pub struct Edge {
     places: Map<u32, ListenerKey>,
     listeners: Map<ListenerKey, Listener>,
     shift: u32,
+    /// The slot table: rings are written by the thousand.
+    slots: Mapped,
 }
 
 impl Edge {
@@ -109,7 +113,11 @@ impl Edge {
             .load(programs::EDGE)
             .context("cannot load the edge's maps")?;
         load_program(&mut ebpf, layout::edge::PROGRAM)?;
-        Ok(Self { ebpf, keys, places: Map::new(), listeners: Map::new(), shift })
+        let slots = Mapped::new(second_handle(&ebpf, layout::edge::SLOTS)?, layout::edge::SLOTS, "slots")?;
+        for &way in Way::ALL {
+            open_way(&mut ebpf, way)?;
+        }
+        Ok(Self { ebpf, keys, places: Map::new(), listeners: Map::new(), shift, slots })
     }
 
     /// The loaded object.
@@ -200,14 +208,26 @@ impl Edge {
 
     /// Sets slots.
     pub fn set_slots(&mut self, slots: &[(u32, Slot)]) -> Result<()> {
-        let map = self.ebpf.map_mut(layout::edge::SLOTS).context("no such map")?;
-        let mut table = Array::<&mut MapData, Slot>::try_from(map)?;
-        Ok(slots.iter().try_for_each(|(index, slot)| table.set(*index, *slot, 0))?)
+        let words = self.slots.words();
+        for &(index, slot) in slots {
+            words.get(usize::try_from(index)?).context("no such slot")?.store(slot.0, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Sets a target.
     pub fn set_target(&mut self, index: u32, target: Target) -> Result<()> {
         self.set(layout::edge::TARGETS, index, target)
+    }
+
+    /// Says what is known of a VIP, or that the address is none.
+    pub fn set_vip(&mut self, address: Address, vip: Option<Vip>) -> Result<()> {
+        let map = self.ebpf.map_mut(layout::edge::VIPS).context("no such map")?;
+        let mut table = HashMap::<&mut MapData, Address, Vip>::try_from(map)?;
+        match vip {
+            Some(vip) => Ok(table.insert(address, vip, 0)?),
+            None => Ok(table.remove(&address)?),
+        }
     }
 
     /// Sets the flow that is traced.
@@ -237,10 +257,12 @@ impl Edge {
 
     /// What the flow tables were used for, for each use that there was.
     pub fn flow_events(&self) -> Result<Vec<(FlowEvent, u64)>> {
-        let counted = FlowEvent::ALL
-            .iter()
-            .map(|event| Ok((*event, sum::<u64>(&self.ebpf, layout::edge::FLOW_EVENTS, *event as u32)?)));
-        counted.filter(|counted| !matches!(counted, Ok((_, 0)))).collect()
+        counted(&self.ebpf, layout::edge::FLOW_EVENTS, FlowEvent::ALL, |event| event as u32)
+    }
+
+    /// What the ways did with packets, for each outcome that there was.
+    pub fn way_outcomes(&self) -> Result<Vec<(WayOutcome, u64)>> {
+        counted(&self.ebpf, layout::edge::WAY_OUTCOMES, WayOutcome::ALL, |outcome| outcome as u32)
     }
 
     fn set<T: Pod>(&mut self, map: &str, index: u32, value: T) -> Result<()> {
@@ -271,11 +293,7 @@ impl Edge {
 
     /// Packets dropped, for each reason that has any.
     pub fn drops(&self) -> Result<Vec<(DropReason, u64)>> {
-        let counted = DropReason::ALL.iter().map(|reason| {
-            let packets = sum::<u64>(&self.ebpf, layout::edge::DROPS, *reason as u32)?;
-            Ok((*reason, packets))
-        });
-        counted.filter(|counted| !matches!(counted, Ok((_, 0)))).collect()
+        counted(&self.ebpf, layout::edge::DROPS, DropReason::ALL, |reason| reason as u32)
     }
 }
 
@@ -310,12 +328,24 @@ impl TargetHost {
 
     /// Packets by outcome, for each outcome that has any.
     pub fn outcomes(&self) -> Result<Vec<(DecapOutcome, u64)>> {
-        let counted = DecapOutcome::ALL.iter().map(|outcome| {
-            let packets = sum::<u64>(&self.ebpf, layout::target::OUTCOMES, *outcome as u32)?;
-            Ok((*outcome, packets))
-        });
-        counted.filter(|counted| !matches!(counted, Ok((_, 0)))).collect()
+        counted(&self.ebpf, layout::target::OUTCOMES, DecapOutcome::ALL, |outcome| outcome as u32)
     }
+}
+
+/// The array `name` of `ebpf` once more, as a map of its own.
+fn second_handle(ebpf: &Ebpf, name: &str) -> Result<AnyMap> {
+    match ebpf.map(name) {
+        Some(AnyMap::Array(map)) => Ok(AnyMap::Array(MapData::from_id(map.info()?.id())?)),
+        _ => bail!("no array {name}"),
+    }
+}
+
+/// Loads the program of a way and puts it where packets find it.
+fn open_way(ebpf: &mut Ebpf, way: Way) -> Result<()> {
+    load_program(ebpf, way.program())?;
+    let program = program(ebpf, way.program())?.fd()?.try_clone()?;
+    let map = ebpf.map_mut(layout::edge::WAYS).context("no such map")?;
+    Ok(ProgramArray::try_from(map)?.set(way as u32, &program, 0)?)
 }
 
 fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<()> {
@@ -326,6 +356,12 @@ fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<()> {
 
 fn program<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a Xdp> {
     Ok(ebpf.program(name).with_context(|| format!("no program {name}"))?.try_into()?)
+}
+
+/// The counters of `all` that aren't zero.
+fn counted<T: Copy>(ebpf: &Ebpf, map: &str, all: &[T], number: fn(T) -> u32) -> Result<Vec<(T, u64)>> {
+    let counted = all.iter().map(|&of| Ok((of, sum::<u64>(ebpf, map, number(of))?)));
+    counted.filter(|counted| !matches!(counted, Ok((_, 0)))).collect()
 }
 
 fn sum<T: Pod + Default + AddAssign>(ebpf: &Ebpf, map: &str, index: u32) -> Result<T> {

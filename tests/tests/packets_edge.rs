@@ -233,7 +233,7 @@ fn what_is_not_ours_passes_untouched_and_uncounted() {
             frame
         }),
     ];
-    for protocol in (0..=u8::MAX).filter(|protocol| ![6, 17].contains(protocol)) {
+    for protocol in (0..=u8::MAX).filter(|protocol| ![6, 17, 132].contains(protocol)) {
         table.push(("IPv4 with another protocol", changed(v4, Segment::Syn, |frame| frame[IP + 9] = protocol)));
         if ![0, 43, 60].contains(&protocol) {
             table.push(("IPv6 with another protocol", changed(v6, Segment::Syn, |frame| frame[IP + 6] = protocol)));

@@ -4,35 +4,10 @@ use nlb_common::drop_reason::DropReason;
 use nlb_common::hash::Affinity;
 use nlb_common::packet::{Packet, Stop};
 use nlb_tests::packets::described::{TAGGINGS, networks};
+use nlb_tests::packets::garbage::Garbage;
 use nlb_tests::packets::world::{VIPS, WAYS, port};
 use nlb_tests::packets::{Described, Network, Segment, Tag, World};
 use nlb_tests::run::{Action, INGRESS};
-
-/// A seeded generator (xorshift64*): the same garbage on every run.
-struct Garbage(u64);
-
-impl Garbage {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 8
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next()).unwrap() % limit
-    }
-
-    fn bytes(&mut self, length: usize) -> Vec<u8> {
-        (0..length).map(|_| self.next().to_le_bytes()[0]).collect()
-    }
-
-    /// Values that sit on the edges of what fields may be, more often than chance would.
-    fn byte(&mut self) -> u8 {
-        const EDGES: [u8; 16] = [0, 1, 4, 5, 6, 8, 17, 20, 40, 43, 44, 60, 0x45, 0x60, 0x81, 0xff];
-        if self.below(2) == 0 { EDGES[self.below(EDGES.len())] } else { self.next().to_le_bytes()[0] }
-    }
-}
 
 /// What the program should do with `frame`, by the parser on the host and what the world's tables hold.
 fn expected(world: &World, frame: &[u8]) -> (Action, Vec<u8>, Option<DropReason>) {
@@ -86,7 +61,7 @@ fn compare(world: &World, frames: impl Iterator<Item = Vec<u8>>) -> [usize; 5] {
 #[test]
 fn random_bytes_are_treated_as_the_host_reads_them() {
     let world = World::new(1).unwrap();
-    let mut garbage = Garbage(0x5eed_0001);
+    let mut garbage = Garbage::new(0x5eed_0001);
     let frames = (0..20_000).map(|_| {
         let length = 14 + garbage.below(150);
         let mut frame = garbage.bytes(length);
@@ -107,7 +82,7 @@ fn random_bytes_are_treated_as_the_host_reads_them() {
 #[test]
 fn damaged_packets_are_treated_as_the_host_reads_them() {
     let world = World::new(2).unwrap();
-    let mut garbage = Garbage(0x5eed_0002);
+    let mut garbage = Garbage::new(0x5eed_0002);
     let networks = networks(10);
     let frames = (0..40_000).map(|_| {
         let network = networks[garbage.below(networks.len())].clone();

@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: a short run of every fuzz target.
+//! `cargo xtask fuzz`: a short run of every fuzz target; with `--packets`, packets through the loaded programs instead.
 //!
 //! Without a sanitizer, libFuzzer works with a stable compiler too: it only needs coverage, which the compiler gives
 //! under `RUSTC_BOOTSTRAP`.
@@ -22,11 +22,24 @@ pub(crate) struct Arguments {
     /// How many inputs each target gets at most.
     #[arg(long, value_name = "N")]
     runs: Option<u64>,
+    /// Random and mutated packets through the loaded programs and an independent reference, instead of the fuzz targets. Needs
+    /// root.
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = PACKETS, conflicts_with_all = ["runs", "target"])]
+    packets: Option<u32>,
+    /// The packets of an earlier run once more: its seed. Without one they are others each time.
+    #[arg(long, requires = "packets")]
+    seed: Option<u64>,
     /// Only this target.
     target: Option<String>,
 }
 
+/// Packets of a whole run.
+const PACKETS: &str = "10000000";
+
 pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
+    if let Some(packets) = arguments.packets {
+        return run_packets(root, packets, arguments.seed);
+    }
     ensure!(root.join(CRATE).join("Cargo.toml").exists(), "there is no fuzz crate at {CRATE}");
     let targets = match &arguments.target {
         Some(target) => vec![target.clone()],
@@ -48,6 +61,15 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
         command.args(arguments.runs.map(|runs| format!("-runs={runs}")));
         steps.command(&format!("fuzz {target}"), &mut command)?;
     }
+    Ok(steps.finish())
+}
+
+fn run_packets(root: &Path, packets: u32, seed: Option<u64>) -> Result<bool> {
+    let mut command = tools::command(root, "cargo");
+    command.env("NLB_PACKETS", packets.to_string()).envs(seed.map(|seed| ("NLB_SEED", seed.to_string())));
+    command.args(["test", "--release", "--package", "nlb-tests", "--test", "packets_fuzz", "--", "--nocapture"]);
+    let mut steps = Steps::default();
+    steps.command(&format!("{packets} packets"), &mut command)?;
     Ok(steps.finish())
 }
 

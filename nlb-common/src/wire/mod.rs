@@ -5,11 +5,13 @@
 //! and [`tunnel`](crate::tunnel).
 
 mod ethernet;
+mod icmp;
 mod ipv4;
 mod ipv6;
 mod transport;
 
 pub use ethernet::{EtherType, Ethernet, Framed, Macs, TagBytes, VlanTag};
+pub use icmp::Icmp;
 pub use ipv4::Ipv4;
 pub use ipv6::{Extension, Ipv6};
 pub use transport::{Ports, Sctp, Tcp, Udp};
@@ -18,6 +20,8 @@ pub use transport::{Ports, Sctp, Tcp, Udp};
 pub mod protocol {
     /// IPv6 hop-by-hop options.
     pub const HOP_BY_HOP: u8 = 0;
+    /// ICMP.
+    pub const ICMP: u8 = 1;
     /// IPv4 in IP (RFC 2003, RFC 2473).
     pub const IPV4: u8 = 4;
     /// TCP.
@@ -30,6 +34,8 @@ pub mod protocol {
     pub const ROUTING: u8 = 43;
     /// IPv6 fragment header.
     pub const FRAGMENT: u8 = 44;
+    /// ICMPv6.
+    pub const ICMPV6: u8 = 58;
     /// IPv6 destination options.
     pub const DESTINATION_OPTIONS: u8 = 60;
     /// SCTP.
@@ -60,4 +66,4 @@ macro_rules! headers {
 // SAFETY: `repr(C, packed)` over bytes, a 16-bit integer and another header: alignment 1, no padding, any pattern is valid.
 unsafe impl<H: Header, const TAGS: usize> Header for Framed<H, TAGS> {}
 
-headers!(EtherType, Ethernet, VlanTag, Ipv4, Ipv6, Extension, Ports, Sctp, Tcp, Udp);
+headers!(EtherType, Ethernet, Macs, VlanTag, Icmp, Ipv4, Ipv6, Extension, Ports, Sctp, Tcp, Udp);

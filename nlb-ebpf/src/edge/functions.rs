@@ -14,7 +14,7 @@ use nlb_common::slot::TargetIndex;
 
 use super::addressed::{Addressed, Offsets};
 use super::constants::hash_keys;
-use super::{active, flows, listener, reset};
+use super::{active, flows, listener, reset, trace};
 
 /// A family and its functions.
 pub(super) trait Functions: Addressed {
@@ -26,10 +26,13 @@ pub(super) trait Functions: Addressed {
 
     /// [`active::whole_hash`].
     fn whole_hash(ctx: *mut xdp_md, at: Offsets, protocol: u8) -> u64;
+
+    /// [`trace::packet`].
+    fn trace_packet(ctx: *mut xdp_md, at: Offsets, protocol: u8, length: usize);
 }
 
 macro_rules! functions {
-    ($family:ty, $decide:ident, $reset:ident, $whole_hash:ident) => {
+    ($family:ty, $decide:ident, $reset:ident, $whole_hash:ident, $trace_packet:ident) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $decide(ctx: *mut xdp_md, link: usize, payload: usize, slot: u64, asked: u64) -> u32 {
@@ -48,6 +51,13 @@ macro_rules! functions {
             active::whole_hash::<$family>(ctx, Offsets { link, payload }, protocol)
         }
 
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $trace_packet(ctx: *mut xdp_md, link: usize, payload: usize, protocol: u8, length: usize) -> u32 {
+            trace::packet::<$family>(ctx, Offsets { link, payload }, protocol, length);
+            0
+        }
+
         impl Functions for $family {
             #[inline(always)]
             fn decide(ctx: *mut xdp_md, at: Offsets, slot: u64, asked: u64) -> TargetIndex {
@@ -62,6 +72,11 @@ macro_rules! functions {
             #[inline(always)]
             fn whole_hash(ctx: *mut xdp_md, at: Offsets, protocol: u8) -> u64 {
                 $whole_hash(ctx, at.link, at.payload, protocol)
+            }
+
+            #[inline(always)]
+            fn trace_packet(ctx: *mut xdp_md, at: Offsets, protocol: u8, length: usize) {
+                $trace_packet(ctx, at.link, at.payload, protocol, length);
             }
         }
     };
@@ -115,5 +130,5 @@ fn whole(high: u64, low: u64) -> Address {
     Address([high as u32, (high >> 32) as u32, low as u32, (low >> 32) as u32])
 }
 
-functions!(V4, nlb_decide_v4, nlb_reset_v4, nlb_whole_hash_v4);
-functions!(V6, nlb_decide_v6, nlb_reset_v6, nlb_whole_hash_v6);
+functions!(V4, nlb_decide_v4, nlb_reset_v4, nlb_whole_hash_v4, nlb_trace_packet_v4);
+functions!(V6, nlb_decide_v6, nlb_reset_v6, nlb_whole_hash_v6, nlb_trace_packet_v6);

@@ -9,6 +9,8 @@
 //!                 the slot is in transition, or was: flows, remember, reset
 //! ```
 //!
+//! What is not for this path is offered to a [`way`] of its own, a program in a file below `way`, before it passes.
+//!
 //! Invariants: there are six table accesses (listener, slot, target, sketch of active flows, two counters) on a packet's way,
 //! all of them to arrays, and no more as long as its slot is steady, but for a listener that stands at its second place, for the
 //! sketch of one that shares its group, and for a packet by GUE that names its slot's other target; a packet is changed only
@@ -35,6 +37,7 @@ mod program {
     mod target;
     mod trace;
     mod transmit;
+    mod way;
 
     use addressed::Offsets;
     use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
@@ -54,14 +57,10 @@ mod program {
     #[inline(always)]
     fn nlb_edge(ctx: XdpContext) -> u32 {
         let verdict = if constants::tracing() { receive::<true>(&ctx) } else { receive::<false>(&ctx) };
-        match verdict {
-            Ok(action) => action,
-            Err(Stop::Pass(_)) => xdp_action::XDP_PASS,
-            Err(Stop::Drop(reason)) => {
-                count::one(&maps::DROPS, reason as u32);
-                xdp_action::XDP_DROP
-            }
+        if let Err(Stop::Pass(reason)) = verdict {
+            way::hand_over(&ctx, reason);
         }
+        way::action(verdict)
     }
 
     #[inline(always)]
@@ -84,7 +83,7 @@ mod program {
         let network = F::read(&door, link.length)?;
         let transport = transport::read(&door, &network)?;
         let packet = Packet { link, network, transport };
-        let trace = Trace::<TRACE>::of(ctx, &packet);
+        let trace = Trace::<TRACE>::of::<F>(ctx, &packet);
         let verdict = balance::<F, TRACE>(ctx, door, &packet, trace);
         trace.verdict(verdict);
         verdict

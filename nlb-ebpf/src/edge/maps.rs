@@ -2,8 +2,9 @@
 
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray};
 use nlb_common::active::Sketch;
+use nlb_common::address::Address;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
@@ -11,7 +12,8 @@ use nlb_common::hash::Flow;
 use nlb_common::listener::{Entry, LEAST_ENTRIES};
 use nlb_common::ranges::{Ranges, RangesKey};
 use nlb_common::slot::Slot;
-use nlb_common::tables::{Group, Target};
+use nlb_common::tables::{Group, Target, Vip};
+use nlb_common::way::{Way, WayOutcome};
 
 use super::flows::Scratch;
 
@@ -34,6 +36,18 @@ pub(super) static SLOTS: Array<Slot> = Array::with_max_entries(65_536, BPF_F_MMA
 /// Targets: outer header and way out of each. Entry 0 is never used.
 #[map]
 pub(super) static TARGETS: Array<Target> = Array::with_max_entries(1024, BPF_F_MMAPABLE);
+
+/// Addresses of listeners. Only ways off the fast path ask for them.
+#[map]
+pub(super) static VIPS: HashMap<Address, Vip> = HashMap::with_max_entries(256, BPF_F_NO_PREALLOC);
+
+/// The programs that rare packets are handed to, by [`Way`].
+#[map]
+pub(super) static WAYS: ProgramArray = ProgramArray::with_max_entries(Way::COUNT, 0);
+
+/// What the ways did with packets, by [`WayOutcome`].
+#[map]
+pub(super) static WAY_OUTCOMES: PerCpuArray<u64> = PerCpuArray::with_max_entries(WayOutcome::COUNT, 0);
 
 /// What each listener forwarded.
 #[map]

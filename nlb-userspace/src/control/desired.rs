@@ -203,6 +203,7 @@ impl State {
                 continue;
             };
             let sketch = Self::sketch(&key, counters, by_group.get(&listener.group).copied().unwrap_or_default());
+            tables.vips.insert(key.address, tables::Vip::default());
             tables.listeners.insert(key, tables::Listener { sketch, ..tables::Listener::new(counters, index, &group) });
         }
     }

@@ -56,6 +56,13 @@ pub fn plan(current: &Tables, desired: &Tables) -> Vec<Write> {
         let fresh = listeners.iter().filter(|(key, value)| is_fresh(key, value)).map(|(_, value)| value.counters);
         writes.push(Write::Ranges { key, listeners: listeners.clone(), fresh: fresh.collect() });
     }
+    for (&address, &value) in &desired.vips {
+        if current.vips.get(&address) != Some(&value) {
+            writes.push(Write::Vip { address, value });
+        }
+    }
+    let gone = current.vips.keys().filter(|address| !desired.vips.contains_key(address));
+    writes.extend(gone.map(|&address| Write::RemoveVip(address)));
     let gone = current.listeners.keys().filter(|key| !key.has_more_ports() && !desired.listeners.contains_key(key));
     writes.extend(gone.map(|&key| Write::RemoveListener(key)));
     let gone = ranges_before.keys().filter(|key| !ranges.contains_key(key));
@@ -74,7 +81,7 @@ mod tests {
 
     use nlb_common::address::Address;
     use nlb_common::slot::Tick;
-    use nlb_common::tables::{Group, Target};
+    use nlb_common::tables::{Group, Target, Vip};
     use proptest::prelude::*;
 
     use super::*;
@@ -120,9 +127,11 @@ mod tests {
             }
             let indexes: Vec<u32> = tables.groups.keys().copied().collect();
             for (counters, ((port, more), pick)) in (0..).zip(listeners) {
-                let key = ListenerKey::of_ports(Address::v4(1), 6, port, port + more);
+                let address = Address::v4((port % 3).into());
+                let key = ListenerKey::of_ports(address, 6, port, port + more);
                 let group = *pick.get(&indexes);
                 tables.listeners.insert(key, Listener::new(counters, group, &tables.groups[&group]));
+                tables.vips.insert(address, Vip::default());
             }
             tables
         })
@@ -132,6 +141,9 @@ mod tests {
         for (key, listener) in &tables.listeners {
             assert!(tables.groups.contains_key(&listener.group), "{key:?} names group {}", listener.group);
             assert_eq!(*listener, Listener::new(listener.counters, listener.group, &tables.groups[&listener.group]));
+        }
+        for address in tables.vips.keys() {
+            assert!(tables.listeners.keys().any(|key| key.address == *address), "{address:?} has no listener");
         }
         for ring in tables.groups.keys().map(|index| &tables.rings[index]) {
             for slot in ring.iter() {

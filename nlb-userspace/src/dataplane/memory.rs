@@ -10,6 +10,7 @@ use nlb_common::hash::Flow;
 use nlb_common::ranges::RangesKey;
 use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Listener, ListenerKey};
+use nlb_common::way::WayOutcome;
 
 use super::flows::{PinBatch, PinPlace};
 use super::{Attachment, CounterReading, Dataplane, DataplaneError, SketchOf, Tables, TraceLines, Write};
@@ -93,6 +94,12 @@ impl Dataplane for Memory {
                     self.tables.listeners.retain(|known, _| !replaced(known));
                     self.tables.listeners.extend(listeners.iter().copied());
                 }
+                Write::Vip { address, value } => {
+                    self.tables.vips.insert(*address, *value);
+                }
+                Write::RemoveVip(address) => {
+                    self.tables.vips.remove(address);
+                }
                 Write::RemoveListener(key) => {
                     self.tables.listeners.remove(key);
                 }
@@ -116,6 +123,7 @@ impl Dataplane for Memory {
             listeners: listeners.iter().map(|&index| (index, Default::default())).collect(),
             targets: targets.iter().map(|&index| (index, Default::default())).collect(),
             drops: DropReason::ALL.iter().map(|&reason| (reason, 0)).collect(),
+            way_outcomes: WayOutcome::ALL.iter().map(|&outcome| (outcome, 0)).collect(),
             ..CounterReading::default()
         })
     }

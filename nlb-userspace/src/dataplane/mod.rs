@@ -13,19 +13,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nlb_common::active::Sketch;
+use nlb_common::address::Address;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
 use nlb_common::ranges::RangesKey;
 use nlb_common::slot::{Slot, TargetIndex};
-use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
+use nlb_common::way::WayOutcome;
 
 pub use error::DataplaneError;
 pub use flows::{FlowTable, PinBatch, PinPlace, Pins};
 pub use kernel::{
-    Detached, Kernel, KernelError, KernelSettings, PinnedSet, Status, TargetHost, TargetTables, detach, seed_in_force,
-    status, target_tables,
+    Detached, Kernel, KernelError, KernelSettings, Mapped, PinnedSet, Status, TargetHost, TargetTables, detach,
+    seed_in_force, status, target_tables,
 };
 pub use memory::Memory;
 pub use places::path_to_free;
@@ -38,6 +40,8 @@ use crate::model::XdpMode;
 pub struct Tables {
     /// Listeners by address, protocol and ports.
     pub listeners: BTreeMap<ListenerKey, Listener>,
+    /// The listeners' addresses.
+    pub vips: BTreeMap<Address, Vip>,
     /// Groups by index.
     pub groups: BTreeMap<u32, Group>,
     /// Targets by index.
@@ -107,6 +111,15 @@ pub enum Write {
         /// Counters' indexes that served other listeners before: they begin at zero.
         fresh: Vec<u32>,
     },
+    /// A VIP's entry.
+    Vip {
+        /// The address.
+        address: Address,
+        /// The entry.
+        value: Vip,
+    },
+    /// No listener has the address any more.
+    RemoveVip(Address),
     /// The listener of one port is gone.
     RemoveListener(ListenerKey),
     /// The group is gone; its entry becomes zero.
@@ -124,6 +137,8 @@ pub struct CounterReading {
     pub targets: BTreeMap<TargetIndex, Counters>,
     /// Packets, in the order of [`DropReason::ALL`].
     pub drops: Vec<(DropReason, u64)>,
+    /// What rare packets' ways did with them, in the order of [`WayOutcome::ALL`].
+    pub way_outcomes: Vec<(WayOutcome, u64)>,
     /// What the flow tables are used for, as [`Dataplane::flow_events`] tells it; whoever reads both puts it here.
     pub flow_events: Vec<(FlowEvent, u64)>,
     /// Active flows, which are estimated of [`Dataplane::sketch`]; whoever does that puts them here.

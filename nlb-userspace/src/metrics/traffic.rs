@@ -40,6 +40,8 @@ pub(super) fn encode(
     active_flows(encoder, snapshot, &reading.active)?;
     let drops = reading.drops.iter().map(|(reason, packets)| ([("reason", reason.name())], *packets));
     counters(encoder, "nlb_drops", "Packets dropped, by reason.", drops)?;
+    let outcomes = reading.way_outcomes.iter().map(|(outcome, packets)| ([("outcome", outcome.name())], *packets));
+    counters(encoder, "nlb_ways", "Packets that left the fast path, by what was done with them.", outcomes)?;
     let events = reading.flow_events.iter().map(|(event, count)| ([("event", event.name())], *count));
     counters(encoder, "nlb_flow_events", "What the tables of remembered flows are used for.", events)
 }

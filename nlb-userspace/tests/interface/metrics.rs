@@ -59,6 +59,7 @@ fn counters_health_and_routing_are_there_with_their_labels() {
         (r#"nlb_target_active_flows{group="web",target="10.0.0.2:80",zone="b"}"#, 10_000.0),
         (r#"nlb_drops_total{reason="no_target"}"#, 12.0),
         (r#"nlb_drops_total{reason="no_headroom"}"#, 0.0),
+        (r#"nlb_ways_total{outcome="echo"}"#, 7.0),
         (r#"nlb_flow_events_total{event="pinned"}"#, 2.0),
         (r#"nlb_slots_open{group="web"}"#, 90.0),
         (r#"nlb_pins{group="web"}"#, 1_234.0),

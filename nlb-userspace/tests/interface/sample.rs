@@ -8,6 +8,7 @@ use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::FlowEvent;
 use nlb_common::slot::Slot;
+use nlb_common::way::WayOutcome;
 use nlb_userspace::active::ActiveReading;
 use nlb_userspace::config;
 use nlb_userspace::control::event::{Health, NextHop, NoNextHop};
@@ -195,6 +196,7 @@ pub(crate) fn reading() -> CounterReading {
             .iter()
             .map(|&reason| (reason, if reason == DropReason::NoTarget { 12 } else { 0 }))
             .collect(),
+        way_outcomes: WayOutcome::ALL.iter().zip(7..).map(|(&outcome, packets)| (outcome, packets)).collect(),
         active: ActiveReading {
             listeners: (0..3).map(|index| (index, 40_000 - 10_000 * u64::from(index))).collect(),
             targets: (1..4).map(|index| (index, 5_000 * u64::from(index))).collect(),

@@ -138,6 +138,8 @@ pub struct Described {
     pub destination: (IpAddr, u16),
     /// What the IP packet carries.
     pub segment: Segment,
+    /// TTL or hop limit.
+    pub hop_limit: u8,
     /// Bytes behind the TCP, UDP or SCTP header.
     pub payload: usize,
     /// Bytes behind the IP packet that pad the frame.
@@ -163,6 +165,7 @@ impl Described {
             source: (client, 51_234),
             destination: (vip, port),
             segment,
+            hop_limit: 17,
             payload: 11,
             padding: 0,
         }
@@ -259,11 +262,16 @@ impl Described {
 
     /// The IP packet around `transport`.
     pub fn ip_around(&self, transport: &[u8]) -> Vec<u8> {
+        self.ip_carrying(self.segment.number(), transport)
+    }
+
+    /// The IP packet around `transport`, which is of that protocol.
+    pub fn ip_carrying(&self, protocol: IpNumber, transport: &[u8]) -> Vec<u8> {
         match (&self.network, self.source.0, self.destination.0) {
             (Network::V4 { options }, IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let length = u16::try_from(transport.len()).expect("test packets are short");
                 let mut header =
-                    Ipv4Header::new(length, 17, self.segment.number(), source.octets(), destination.octets())
+                    Ipv4Header::new(length, self.hop_limit, protocol, source.octets(), destination.octets())
                         .expect("test packets are short");
                 header.identification = 0x4242;
                 header.dont_fragment = true;
@@ -277,7 +285,7 @@ impl Described {
             }
             (Network::V6(extensions), IpAddr::V6(source), IpAddr::V6(destination)) => {
                 let followers = extensions.iter().skip(1).map(|extension| extension.kind.number());
-                let followers = followers.chain([self.segment.number()]);
+                let followers = followers.chain([protocol]);
                 let mut behind = Vec::new();
                 for (extension, next) in extensions.iter().zip(followers) {
                     let payload = vec![0; 6 + 8 * usize::from(extension.units)];
@@ -285,13 +293,13 @@ impl Described {
                     behind.extend_from_slice(&header.to_bytes());
                 }
                 behind.extend_from_slice(transport);
-                let first = extensions.first().map_or(self.segment.number(), |extension| extension.kind.number());
+                let first = extensions.first().map_or(protocol, |extension| extension.kind.number());
                 let header = Ipv6Header {
                     traffic_class: self.traffic_class,
                     flow_label: Ipv6FlowLabel::try_new(0x5_4321).expect("twenty bits"),
                     payload_length: u16::try_from(behind.len()).expect("test packets are short"),
                     next_header: first,
-                    hop_limit: 17,
+                    hop_limit: self.hop_limit,
                     source: source.octets(),
                     destination: destination.octets(),
                 };

@@ -5,7 +5,10 @@
 
 pub mod corpus;
 pub mod described;
+pub mod fuzz;
+pub mod garbage;
 pub mod hash;
+pub mod icmp;
 pub mod reference;
 pub mod shim;
 pub mod world;

@@ -1,6 +1,6 @@
 //! What the edge should send: the outer header, built by the packet library.
 
-use etherparse::{EtherType, IpDscp, IpEcn, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, UdpHeader};
+use etherparse::{EtherType, IpDscp, IpEcn, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, TcpHeader, UdpHeader};
 use nlb_common::tables::Target;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -119,6 +119,50 @@ pub fn frame(tags: &[Tag], source: &str, destination: &str, class: u8, protocol:
         mixed => panic!("{mixed:?} mixes the families"),
     };
     [link(EDGE_MAC, ROUTER_MAC, tags, ether_type), header, payload.to_vec()].concat()
+}
+
+/// The IP packet that tells `to` that its connection is over, and what announces it: in answer to one of that traffic class,
+/// with the TCP header `asked` and so much data.
+pub fn reset(
+    from: (IpAddr, u16),
+    to: (IpAddr, u16),
+    class: u8,
+    asked: &TcpHeader,
+    data: usize,
+) -> (EtherType, Vec<u8>) {
+    let sequence = if asked.ack { asked.acknowledgment_number } else { 0 };
+    let mut tcp = TcpHeader::new(from.1, to.1, sequence, 0);
+    tcp.rst = true;
+    if !asked.ack {
+        tcp.ack = true;
+        let length = u32::try_from(data).expect("test packets are short") + u32::from(asked.syn) + u32::from(asked.fin);
+        tcp.acknowledgment_number = asked.sequence_number.wrapping_add(length);
+    }
+    match (from.0, to.0) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            let mut ip = Ipv4Header::new(20, 64, IpNumber::TCP, source.octets(), destination.octets())
+                .expect("test packets are short");
+            ip.dscp = IpDscp::try_new(class >> 2).expect("six bits");
+            ip.dont_fragment = true;
+            ip.header_checksum = ip.calc_header_checksum();
+            tcp.checksum = tcp.calc_checksum_ipv4(&ip, &[]).expect("no payload");
+            (EtherType::IPV4, [&ip.to_bytes()[..], &tcp.to_bytes()].concat())
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            let ip = Ipv6Header {
+                traffic_class: class & 0xfc,
+                flow_label: Ipv6FlowLabel::ZERO,
+                payload_length: 20,
+                next_header: IpNumber::TCP,
+                hop_limit: 64,
+                source: source.octets(),
+                destination: destination.octets(),
+            };
+            tcp.checksum = tcp.calc_checksum_ipv6(&ip, &[]).expect("no payload");
+            (EtherType::IPV6, [&ip.to_bytes()[..], &tcp.to_bytes()].concat())
+        }
+        mixed => panic!("{mixed:?} mixes the families"),
+    }
 }
 
 /// `address` with its low `bits` taken from `spread`.

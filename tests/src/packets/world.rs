@@ -7,7 +7,7 @@ use nlb_common::address::Address;
 use nlb_common::hash::Affinity;
 use nlb_common::packet::network::Network as Parsed;
 use nlb_common::slot::Slot;
-use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 
 use super::described::Described;
 use super::reference::Tunnel;
@@ -81,6 +81,7 @@ impl World {
         self.edge.set_group(index, group)?;
         for vip in VIPS {
             let address = Address::from(vip.parse::<IpAddr>()?);
+            self.edge.set_vip(address, Some(Vip::default()))?;
             for protocol in PROTOCOLS {
                 let key = ListenerKey::new(address, protocol, port(index));
                 self.edge.set_listener(key, Listener::new(index, index, &group))?;

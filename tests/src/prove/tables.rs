@@ -63,6 +63,8 @@ impl Loaded {
                 Write::Group { index, value } => self.edge.set_group(*index, *value)?,
                 Write::Listener { key, value, .. } => self.edge.set_listener(*key, *value)?,
                 Write::Ranges { key, listeners, .. } => self.edge.set_ranges(*key, listeners)?,
+                Write::Vip { address, value } => self.edge.set_vip(*address, Some(*value))?,
+                Write::RemoveVip(address) => self.edge.set_vip(*address, None)?,
                 Write::RemoveListener(key) => self.edge.remove_listener(key)?,
                 Write::RemoveGroup(index) => self.edge.set_group(*index, Group::default())?,
                 Write::RemoveTarget(index) => self.edge.set_target(*index, Target::default())?,

@@ -11,7 +11,7 @@ use nlb_common::drop_reason::DropReason;
 use nlb_common::layout::edge;
 use nlb_common::ranges::RangesKey;
 use nlb_common::slot::Slot;
-use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_userspace::dataplane::{
     Dataplane, DataplaneError, Kernel, KernelError, KernelSettings, Memory, SketchOf, Tables, Write,
 };
@@ -37,6 +37,10 @@ fn target() -> impl Strategy<Value = Target> {
     )
 }
 
+fn vip() -> impl Strategy<Value = Address> {
+    (0..CAPACITY.listeners).prop_map(Address::v4)
+}
+
 fn write() -> impl Strategy<Value = Write> {
     let targets = 0..=CAPACITY.targets;
     let groups = 0..CAPACITY.groups;
@@ -57,6 +61,8 @@ fn write() -> impl Strategy<Value = Write> {
             .prop_map(|(port, value, fresh)| Write::Listener { key: key(port), value, fresh }),
         1 => (0..8_u16).prop_map(|port| Write::RemoveListener(key(port))),
         2 => (0..3_u8, prop::collection::btree_map((1..9_u16, 1..9_u16), range, 0..9), any::<bool>()).prop_map(ranges),
+        1 => (vip(), any::<u32>()).prop_map(|(address, flags)| Write::Vip { address, value: Vip { flags } }),
+        1 => vip().prop_map(Write::RemoveVip),
         1 => groups.prop_map(Write::RemoveGroup),
         1 => targets.prop_map(Write::RemoveTarget),
     ]

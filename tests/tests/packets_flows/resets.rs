@@ -1,13 +1,13 @@
 //! The reset that a client gets, byte for byte against one that a packet library has built.
 
-use etherparse::{EtherType, IpDscp, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, TcpHeader};
+use etherparse::TcpHeader;
 use nlb_common::slot::Slot;
 use nlb_common::tables::Target;
 use nlb_tests::packets::described::{EDGE_MAC, ROUTER_MAC, TAGGINGS, link, networks};
+use nlb_tests::packets::reference::reset;
 use nlb_tests::packets::world::{VIPS, port, target};
 use nlb_tests::packets::{Described, Network, Segment, World};
 use nlb_tests::run::Action;
-use std::net::IpAddr;
 
 /// A world whose first listener resets everything.
 fn resetting(seed: u64) -> World {
@@ -19,40 +19,8 @@ fn resetting(seed: u64) -> World {
 
 /// The frame that answers `packet` with the TCP header `asked`.
 fn answer(packet: &Described, asked: &TcpHeader, data: usize) -> Vec<u8> {
-    let (source, destination) = (packet.destination, packet.source);
-    let sequence = if asked.ack { asked.acknowledgment_number } else { 0 };
-    let mut tcp = TcpHeader::new(source.1, destination.1, sequence, 0);
-    tcp.rst = true;
-    if !asked.ack {
-        tcp.ack = true;
-        let length = u32::try_from(data).unwrap() + u32::from(asked.syn) + u32::from(asked.fin);
-        tcp.acknowledgment_number = asked.sequence_number.wrapping_add(length);
-    }
-    let (ether_type, ip) = match (source.0, destination.0) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            let mut ip = Ipv4Header::new(20, 64, IpNumber::TCP, source.octets(), destination.octets()).unwrap();
-            ip.dscp = IpDscp::try_new(packet.traffic_class >> 2).unwrap();
-            ip.dont_fragment = true;
-            ip.header_checksum = ip.calc_header_checksum();
-            tcp.checksum = tcp.calc_checksum_ipv4(&ip, &[]).unwrap();
-            (EtherType::IPV4, ip.to_bytes().to_vec())
-        }
-        (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            let ip = Ipv6Header {
-                traffic_class: packet.traffic_class & 0xfc,
-                flow_label: Ipv6FlowLabel::ZERO,
-                payload_length: 20,
-                next_header: IpNumber::TCP,
-                hop_limit: 64,
-                source: source.octets(),
-                destination: destination.octets(),
-            };
-            tcp.checksum = tcp.calc_checksum_ipv6(&ip, &[]).unwrap();
-            (EtherType::IPV6, ip.to_bytes().to_vec())
-        }
-        mixed => panic!("{mixed:?}"),
-    };
-    [link(ROUTER_MAC, EDGE_MAC, &packet.tags, ether_type), ip, tcp.to_bytes().to_vec()].concat()
+    let (ether_type, ip) = reset(packet.destination, packet.source, packet.traffic_class, asked, data);
+    [link(ROUTER_MAC, EDGE_MAC, &packet.tags, ether_type), ip].concat()
 }
 
 fn assert_answered(world: &World, packet: &Described, asked: &TcpHeader, data: usize) {

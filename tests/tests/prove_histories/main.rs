@@ -7,17 +7,18 @@
 mod campaign;
 mod strategy;
 
+use nlb_tests::campaign::Campaign;
 use nlb_tests::packets::Segment;
 use nlb_tests::prove::edge::Settings;
 use nlb_tests::prove::history::{Step, live};
 
-use campaign::Campaign;
+use campaign::live_through;
 
 #[test]
 fn no_live_flow_on_a_live_target_ever_moves() {
-    let campaign = Campaign::from_environment();
+    let campaign = Campaign::from_environment(campaign::PLAN);
     println!("{campaign}");
-    if let Err(broken) = campaign.run() {
+    if let Err(broken) = campaign.run(campaign::edges, |edges, portion, broke| live_through(edges, portion, broke)) {
         panic!("{broken}");
     }
 }

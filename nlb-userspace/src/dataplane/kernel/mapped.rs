@@ -13,7 +13,7 @@ use super::KernelError;
 
 /// A mapped array.
 #[derive(Debug)]
-pub(super) struct Mapped {
+pub struct Mapped {
     table: &'static str,
     setting: &'static str,
     words: NonNull<AtomicU64>,
@@ -26,10 +26,15 @@ pub(super) struct Mapped {
 // SAFETY: the memory belongs to the mapping, which lives as long as `self` in whatever thread, and is only read and
 // written through atomics.
 unsafe impl Send for Mapped {}
+// SAFETY: as for `Send`: whoever shares it has atomics in hand and nothing else.
+unsafe impl Sync for Mapped {}
 
 impl Mapped {
     /// Maps an array. `setting` is what sizes it, below `agent.capacity`.
-    pub(super) fn new(map: Map, table: &'static str, setting: &'static str) -> Result<Self, KernelError> {
+    ///
+    /// # Errors
+    /// [`KernelError::Mapping`] for a map that is no array or can't be mapped.
+    pub fn new(map: Map, table: &'static str, setting: &'static str) -> Result<Self, KernelError> {
         let failed = |source| KernelError::Mapping { table, source };
         let Map::Array(map) = map else { return Err(failed(io::ErrorKind::InvalidInput.into())) };
         let info = map.info().map_err(|source| KernelError::Table { action: "look at", table, source })?;
@@ -54,7 +59,7 @@ impl Mapped {
     }
 
     /// All words, one entry after the other.
-    pub(super) fn words(&self) -> &[AtomicU64] {
+    pub fn words(&self) -> &[AtomicU64] {
         // SAFETY: the mapping has that many words, is aligned to a page, and lives as long as `self`; the kernel's
         // program reads them with plain loads and nobody but this process writes them.
         unsafe { std::slice::from_raw_parts(self.words.as_ptr(), self.entries * self.words_per_entry) }

@@ -6,8 +6,8 @@
 //! 1. [`Kernel::open`] finds the tables that fit, or makes new ones beside those in use, and loads this build's program
 //!    over them. Nothing that packets see has changed.
 //! 2. The agent reads the tables and applies the difference to what they should be.
-//! 3. [`Dataplane::activate`] points the interfaces' links to the new program, each between two packets, and removes the
-//!    tables that no longer serve.
+//! 3. [`Dataplane::activate`] puts this build's ways for rare packets in their array, points the interfaces' links to the new
+//!    program, each between two packets, and removes the tables that no longer serve.
 //!
 //! A process that dies anywhere in between leaves the old program running and the next one begins again at 1.
 //!
@@ -32,6 +32,8 @@ mod sys;
 mod tables;
 mod target_host;
 mod trace;
+mod vips;
+mod ways;
 
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
@@ -43,6 +45,7 @@ use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::slot::TargetIndex;
 
 pub use error::KernelError;
+pub use mapped::Mapped;
 pub use status::{Detached, PinnedSet, Status, detach, seed_in_force, status};
 
 pub use target_host::{TargetHost, TargetTables, target_tables};
@@ -56,6 +59,7 @@ use object::{Blueprint, Loaded};
 use pins::Root;
 use tables::KernelTables;
 use trace::Trace;
+use ways::Ways;
 
 /// What the kernel's packet path needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +97,7 @@ pub struct Kernel {
     program: ProgramFd,
     tables: KernelTables,
     flows: KernelFlows,
+    ways: Ways,
     links: Links,
     trace: Option<Trace>,
 }
@@ -118,8 +123,9 @@ impl Kernel {
         let Loaded { mut object, program } = blueprint.load_edge(&root.set(&blueprint.name()), &keys, false)?;
         let tables = KernelTables::take(&mut object, settings.capacity.listeners)?;
         let flows = KernelFlows::take(&mut object)?;
+        let ways = Ways::take(&mut object)?;
         let links = Links::new(root.links()?);
-        Ok(Self { settings: settings.clone(), root, blueprint, program, tables, flows, links, trace: None })
+        Ok(Self { settings: settings.clone(), root, blueprint, program, tables, flows, ways, links, trace: None })
     }
 
     /// Other interfaces or another mode, from the next [`Dataplane::activate`] on.
@@ -135,6 +141,7 @@ impl Kernel {
 
     fn activate_now(&mut self) -> Result<(), KernelError> {
         self.tables.set_seed(self.settings.seed)?;
+        self.ways.open()?;
         let KernelSettings { interfaces, mode, .. } = &self.settings;
         let program = self.trace.as_ref().map_or(&self.program, |trace| &trace.program);
         self.links.point(program.as_fd(), interfaces, *mode)?;

@@ -117,13 +117,8 @@ impl Blueprint {
         for shape in &self.shapes {
             loader.map_max_entries(shape.name, shape.entries).map_pin_path(shape.name, set.join(shape.name));
         }
-        let failed = |error| load_error(self.program, error);
-        let mut object = loader.load(self.bytes).map_err(failed)?;
-        let Some(Program::Xdp(program)) = object.program_mut(self.program) else {
-            return Err(KernelError::NotInObject { name: self.program });
-        };
-        let loaded = program.load().and_then(|()| program.fd()?.try_clone().map_err(ProgramError::IOError));
-        let program = loaded.map_err(|error| failed(error.into()))?;
+        let mut object = loader.load(self.bytes).map_err(|error| load_error(self.program, error))?;
+        let program = load(&mut object, self.program)?;
         Ok(Loaded { object, program })
     }
 }
@@ -132,7 +127,7 @@ impl Blueprint {
 fn entries(name: &str, capacity: Capacity) -> Option<u32> {
     match name {
         edge::LISTENERS => Some(entries_for(capacity.listeners)),
-        edge::LISTENER_COUNTERS | edge::RANGES => Some(capacity.listeners),
+        edge::LISTENER_COUNTERS | edge::RANGES | edge::VIPS => Some(capacity.listeners),
         edge::GROUPS => Some(capacity.groups),
         // Entry 0 is never used.
         edge::TARGETS | edge::TARGET_COUNTERS => Some(capacity.targets.saturating_add(1)),
@@ -144,6 +139,15 @@ fn entries(name: &str, capacity: Capacity) -> Option<u32> {
         edge::DATAGRAMS => Some(capacity.datagrams),
         _ => None,
     }
+}
+
+/// Loads the XDP program of that name, which `object` may have beside others.
+pub(super) fn load(object: &mut Ebpf, name: &'static str) -> Result<ProgramFd, KernelError> {
+    let Some(Program::Xdp(program)) = object.program_mut(name) else {
+        return Err(KernelError::NotInObject { name });
+    };
+    let loaded = program.load().and_then(|()| program.fd()?.try_clone().map_err(ProgramError::IOError));
+    loaded.map_err(|error| load_error(name, error.into()))
 }
 
 fn load_error(program: &'static str, error: EbpfError) -> KernelError {

@@ -17,6 +17,7 @@ use nlb_common::layout::edge;
 use nlb_common::ranges::RangesKey;
 use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+use nlb_common::way::WayOutcome;
 
 use super::KernelError;
 use super::entries::{read_group, read_target, write_group, write_target};
@@ -25,12 +26,14 @@ use super::listeners::Listeners;
 use super::mapped::{Mapped, to_usize};
 use super::ranges::RangeTable;
 use super::sketches::Sketches;
+use super::vips::Vips;
 use crate::dataplane::{CounterReading, DataplaneError, SketchOf, Tables, Write};
 
 /// The maps of one set, open.
 pub(super) struct KernelTables {
     listeners: Listeners,
     ranges: RangeTable,
+    vips: Vips,
     groups: Mapped,
     slots: Mapped,
     targets: Mapped,
@@ -38,6 +41,7 @@ pub(super) struct KernelTables {
     target_counters: PerCpuArray<MapData, Counters>,
     sketches: Sketches,
     drops: PerCpuArray<MapData, u64>,
+    way_outcomes: PerCpuArray<MapData, u64>,
     traced_flow: Array<MapData, Flow>,
     seed: Array<MapData, u64>,
     grace: Grace,
@@ -62,6 +66,7 @@ impl KernelTables {
         Ok(Self {
             listeners: Listeners::take(table, listeners, &grace)?,
             ranges: RangeTable::take(object)?,
+            vips: Vips::take(object)?,
             groups: Mapped::new(map(object, edge::GROUPS)?, edge::GROUPS, "groups")?,
             slots: Mapped::new(map(object, edge::SLOTS)?, edge::SLOTS, "slots")?,
             targets: Mapped::new(map(object, edge::TARGETS)?, edge::TARGETS, "targets")?,
@@ -69,6 +74,7 @@ impl KernelTables {
             target_counters: typed(object, edge::TARGET_COUNTERS)?,
             sketches: Sketches::take(object)?,
             drops: typed(object, edge::DROPS)?,
+            way_outcomes: typed(object, edge::WAY_OUTCOMES)?,
             traced_flow: typed(object, edge::TRACED_FLOW)?,
             seed: typed(object, edge::SEED)?,
             grace,
@@ -80,7 +86,7 @@ impl KernelTables {
 
     /// Everything that is in the tables. An entry without a tag is free.
     pub(super) fn read(&self) -> Result<Tables, DataplaneError> {
-        let mut tables = Tables { listeners: self.listeners.read(), ..Tables::default() };
+        let mut tables = Tables { listeners: self.listeners.read(), vips: self.vips.read()?, ..Tables::default() };
         tables.listeners.extend(self.ranges.read()?);
         let used = (0..).zip(self.groups.entries().map(read_group)).filter(|(_, group)| group.tag != 0);
         tables.groups = used.collect();
@@ -111,6 +117,8 @@ impl KernelTables {
             Write::Group { index, value } => Ok(self.write_group(*index, value)?),
             Write::Listener { key, value, fresh } => Ok(self.write_listener(key, value, *fresh)?),
             Write::Ranges { key, listeners, fresh } => Ok(self.write_ranges(key, listeners, fresh)?),
+            Write::Vip { address, value } => Ok(self.vips.write(address, value)?),
+            Write::RemoveVip(address) => Ok(self.vips.remove(address)?),
             Write::RemoveListener(key) => Ok(self.remove_listener(key)?),
             Write::RemoveGroup(index) => {
                 self.settle()?;
@@ -206,15 +214,11 @@ impl KernelTables {
 
     /// Counters, summed over CPUs.
     pub(super) fn counters(&self, listeners: &[u32], targets: &[TargetIndex]) -> Result<CounterReading, KernelError> {
-        let mut drops = Vec::with_capacity(DropReason::ALL.len());
-        for &reason in DropReason::ALL {
-            let values = self.drops.get(&u32::from(reason as u8), 0).map_err(at("read", edge::DROPS))?;
-            drops.push((reason, values.iter().fold(0_u64, |sum, value| sum.wrapping_add(*value))));
-        }
         Ok(CounterReading {
             listeners: sums(&self.listener_counters, edge::LISTENER_COUNTERS, listeners)?,
             targets: sums(&self.target_counters, edge::TARGET_COUNTERS, targets)?,
-            drops,
+            drops: by_number(&self.drops, edge::DROPS, DropReason::ALL, |reason| reason as u8)?,
+            way_outcomes: by_number(&self.way_outcomes, edge::WAY_OUTCOMES, WayOutcome::ALL, |outcome| outcome as u8)?,
             ..CounterReading::default()
         })
     }
@@ -262,6 +266,20 @@ fn sums(map: &CountersByCpu, table: &'static str, indexes: &[u32]) -> Result<BTr
         sums.insert(index, sum);
     }
     Ok(sums)
+}
+
+/// One counter for each of `all`, at its number.
+fn by_number<T: Copy>(
+    map: &PerCpuArray<MapData, u64>,
+    table: &'static str,
+    all: &[T],
+    number: fn(T) -> u8,
+) -> Result<Vec<(T, u64)>, KernelError> {
+    let count = |&counted: &T| {
+        let values = map.get(&u32::from(number(counted)), 0).map_err(at("read", table))?;
+        Ok((counted, values.iter().fold(0_u64, |sum, value| sum.wrapping_add(*value))))
+    };
+    all.iter().map(count).collect()
 }
 
 fn reset<V: Pod + Default>(

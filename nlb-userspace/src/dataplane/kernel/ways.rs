@@ -1,0 +1,38 @@
+//! The programs that rare packets are handed to.
+
+use aya::Ebpf;
+use aya::maps::{MapData, ProgramArray};
+use aya::programs::ProgramFd;
+use nlb_common::layout::edge;
+use nlb_common::way::Way;
+
+use super::KernelError;
+use super::object;
+
+/// The ways' programs of this build, and the array in which packets find them. An earlier build's stand there until
+/// [`open`](Self::open); they are for the same tables.
+pub(super) struct Ways {
+    array: ProgramArray<MapData>,
+    programs: Vec<(Way, ProgramFd)>,
+}
+
+impl Ways {
+    /// Takes the array out of a loaded object, and loads the programs.
+    pub(super) fn take(object: &mut Ebpf) -> Result<Self, KernelError> {
+        let programs = Way::ALL.iter().map(|&way| Ok((way, object::load(object, way.program())?)));
+        let programs = programs.collect::<Result<_, KernelError>>()?;
+        let array = object.take_map(edge::WAYS).ok_or(KernelError::NotInObject { name: edge::WAYS })?;
+        let array = ProgramArray::try_from(array);
+        let array = array.map_err(|source| KernelError::Table { action: "open", table: edge::WAYS, source })?;
+        Ok(Self { array, programs })
+    }
+
+    /// From now on packets are handed to these programs.
+    pub(super) fn open(&mut self) -> Result<(), KernelError> {
+        for (way, program) in &self.programs {
+            let set = self.array.set(u32::from(*way as u8), program, 0);
+            set.map_err(|source| KernelError::Table { action: "write", table: edge::WAYS, source })?;
+        }
+        Ok(())
+    }
+}

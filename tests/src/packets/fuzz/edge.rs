@@ -1,0 +1,306 @@
+//! The edge: tables that have everything, and what its program should do with a packet.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::ops::Range;
+
+use anyhow::Result;
+use etherparse::TcpHeader;
+use nlb_common::address::Address;
+use nlb_common::drop_reason::DropReason;
+use nlb_common::flow::Tracking;
+use nlb_common::hash::{Affinity, Flow};
+use nlb_common::layout::edge::{DATAGRAMS, ESTABLISHED, HALF_OPEN};
+use nlb_common::slot::{Slot, Tick};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+
+use super::read::{self, Ip, Link, Transport};
+use super::{End, Outcome};
+use crate::packets::garbage::Garbage;
+use crate::packets::reference::{Tunnel, reset};
+use crate::packets::world::{self, PROTOCOLS, VIPS};
+use crate::run::{Action, Edge, INGRESS};
+
+/// The listeners' ports. The one behind them has none.
+pub const PORTS: Range<u16> = 8_000..8_030;
+
+/// How many targets there are.
+const TARGETS: u32 = 16;
+/// The one that nobody knows the way to.
+const NO_WAY: u32 = 16;
+/// Targets whose outer source varies by flow.
+const VARIED: Range<u32> = 9..13;
+/// Room in each flow table: more than the flows of a portion, so that nothing is ever pushed out.
+const ROOM: u32 = 1 << 16;
+
+/// A listener's ring and how it is used.
+#[derive(Clone, Debug)]
+struct Ring {
+    slots: Vec<Slot>,
+    affinity: Affinity,
+    tracking: Tracking,
+}
+
+/// A loaded edge.
+pub struct Scene {
+    edge: Edge,
+    targets: Vec<Target>,
+    rings: BTreeMap<u16, Ring>,
+    pins: HashMap<Flow, u32>,
+}
+
+/// What becomes of a flow.
+enum Choice {
+    Target(u32),
+    Reset,
+    Over,
+}
+
+/// The target of that number: every second one by GUE, each pair of another way out.
+fn target(index: u32) -> Target {
+    let forwarding = if index.is_multiple_of(2) { Target::GUE } else { 0 };
+    let ready = if index == NO_WAY { 0 } else { Target::READY };
+    let source_bits = if VARIED.contains(&index) { 8 } else { 0 };
+    let tag = 0x7a67 + u64::from(index);
+    Target { tag, flags: ready | forwarding, source_bits, mtu: 9_000, ..world::target(index.div_ceil(2)) }
+}
+
+/// Rings of one slot and more, closed and in transition.
+fn rings() -> Vec<(Vec<Slot>, Affinity, Tracking)> {
+    let open = |current, previous| Slot::open(current, previous, Tick::at(0));
+    let closed = Slot::closed;
+    let one = |slot| (vec![slot], Affinity::Flow, Tracking::Transition);
+    let mut rings: Vec<_> = (1..=TARGETS).map(|index| one(closed(index, 0))).collect();
+    rings.extend(
+        [
+            open(3, 1),
+            open(4, 2),
+            open(5, 0),
+            open(7, 7),
+            open(10, 8),
+            open(6, 14),
+            closed(6, 2),
+            closed(8, 6).with_pins(true),
+            Slot::EMPTY,
+        ]
+        .map(one),
+    );
+    rings.extend([
+        (vec![open(2, 4)], Affinity::Flow, Tracking::All),
+        (vec![closed(7, 0).with_pins(true)], Affinity::Flow, Tracking::All),
+        (vec![open(9, 7)], Affinity::Flow, Tracking::None),
+        ((1..=8).map(|index| closed(index, 0)).collect(), Affinity::SourceIp, Tracking::Transition),
+        (
+            (1..=8).map(|index| if index < 5 { open(index, 9 - index) } else { closed(index, 9 - index) }).collect(),
+            Affinity::Flow,
+            Tracking::Transition,
+        ),
+    ]);
+    assert_eq!(rings.len(), PORTS.len());
+    rings
+}
+
+impl Scene {
+    /// Loads an edge and fills its tables.
+    pub fn new() -> Result<Self> {
+        let mut edge = Edge::load_sized(7, false, &[(HALF_OPEN, ROOM), (ESTABLISHED, ROOM), (DATAGRAMS, ROOM)])?;
+        // The first entry is never used.
+        let mut targets = vec![Target::default()];
+        for index in 1..=TARGETS {
+            edge.set_target(index, target(index))?;
+            targets.push(target(index));
+        }
+        let mut all = BTreeMap::new();
+        let mut first = 0;
+        for (index, (port, (slots, affinity, tracking))) in (1..).zip(PORTS.zip(rings())) {
+            edge.set_slots(&(first..).zip(slots.iter().copied()).collect::<Vec<_>>())?;
+            let size = u32::try_from(slots.len())?;
+            let group = Group { tag: 1, first_slot: first, slot_mask: size - 1, ..Group::default() };
+            let group = Group { affinity: affinity as u8, tracking: tracking as u8, ..group };
+            edge.set_group(index, group)?;
+            for vip in VIPS {
+                for protocol in PROTOCOLS {
+                    let address = Address::from(vip.parse::<IpAddr>()?);
+                    let key = ListenerKey::new(address, protocol, port);
+                    edge.set_listener(key, Listener::new(index, index, &group))?;
+                }
+            }
+            all.insert(port, Ring { slots, affinity, tracking });
+            first += size;
+        }
+        Ok(Self { edge, targets, rings: all, pins: HashMap::new() })
+    }
+
+    /// As it was in the beginning.
+    pub fn restore(&mut self) -> Result<()> {
+        self.forget()?;
+        for index in 1..=TARGETS {
+            self.give(index, target(index).flags)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets all flows.
+    pub fn forget(&mut self) -> Result<()> {
+        for table in [HALF_OPEN, ESTABLISHED, DATAGRAMS] {
+            for flow in self.edge.pins(table)?.into_keys() {
+                self.edge.remove_pin(table, &flow)?;
+            }
+        }
+        self.pins.clear();
+        Ok(())
+    }
+
+    /// Something happens to a target.
+    pub fn change(&mut self, garbage: &mut Garbage) -> Result<()> {
+        const STATES: [u8; 6] = [
+            Target::READY,
+            Target::READY,
+            Target::READY | Target::DRAINING,
+            Target::READY | Target::DRAINING | Target::RESET,
+            Target::READY | Target::DEAD,
+            0,
+        ];
+        let index = 1 + u32::try_from(garbage.below(TARGETS as usize))?;
+        self.give(index, *garbage.one_of(&STATES) | target(index).flags & Target::GUE)
+    }
+
+    fn give(&mut self, index: u32, flags: u8) -> Result<()> {
+        let target = &mut self.targets[index as usize];
+        target.flags = flags;
+        self.edge.set_target(index, *target)
+    }
+
+    /// What the program makes of `frame`.
+    pub fn run(&self, frame: &[u8]) -> Result<Outcome> {
+        self.edge.run(frame).map(Outcome::from)
+    }
+
+    /// What was dropped since the program was loaded, by reason.
+    pub fn drops(&self) -> Result<Vec<(DropReason, u64)>> {
+        self.edge.drops()
+    }
+
+    /// What it should make of it, and what it should count. A packet changes what is expected of those that follow.
+    pub fn expect(&mut self, frame: &[u8]) -> (Outcome, Option<DropReason>) {
+        match self.forward(frame) {
+            Ok(outcome) => (outcome, None),
+            Err(End::Pass) => (Outcome::untouched(Action::Pass, frame), None),
+            Err(End::Drop(reason)) => (Outcome::untouched(Action::Drop, frame), Some(reason)),
+        }
+    }
+
+    fn forward(&mut self, frame: &[u8]) -> Result<Outcome, End> {
+        let link = read::link(frame)?;
+        let ip = read::network(frame, link.length, link.ether_type)?;
+        let transport = read::transport(frame, &ip)?;
+        let vip = VIPS.iter().any(|vip| vip.parse::<IpAddr>() == Ok(ip.destination));
+        let ring = self.rings.get(&transport.ports.1).filter(|_| vip).ok_or(End::Pass)?.clone();
+        if let Some(reason) = transport.broken {
+            return Err(End::Drop(reason));
+        }
+        let flow = read::flow(&ip, &transport);
+        let hash = self.edge.keys.hash(&flow, ring.affinity);
+        let slot = ring.slots[usize::try_from(hash).expect("64 bits") % ring.slots.len()];
+        match self.choose(flow, &transport, slot, ring.tracking) {
+            Choice::Target(index) => self.send(frame, &link, &ip, &transport, slot, index, hash),
+            Choice::Reset => Ok(answer(frame, &link, &ip, &transport)),
+            Choice::Over => Err(End::Drop(DropReason::TargetDrained)),
+        }
+    }
+
+    /// The target of that number, if it serves any flow.
+    fn serving(&self, index: u32) -> Option<u8> {
+        let flags = self.targets[index as usize].flags;
+        (index > 0 && flags & Target::DEAD == 0).then_some(flags)
+    }
+
+    /// Whose the flow is: the table of the design, row by row.
+    fn choose(&mut self, flow: Flow, packet: &Transport, slot: Slot, tracking: Tracking) -> Choice {
+        let (current, previous) = (slot.current(), slot.previous());
+        if !slot.is_open() && !slot.is_pinned() || tracking == Tracking::None {
+            return Choice::Target(current);
+        }
+        let (tcp, all) = (flow.protocol == 6, tracking == Tracking::All);
+        let over = |index| match () {
+            () if !tcp => Choice::Over,
+            () if packet.resets() => Choice::Target(index),
+            () => Choice::Reset,
+        };
+        let mut begins = packet.opens() || !tcp && all;
+        if let Some(index) = self.pins.get(&flow).copied() {
+            match self.serving(index) {
+                Some(flags) if flags & Target::RESET != 0 && !packet.opens() => {
+                    self.pins.remove(&flow);
+                    return over(index);
+                }
+                Some(flags) if !packet.opens() || flags & (Target::DRAINING | Target::RESET) == 0 => {
+                    return Choice::Target(index);
+                }
+                _ => {}
+            }
+            self.pins.remove(&flow);
+            begins = true;
+        }
+        let kept = slot.is_open() && !begins && self.serving(previous).is_some_and(|flags| flags & Target::RESET == 0);
+        let index = if kept { previous } else { current };
+        match self.serving(index) {
+            None => return Choice::Target(index),
+            Some(flags) if flags & Target::RESET != 0 => return over(index),
+            Some(_) => {}
+        }
+        if all || slot.is_open() && current != previous {
+            self.pins.insert(flow, index);
+        }
+        Choice::Target(index)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what all stages have found out")]
+    fn send(
+        &self,
+        frame: &[u8],
+        link: &Link,
+        ip: &Ip,
+        transport: &Transport,
+        slot: Slot,
+        index: u32,
+        hash: u64,
+    ) -> Result<Outcome, End> {
+        let target = &self.targets[index as usize];
+        if index == 0 {
+            return Err(End::Drop(DropReason::NoTarget));
+        }
+        if target.flags & Target::READY == 0 {
+            return Err(End::Drop(DropReason::NoNextHop));
+        }
+        let second = self.second(slot, index).filter(|_| ip.protocol == 6 && !transport.opens());
+        let tunnel = Tunnel { target, hash, ingress: INGRESS, second };
+        // Without tags, which keep a bit that a description of them would leave out.
+        let sent = tunnel.frame(&[], &frame[ip.packet.clone()], &frame[ip.packet.end..]);
+        let same = target.interface == INGRESS;
+        let ether_type = u16::from_be_bytes([sent[12], sent[13]]);
+        let header = link.rewritten(frame, &sent[..12], same, ether_type);
+        let action = if same { Action::Tx } else { Action::Redirect };
+        Ok(Outcome { action, frame: [&header, &sent[14..]].concat() })
+    }
+
+    /// The slot's other target, if a tunnel to target `index` can name it.
+    fn second(&self, slot: Slot, index: u32) -> Option<IpAddr> {
+        let other = if index == slot.current() { slot.previous() } else { slot.current() };
+        let (target, second) = (&self.targets[index as usize], &self.targets[other as usize]);
+        let serves = second.flags & (Target::READY | Target::GUE | Target::DEAD | Target::RESET);
+        let (here, there) = (IpAddr::from(target.destination), IpAddr::from(second.destination));
+        let fits = other != 0 && other != index && serves == Target::READY | Target::GUE;
+        (fits && here.is_ipv4() == there.is_ipv4()).then_some(there)
+    }
+}
+
+/// The reset that the client gets.
+fn answer(frame: &[u8], link: &Link, ip: &Ip, transport: &Transport) -> Outcome {
+    let payload = &frame[ip.payload.clone()];
+    let (asked, data) = TcpHeader::from_slice(payload).expect("its lengths are right");
+    let (from, to) = ((ip.destination, transport.ports.1), (ip.source, transport.ports.0));
+    let (_, packet) = reset(from, to, ip.class, &asked, data.len());
+    let header = link.rewritten(frame, &[&frame[6..12], &frame[..6]].concat(), true, link.ether_type);
+    Outcome { action: Action::Tx, frame: [header, packet].concat() }
+}

@@ -1,0 +1,219 @@
+//! The packets: the fuzzer's seeds, described ones of few flows, tunnels, fragments; as they are, or with something changed.
+
+use std::fs;
+use std::net::IpAddr;
+
+use etherparse::IpNumber;
+
+use super::edge::PORTS;
+use super::host::{EDGES, HOST, STRANGERS};
+use crate::packets::corpus;
+use crate::packets::described::{CUSTOMER, Described, Network, PROVIDER, Segment, Tag, networks};
+use crate::packets::garbage::Garbage;
+use crate::packets::reference::{frame, gue};
+use crate::packets::world::VIPS;
+
+/// The longest frame.
+const LONGEST: usize = 1_500;
+/// Clients' addresses, and ports of each: few flows, so that packets meet again.
+const CLIENTS: usize = 8;
+/// Where mutations leave most of the packet as it is: headers end before.
+const HEADERS: usize = 160;
+
+/// Makes packets.
+pub struct Frames {
+    garbage: Garbage,
+    seeds: Vec<Vec<u8>>,
+    networks: Vec<Network>,
+}
+
+impl Frames {
+    /// The packets of `seed`.
+    pub fn new(seed: u64) -> Self {
+        let found = fs::read_dir(corpus::folder()).expect("the corpus is committed");
+        let mut paths: Vec<_> = found.map(|entry| entry.expect("the corpus can be read").path()).collect();
+        paths.sort();
+        let seeds = paths.iter().map(|path| fs::read(path).expect("the corpus can be read")).collect();
+        Self { garbage: Garbage::new(seed), seeds, networks: networks(10) }
+    }
+
+    /// What the packets' chance is taken from: for whoever changes tables between them.
+    pub fn garbage(&mut self) -> &mut Garbage {
+        &mut self.garbage
+    }
+
+    /// Another packet.
+    pub fn make(&mut self) -> Vec<u8> {
+        let mut frame = self.sound();
+        if !self.garbage.once_in(3) {
+            for _ in 0..=self.garbage.below(5) {
+                self.mutate(&mut frame);
+            }
+        }
+        frame.truncate(LONGEST);
+        // The kernel takes no shorter one.
+        if frame.len() < 14 {
+            frame.resize(14, 0);
+        }
+        if !self.garbage.once_in(50) {
+            frame[0] &= !1;
+        }
+        frame
+    }
+
+    /// A packet before anything is changed.
+    fn sound(&mut self) -> Vec<u8> {
+        match self.garbage.below(20) {
+            0 => self.garbage.one_of(&self.seeds).clone(),
+            1 => {
+                let length = self.garbage.below(200);
+                self.garbage.bytes(length)
+            }
+            2 => self.fragment(),
+            3..=6 => self.tunnel(),
+            _ => self.described().frame(),
+        }
+    }
+
+    fn tags(&mut self) -> Vec<Tag> {
+        match self.garbage.below(8) {
+            0 => vec![CUSTOMER],
+            1 => vec![PROVIDER, CUSTOMER],
+            2 if self.garbage.once_in(4) => vec![PROVIDER, CUSTOMER, CUSTOMER],
+            _ => Vec::new(),
+        }
+    }
+
+    /// A packet to one of the listeners, or nearly.
+    fn described(&mut self) -> Described {
+        let vip: IpAddr = VIPS[self.garbage.below(2)].parse().expect("an address");
+        let port = self.garbage.below(usize::from(PORTS.end - PORTS.start) + 1);
+        let port = PORTS.start + u16::try_from(port).expect("few ports");
+        let plain = Described::new(vip, port, *self.garbage.one_of(&Segment::ALL));
+        let client = u8::try_from(self.garbage.below(CLIENTS)).expect("few clients");
+        let source = match plain.source.0 {
+            IpAddr::V4(address) => IpAddr::from(address.octets().map(|octet| octet ^ client)),
+            IpAddr::V6(address) => IpAddr::from(address.octets().map(|octet| octet ^ client)),
+        };
+        let network = if self.garbage.once_in(4) {
+            let of_family = |network: &&Network| matches!(network, Network::V4 { .. }) == vip.is_ipv4();
+            let fitting: Vec<_> = self.networks.iter().filter(of_family).cloned().collect();
+            self.garbage.one_of(&fitting).clone()
+        } else {
+            plain.network
+        };
+        Described {
+            tags: self.tags(),
+            network,
+            traffic_class: self.garbage.byte(),
+            source: (source, 51_000 + u16::from(client)),
+            payload: if self.garbage.once_in(20) { self.garbage.below(600) } else { self.garbage.below(40) },
+            padding: if self.garbage.once_in(4) { self.garbage.below(20) } else { 0 },
+            ..plain
+        }
+    }
+
+    /// A tunnel to the target host, from an edge or somebody else, around a packet or nonsense.
+    fn tunnel(&mut self) -> Vec<u8> {
+        let described = self.described();
+        let inside = if self.garbage.once_in(10) {
+            let length = self.garbage.below(100);
+            self.garbage.bytes(length)
+        } else {
+            described.ip()
+        };
+        let family = self.garbage.below(2);
+        let sources = if self.garbage.once_in(6) { STRANGERS } else { EDGES };
+        let protocol = if inside.first().is_some_and(|byte| byte >> 4 == 6) { IpNumber::IPV6 } else { IpNumber::IPV4 };
+        let class = self.garbage.byte();
+        let (protocol, payload) = if self.garbage.once_in(2) {
+            (protocol, inside)
+        } else {
+            let hops = u8::try_from(self.garbage.below(3)).expect("two at most");
+            let second = self.garbage.once_in(2).then(|| (EDGES[family].parse().expect("an address"), hops));
+            (IpNumber::UDP, gue(50_000, second, &inside))
+        };
+        let tags = self.tags();
+        let mut bytes = frame(&tags, sources[family], HOST[family], class, protocol, &payload);
+        let padding = if self.garbage.once_in(4) { self.garbage.below(20) } else { 0 };
+        bytes.resize(bytes.len() + padding, 0x77);
+        bytes
+    }
+
+    /// A fragment of a packet to a listener: the first one or a later one.
+    fn fragment(&mut self) -> Vec<u8> {
+        let described = Described { tags: Vec::new(), ..self.described() };
+        let offset = if self.garbage.once_in(2) { 0 } else { 8 };
+        let mut frame = described.frame();
+        match described.network {
+            Network::V4 { .. } => {
+                frame[20] = 0x20;
+                frame[21] = offset / 8;
+            }
+            Network::V6(_) => {
+                let next = std::mem::replace(&mut frame[20], 44);
+                frame.splice(54..54, [next, 0, 0, offset | 1, 0, 0, 0, 7]);
+                let length = u16::from_be_bytes([frame[18], frame[19]]) + 8;
+                frame[18..20].copy_from_slice(&length.to_be_bytes());
+            }
+        }
+        frame
+    }
+
+    /// Changes something.
+    fn mutate(&mut self, frame: &mut Vec<u8>) {
+        let garbage = &mut self.garbage;
+        let length = frame.len().max(1);
+        let at = if garbage.once_in(8) { garbage.below(length) } else { garbage.below(length.min(HEADERS)) };
+        match garbage.below(9) {
+            0 | 1 => {
+                if let Some(byte) = frame.get_mut(at) {
+                    *byte = garbage.byte();
+                }
+            }
+            2 => {
+                if let Some(byte) = frame.get_mut(at) {
+                    *byte ^= 1 << garbage.below(8);
+                }
+            }
+            3 => frame.truncate(at),
+            4 => self.length(frame),
+            5 => {
+                // Version and header length, protocol of IPv4 or next header of IPv6, fragment, EtherType: without tags.
+                const FIELDS: [usize; 7] = [12, 13, 14, 20, 21, 23, 26];
+                if let Some(byte) = frame.get_mut(*garbage.one_of(&FIELDS)) {
+                    *byte = garbage.byte();
+                }
+            }
+            6 => {
+                let tag = [*garbage.one_of(&[0x81, 0x88]), *garbage.one_of(&[0x00, 0xa8]), garbage.byte(), 42];
+                frame.splice(frame.len().min(12)..frame.len().min(12), tag);
+            }
+            7 => {
+                let other = self.sound();
+                frame.truncate(at);
+                frame.extend(other.get(at..).unwrap_or_default());
+            }
+            _ => {
+                let end = (at + garbage.below(24)).min(frame.len());
+                if at < end && garbage.once_in(2) {
+                    frame.drain(at..end);
+                } else if at < end {
+                    let again = frame[at..end].to_vec();
+                    frame.splice(at..at, again);
+                }
+            }
+        }
+    }
+
+    /// Changes a length field a little: IPv4's, IPv6's, UDP's behind either, TCP's.
+    fn length(&mut self, frame: &mut [u8]) {
+        const FIELDS: [usize; 6] = [16, 18, 38, 46, 58, 66];
+        let at = *self.garbage.one_of(&FIELDS);
+        if let Some(field) = frame.get_mut(at..at + 2) {
+            let by = i16::try_from(self.garbage.below(65)).expect("a little") - 32;
+            let length = u16::from_be_bytes([field[0], field[1]]).wrapping_add_signed(by);
+            field.copy_from_slice(&length.to_be_bytes());
+        }
+    }
+}
