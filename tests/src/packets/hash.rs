@@ -35,7 +35,7 @@ pub fn hash(seed: u64, packet: &Described, affinity: Affinity) -> u64 {
     }
     let keyed: Vec<u128> = words.iter().zip(keys(seed)).map(|(word, key)| (word + key) % (1 << 32)).collect();
     let sum: u128 = keyed.chunks(2).map(|pair| pair[0] * pair[1]).sum();
-    finalized((sum % (1 << 64)) as u64)
+    finalized(u64::try_from(sum % (1 << 64)).expect("64 bits"))
 }
 
 fn address(address: IpAddr) -> Vec<u128> {
