@@ -8,6 +8,11 @@
 pub struct Checksum(u64);
 
 impl Checksum {
+    /// Of nothing.
+    pub const fn new() -> Self {
+        Self(0)
+    }
+
     /// Goes on from a checksum that stands in a header.
     #[inline(always)]
     pub const fn from_header(checksum: u16) -> Self {
@@ -40,6 +45,13 @@ impl Checksum {
     #[must_use]
     pub const fn remove_u32(self, words: u32) -> Self {
         self.add_u32(!words)
+    }
+
+    /// Adds the words of another sum.
+    #[inline(always)]
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.wrapping_add(other.0))
     }
 
     /// The checksum as it is stored in a header.

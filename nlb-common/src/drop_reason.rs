@@ -54,4 +54,11 @@ reasons! {
     TooLong = "too_long", "with its outer header the packet would be longer than an IP packet can be";
     /// The driver leaves no room for the outer header.
     NoHeadroom = "no_headroom", "the driver leaves no room for the outer header";
+    /// A new flow can't be translated: no port is free of those that were tried, or its answers could not be told from those to
+    /// another flow of the same client's port.
+    NoPort = "no_port", "no port is left to translate a new flow with";
+    /// A translated packet has no hop left.
+    HopLimit = "hop_limit", "a translated packet has no hop left";
+    /// Translation is to a target of the other IP family.
+    OtherFamily = "other_family", "translation to a target of the other IP family";
 }

@@ -13,6 +13,8 @@ pub enum Tracking {
     All = 1,
     /// None: the ring alone decides. For protocols of one question and one answer.
     None = 2,
+    /// Every flow, both ways, by translation: see [`nat`](crate::nat). Its slots are never steady, so the fast path need not ask.
+    Translated = 3,
 }
 
 /// A pinned flow: the value of the flow tables, whose key is the [`Flow`](crate::hash::Flow).

@@ -65,6 +65,20 @@ impl Affinity {
 }
 
 impl Flow {
+    /// The flow of the packets that answer to this one's.
+    #[inline(always)]
+    #[must_use]
+    pub const fn reversed(&self) -> Self {
+        Self {
+            source: self.destination,
+            destination: self.source,
+            source_port: self.destination_port,
+            destination_port: self.source_port,
+            protocol: self.protocol,
+            padding: [0; 3],
+        }
+    }
+
     /// Whether this flow, read as a pattern, covers `flow`: a field that is zero covers any.
     #[inline(always)]
     pub fn covers(&self, flow: &Self) -> bool {

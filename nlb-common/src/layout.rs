@@ -4,7 +4,7 @@
 //! never reads another's. Whoever changes a key, a value, a map's type or the meaning of a field raises the version.
 
 /// Version of everything in this crate that stands in a map.
-pub const LAYOUT_VERSION: u32 = 5;
+pub const LAYOUT_VERSION: u32 = 6;
 
 /// The edge's program and its maps.
 pub mod edge {
@@ -44,6 +44,12 @@ pub mod edge {
     pub const ESTABLISHED: &str = "ESTABLISHED";
     /// LRU hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): flows of UDP and SCTP.
     pub const DATAGRAMS: &str = "DATAGRAMS";
+    /// LRU hash of [`Flow`](crate::hash::Flow) to [`Session`](crate::nat::Session): translated flows that are no more than an
+    /// attempt yet. Two entries for each.
+    pub const NAT_NEW: &str = "NAT_NEW";
+    /// Hash of [`Flow`](crate::hash::Flow) to [`Session`](crate::nat::Session): translated flows that are open. Two entries for
+    /// each. Takes memory as it grows.
+    pub const NAT_FLOWS: &str = "NAT_FLOWS";
     /// Per-CPU array of `u64`, by [`FlowEvent`](crate::flow::FlowEvent).
     pub const FLOW_EVENTS: &str = "FLOW_EVENTS";
     /// Array of one [`Flow`](crate::hash::Flow): the flow that is traced while [`TRACE`] is set.
@@ -76,6 +82,8 @@ pub mod edge {
         HALF_OPEN,
         ESTABLISHED,
         DATAGRAMS,
+        NAT_NEW,
+        NAT_FLOWS,
         FLOW_EVENTS,
         TRACED_FLOW,
         SEED,

@@ -15,6 +15,7 @@ pub mod hash;
 pub mod icmp;
 pub mod layout;
 pub mod listener;
+pub mod nat;
 pub mod packet;
 pub mod ranges;
 pub mod slot;

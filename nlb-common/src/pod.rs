@@ -20,6 +20,7 @@ pod!(
     crate::listener::Entry,
     crate::ranges::Ranges,
     crate::ranges::RangesKey,
+    crate::nat::Session,
     crate::slot::Slot,
     crate::tables::Group,
     crate::tables::Target,

@@ -56,12 +56,16 @@ pub struct Target {
     pub source_mac: [u8; 6],
     /// MTU of the way to the target, for the packet with its outer header.
     pub mtu: u16,
-    /// [`READY`](Self::READY), [`GUE`](Self::GUE) and the others.
+    /// [`READY`](Self::READY) and the others, and in [`FORWARDING`](Self::FORWARDING) how packets travel.
     pub flags: u8,
     /// Low bits of `source` that vary by flow, 0 for none: 32 less the prefix length for IPv4, 64 at most for IPv6.
     pub source_bits: u8,
     /// Egress interface.
     pub interface: u32,
+    /// The target's port, network byte order: where translated packets go.
+    pub port: u16,
+    /// Always zero.
+    pub padding: u16,
 }
 
 impl Target {
@@ -73,9 +77,20 @@ impl Target {
     pub const DEAD: u8 = 4;
     /// Its flows are over: the next packet of each is answered with a TCP reset.
     pub const RESET: u8 = 8;
-    /// Packets travel to it by [GUE](crate::tunnel::gue); without it by IP in IP. Here and not in the group, because the
-    /// packet path has this byte at hand when it asks whether the target is ready, and needs the other candidate's too.
-    pub const GUE: u8 = 16;
+    /// The bits that say how packets travel to it: one of [`IPIP`](Self::IPIP) and those that follow. Here and
+    /// not in the group, because the packet path has this byte at hand when it asks whether the target is ready, and needs the
+    /// other candidate's too.
+    pub const FORWARDING: u8 = 0x70;
+    /// By IP in IP.
+    pub const IPIP: u8 = 0;
+    /// By [GUE](crate::tunnel::gue).
+    pub const GUE: u8 = 0x10;
+    /// In the client's own packet, whose frame gets the target's MAC address: it is on the edge's segment.
+    pub const L2: u8 = 0x20;
+    /// Translated: to the target's address and port, from the client's. Answers come back through the edge.
+    pub const NAT: u8 = 0x40;
+    /// Translated, and from an address and port of the edge's.
+    pub const NAT_SOURCE: u8 = 0x50;
 
     /// Whether packets may be sent to this target.
     #[inline(always)]
@@ -83,17 +98,17 @@ impl Target {
         self.flags & Self::READY != 0
     }
 
-    /// Whether packets travel to this target by GUE.
+    /// How packets travel to this target: one of the values of [`FORWARDING`](Self::FORWARDING).
     #[inline(always)]
-    pub const fn is_gue(&self) -> bool {
-        self.flags & Self::GUE != 0
+    pub const fn forwarding(&self) -> u8 {
+        self.flags & Self::FORWARDING
     }
 
     /// Whether `other` can be named as the second chance of a packet that travels to this target by GUE: it is ready and
     /// serves, and the same outer header can take the packet there.
     #[inline(always)]
     pub const fn may_name(&self, other: &Self) -> bool {
-        other.flags & (Self::READY | Self::GUE | Self::DEAD | Self::RESET) == Self::READY | Self::GUE
+        other.flags & (Self::READY | Self::FORWARDING | Self::DEAD | Self::RESET) == Self::READY | Self::GUE
             && self.destination.is_v4() == other.destination.is_v4()
     }
 }

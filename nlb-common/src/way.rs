@@ -12,11 +12,13 @@ use crate::packet::NotOurs;
 pub enum Way {
     /// Protocols that no listener can have: ICMP and ICMPv6 to a VIP.
     Icmp = 0,
+    /// Flows that are translated, and what no listener claims: it may be a target's answer to one.
+    Nat = 1,
 }
 
 impl Way {
     /// Every way, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Icmp];
+    pub const ALL: &'static [Self] = &[Self::Icmp, Self::Nat];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -26,6 +28,7 @@ impl Way {
     pub const fn program(self) -> &'static str {
         match self {
             Self::Icmp => "nlb_way_icmp",
+            Self::Nat => "nlb_way_nat",
         }
     }
 
@@ -34,13 +37,13 @@ impl Way {
     pub const fn of(reason: NotOurs) -> Option<Self> {
         match reason {
             NotOurs::Protocol => Some(Self::Icmp),
+            NotOurs::Translated | NotOurs::NoListener => Some(Self::Nat),
             NotOurs::Group
             | NotOurs::EtherType
             | NotOurs::Fragment
             | NotOurs::Underway
             | NotOurs::NoPayload
-            | NotOurs::Mapped
-            | NotOurs::NoListener => None,
+            | NotOurs::Mapped => None,
         }
     }
 }

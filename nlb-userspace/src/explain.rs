@@ -149,7 +149,7 @@ impl Story {
         let index = self.remembered(group, slot, pin);
         let target = self.target(group, index)?;
         let summary = self.way(snapshot, query, target)?;
-        if is_gue(snapshot, group) && query.protocol == Protocol::Tcp {
+        if forwarding(snapshot, group) == Forwarding::Gue && query.protocol == Protocol::Tcp {
             self.second_chance(group, slot, target);
         }
         Ok(summary)
@@ -323,15 +323,24 @@ impl Story {
             .map_or_else(String::new, |length| format!(" (varied by flow within {}/{length})", hop.source));
         let outer = if address.is_ipv4() { "IPv4" } else { "IPv6" };
         let inner = if query.destination.is_ipv4() { "IPv4" } else { "IPv6" };
-        let is_gue = snapshot.group(&target.key.group).is_some_and(|group| is_gue(snapshot, group));
-        let gue = if is_gue { "GUE in UDP in " } else { "" };
-        self.step("outer header", format!("{inner} in {gue}{outer}, from {}{varied} to {address}", hop.source));
+        let forwarding = snapshot.group(&target.key.group).map(|group| forwarding(snapshot, group));
+        let header = match forwarding.unwrap_or_default() {
+            Forwarding::Ipip => format!("{inner} in {outer}, from {}{varied} to {address}", hop.source),
+            Forwarding::Gue => format!("{inner} in GUE in UDP in {outer}, from {}{varied} to {address}", hop.source),
+            Forwarding::L2 => "none: the packet stays as it is, its frame gets that MAC address".to_owned(),
+            Forwarding::Nat { source } => {
+                let to = target.key.socket();
+                let from = if source { format!("a port of {}", hop.source) } else { "the client's address".to_owned() };
+                format!("none: the packet is translated, from {from} to {to}; its answers come back through this edge")
+            }
+        };
+        self.step("outer header", header);
         Ok(format!("goes to target {} out of `{}`", target.key.socket(), hop.interface))
     }
 }
 
-fn is_gue(snapshot: &Snapshot, group: &GroupState) -> bool {
-    snapshot.configuration.group(&group.name).is_some_and(|group| group.forwarding == Forwarding::Gue)
+fn forwarding(snapshot: &Snapshot, group: &GroupState) -> Forwarding {
+    snapshot.configuration.group(&group.name).map_or_else(Forwarding::default, |group| group.forwarding)
 }
 
 fn flags(slot: Slot) -> &'static str {

@@ -20,6 +20,7 @@ use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::layout;
 use nlb_common::listener::{Entry, Key, entries_for, shift_of};
+use nlb_common::nat::Session;
 use nlb_common::ranges::{Ranges, RangesKey};
 use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
@@ -253,6 +254,24 @@ impl Edge {
     pub fn pins(&self, table: &str) -> Result<Map<Flow, Pin>> {
         let map = self.ebpf.map(table).with_context(|| format!("no map {table}"))?;
         Ok(HashMap::<_, Flow, Pin>::try_from(map)?.iter().collect::<Result<_, _>>()?)
+    }
+
+    /// What is remembered of translated flows in the table of that name.
+    pub fn sessions(&self, table: &str) -> Result<Map<Flow, Session>> {
+        let map = self.ebpf.map(table).with_context(|| format!("no map {table}"))?;
+        Ok(HashMap::<_, Flow, Session>::try_from(map)?.iter().collect::<Result<_, _>>()?)
+    }
+
+    /// Remembers one way of a translated flow in the table of that name.
+    pub fn set_session(&mut self, table: &str, flow: Flow, session: Session) -> Result<()> {
+        let map = self.ebpf.map_mut(table).with_context(|| format!("no map {table}"))?;
+        Ok(HashMap::<&mut MapData, Flow, Session>::try_from(map)?.insert(flow, session, 0)?)
+    }
+
+    /// Forgets one way of a translated flow in the table of that name.
+    pub fn remove_session(&mut self, table: &str, flow: &Flow) -> Result<()> {
+        let map = self.ebpf.map_mut(table).with_context(|| format!("no map {table}"))?;
+        Ok(HashMap::<&mut MapData, Flow, Session>::try_from(map)?.remove(flow)?)
     }
 
     /// What the flow tables were used for, for each use that there was.

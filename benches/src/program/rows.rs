@@ -2,6 +2,7 @@
 
 use nlb_common::flow::Tracking;
 use nlb_common::hash::Affinity;
+use nlb_common::tables::Target;
 
 use super::packet::Kind;
 
@@ -21,7 +22,8 @@ pub(super) enum Measured {
 pub(super) struct Way {
     /// Its address is an IPv6 one.
     pub(super) v6: bool,
-    pub(super) gue: bool,
+    /// How packets travel to it, as its entry has it.
+    pub(super) by: u8,
     /// It is reached by another interface than packets come in by.
     pub(super) redirect: bool,
     /// Bits of the outer source that vary by flow.
@@ -65,10 +67,13 @@ pub(super) struct Row {
 /// Targets of most rows.
 pub(super) const MOST_TARGETS: u32 = 500;
 
-const IPIP: Way = Way { v6: false, gue: false, redirect: false, source_bits: 0 };
+const IPIP: Way = Way { v6: false, by: Target::IPIP, redirect: false, source_bits: 0 };
 const IPIP_V6: Way = Way { v6: true, ..IPIP };
-const GUE: Way = Way { gue: true, ..IPIP };
+const GUE: Way = Way { by: Target::GUE, ..IPIP };
 const GUE_V6: Way = Way { v6: true, ..GUE };
+const L2: Way = Way { by: Target::L2, ..IPIP };
+const NAT: Way = Way { by: Target::NAT, ..IPIP };
+const NAT_SOURCE: Way = Way { by: Target::NAT_SOURCE, ..IPIP };
 
 const V4: Row = Row {
     name: "",
@@ -85,6 +90,7 @@ const V4: Row = Row {
     targets: MOST_TARGETS,
 };
 const V6: Row = Row { v6: true, way: IPIP_V6, ..V4 };
+const TRANSLATED: Row = Row { slots: Slots::Pinned, tracking: Tracking::Translated, ..V4 };
 
 /// All rows, in the order in which they are run and shown.
 pub(super) const ROWS: &[Row] = &[
@@ -107,6 +113,12 @@ pub(super) const ROWS: &[Row] = &[
     Row { name: "v6 tcp gue", way: GUE_V6, ..V6 },
     Row { name: "v4 tcp gue, naming the second", way: GUE, slots: Slots::Hinted, ..V4 },
     Row { name: "v6 tcp gue, naming the second", way: GUE_V6, slots: Slots::Hinted, ..V6 },
+    Row { name: "v4 tcp l2", way: L2, ..V4 },
+    Row { name: "v6 tcp l2", way: L2, ..V6 },
+    Row { name: "v4 tcp nat", way: NAT, ..TRANSLATED },
+    Row { name: "v4 udp nat", way: NAT, kind: Kind::Udp, ..TRANSLATED },
+    Row { name: "v6 tcp nat", v6: true, way: Way { v6: true, ..NAT }, ..TRANSLATED },
+    Row { name: "v4 tcp nat, from the edge", way: NAT_SOURCE, ..TRANSLATED },
     Row { name: "v4 tcp, pinned flow", slots: Slots::Open, ..V4 },
     Row { name: "v6 tcp, pinned flow", slots: Slots::Open, ..V6 },
     Row { name: "v4 tcp, slot with pins, flow without", slots: Slots::Pinned, ..V4 },

@@ -45,6 +45,9 @@ pub(super) fn fill() -> Result<Edge> {
         (edge::HALF_OPEN, 16_384),
         (edge::ESTABLISHED, 1 << 23),
         (edge::DATAGRAMS, 5 << 18),
+        // Two entries a flow. A million flows are too many for both: they are new again and again.
+        (edge::NAT_NEW, 1 << 16),
+        (edge::NAT_FLOWS, 1 << 18),
     ];
     let mut edge = Edge::load_sized(0x5eed, false, &room)?;
     let mut counters = 0..;
@@ -113,7 +116,9 @@ fn target(way: Way, index: u32) -> Target {
         next_hop_mac: [2, 0xaa, 0, 0, 0, 0x11],
         source_mac: [2, 0xbb, 0, 0, 0, 0x22],
         mtu: 1_500,
-        flags: Target::READY | if way.gue { Target::GUE } else { 0 },
+        flags: Target::READY | way.by,
         source_bits: way.source_bits,
+        port: 8_080_u16.to_be(),
+        padding: 0,
     }
 }

@@ -62,6 +62,8 @@ pub enum NotOurs {
     Mapped,
     /// No listener has this address, protocol and port.
     NoListener,
+    /// Its flow is translated, and that is not the fast path's.
+    Translated,
 }
 
 impl NotOurs {
@@ -75,6 +77,7 @@ impl NotOurs {
         Self::NoPayload,
         Self::Mapped,
         Self::NoListener,
+        Self::Translated,
     ];
 
     /// What it is, in a few words.
@@ -88,6 +91,7 @@ impl NotOurs {
             Self::NoPayload => "an IPv6 packet without payload, or a jumbogram",
             Self::Mapped => "an IPv6 packet to an IPv4-mapped address",
             Self::NoListener => "no listener has this address, protocol and port",
+            Self::Translated => "a packet of a flow that is translated",
         }
     }
 }

@@ -7,6 +7,7 @@
 use core::hint::cold_path;
 
 use aya_ebpf::programs::XdpContext;
+use nlb_common::flow::Tracking;
 use nlb_common::listener::Claim;
 use nlb_common::packet::Packet;
 use nlb_common::slot::TargetIndex;
@@ -25,6 +26,8 @@ pub(super) enum Decision {
     Reset,
     /// Its flow is over, and nobody can be told.
     Over,
+    /// Its flow is translated: what is remembered there decides.
+    Translate,
 }
 
 /// Decides about a packet that a listener claims and whose flow belongs to the slot `found`. `opens`: it is a SYN without ACK.
@@ -40,6 +43,9 @@ pub(super) fn target_of<F: Functions>(
         return Decision::Target(found.slot.current());
     }
     cold_path();
+    if claim.tracking() == Tracking::Translated as u8 {
+        return Decision::Translate;
+    }
     let asked = Asked { index: found.index, tracking: claim.tracking(), opens, protocol: packet.network.protocol };
     match F::decide(ctx.ctx, Offsets::of(packet), found.slot.0, asked.packed()) {
         flows::RESET => Decision::Reset,

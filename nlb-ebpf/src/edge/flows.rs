@@ -155,20 +155,12 @@ fn decide(flow: &Flow, held: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u8) 
         table.remove(flow);
         is_new |= !expired;
     }
-    let current = slot.current();
-    let previous = slot.previous();
-    // A flow that another edge sent to `current` until now is not pinned here either: of a target whose flows are over, only
-    // pinned ones are reset for sure. The others are `current`'s, which resets what it doesn't know.
-    let kept = if is_new || !slot.is_open() { None } else { serving(previous) };
-    let kept = kept.filter(|target| target.flags & Target::RESET == 0);
-    let (index, target) = match kept {
-        Some(target) => (previous, target),
-        None => match serving(current) {
-            Some(target) => (current, target),
-            // The target's stage says why there is none.
-            None => return current,
-        },
+    let (index, target) = match unpinned(slot, is_new) {
+        Ok(chosen) => chosen,
+        // The target's stage says why there is none.
+        Err(current) => return current,
     };
+    let (current, previous) = (slot.current(), slot.previous());
     if target.flags & Target::RESET != 0 {
         return over(tcp, tcp_flags, index);
     }
@@ -177,6 +169,20 @@ fn decide(flow: &Flow, held: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u8) 
         return remember::pin(flow, Table::of(tcp, opens), held);
     }
     index
+}
+
+/// The target of a flow that is not pinned; `Err`: the number that no target serves under. `is_new`: it begins.
+#[inline(always)]
+pub(super) fn unpinned(slot: Slot, is_new: bool) -> Result<(TargetIndex, &'static Target), TargetIndex> {
+    let current = slot.current();
+    let previous = slot.previous();
+    // A flow that another edge sent to `current` until now is not pinned here either: of a target whose flows are over, only
+    // pinned ones are reset for sure. The others are `current`'s, which resets what it doesn't know.
+    let kept = if is_new || !slot.is_open() { None } else { serving(previous) };
+    match kept.filter(|target| target.flags & Target::RESET == 0) {
+        Some(target) => Ok((previous, target)),
+        None => serving(current).map(|target| (current, target)).ok_or(current),
+    }
 }
 
 /// Notes on a pin that a packet was seen, and what it says. A SYN begins a new connection to the same target.
@@ -192,7 +198,7 @@ fn note(pin: &mut Pin, now: u32, opens: bool, tcp_flags: u8) {
 
 /// The answer to a packet of a flow whose target is done with its flows.
 #[inline(always)]
-fn over(tcp: bool, tcp_flags: u8, index: TargetIndex) -> TargetIndex {
+pub(super) fn over(tcp: bool, tcp_flags: u8, index: TargetIndex) -> TargetIndex {
     if !tcp {
         OVER
     } else if tcp_flags & Tcp::RST != 0 {
@@ -206,7 +212,7 @@ fn over(tcp: bool, tcp_flags: u8, index: TargetIndex) -> TargetIndex {
 
 /// The target of that number, if it is there and serves any flow.
 #[inline(always)]
-fn serving(index: TargetIndex) -> Option<&'static Target> {
+pub(super) fn serving(index: TargetIndex) -> Option<&'static Target> {
     if index < FIRST_TARGET {
         return None;
     }
@@ -222,7 +228,7 @@ pub(super) fn event(event: FlowEvent) {
 /// Seconds of the monotonic clock. The coarse one: a jiffy's resolution at the price of a load (kernel 5.11).
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "a pin's clock goes for 136 years")]
-fn seconds() -> u32 {
+pub(super) fn seconds() -> u32 {
     // SAFETY: the helper has no arguments and only reads a clock.
     let nanoseconds = unsafe { bpf_ktime_get_coarse_ns() };
     (nanoseconds / 1_000_000_000) as u32

@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! link → network → transport → listener → slot → decide → target → active → encapsulation → transmit
-//!                                                  │
-//!                 the slot is in transition, or was: flows, remember, reset
+//!                                                  │                         │
+//!                 the slot is in transition, or was: flows, remember, reset  or l2, without a tunnel
 //! ```
 //!
 //! What is not for this path is offered to a [`way`] of its own, a program in a file below `way`, before it passes.
@@ -29,6 +29,7 @@ mod program {
     mod encapsulation;
     mod flows;
     mod functions;
+    mod l2;
     mod listener;
     mod maps;
     mod remember;
@@ -47,6 +48,7 @@ mod program {
     use nlb_common::packet::link::{self, Link};
     use nlb_common::packet::network::{V4, V6};
     use nlb_common::packet::{NotOurs, Packet, Stop, transport};
+    use nlb_common::tables::Target;
     use nlb_common::wire::EtherType;
     use nlb_ebpf::count;
     use nlb_ebpf::door::PacketDoor;
@@ -106,6 +108,7 @@ mod program {
             Decision::Target(index) => index,
             Decision::Reset => return reset::<F, TRACE>(ctx, packet, trace),
             Decision::Over => return Err(Stop::Drop(DropReason::TargetDrained)),
+            Decision::Translate => return Err(Stop::Pass(NotOurs::Translated)),
         };
         let hash = found.hash;
         trace.decision(found.slot, hash, index);
@@ -113,12 +116,15 @@ mod program {
         trace.target(index);
         active::note::<F>(ctx, packet, &found, listener, index, opens);
         let way_out = transmit::way_out(ctx, target);
-        if target.is_gue() {
-            let second = target::second(found.slot, index, target, packet, opens);
-            trace.second(second);
-            encapsulation::wrap_gue::<F>(ctx, packet, index, target, second, hash)?;
-        } else {
-            encapsulation::wrap::<F>(door, packet, target, hash, way_out)?;
+        match target.forwarding() {
+            Target::GUE => {
+                let second = target::second(found.slot, index, target, packet, opens);
+                trace.second(second);
+                encapsulation::wrap_gue::<F>(ctx, packet, index, target, second, hash)?;
+            }
+            Target::L2 => l2::readdress(ctx, packet, index)?,
+            Target::NAT | Target::NAT_SOURCE => return Err(Stop::Pass(NotOurs::Translated)),
+            _ => encapsulation::wrap::<F>(door, packet, target, hash, way_out)?,
         }
         count::add(&maps::LISTENER_COUNTERS, claim.counters(), packet.network.length, opens);
         count::add(&maps::TARGET_COUNTERS, index, packet.network.length, opens);

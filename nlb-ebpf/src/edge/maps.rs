@@ -10,12 +10,14 @@ use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
 use nlb_common::listener::{Entry, LEAST_ENTRIES};
+use nlb_common::nat::Session;
 use nlb_common::ranges::{Ranges, RangesKey};
 use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Target, Vip};
 use nlb_common::way::{Way, WayOutcome};
 
 use super::flows::Scratch;
+use super::way::nat::Work;
 
 /// Which traffic is accepted, and what becomes of it. Its size goes with the constant `LISTENER_SHIFT`.
 #[map]
@@ -80,6 +82,18 @@ pub(super) static ESTABLISHED: HashMap<Flow, Pin> = HashMap::with_max_entries(10
 /// Flows of UDP and SCTP; the oldest make room.
 #[map]
 pub(super) static DATAGRAMS: LruHashMap<Flow, Pin> = LruHashMap::with_max_entries(1024, 0);
+
+/// Translated flows, both ways, that are no more than an attempt yet; the oldest make room.
+#[map]
+pub(super) static NAT_NEW: LruHashMap<Flow, Session> = LruHashMap::with_max_entries(1024, 0);
+
+/// Translated flows, both ways, that are open. Takes memory for those that are there.
+#[map]
+pub(super) static NAT_FLOWS: HashMap<Flow, Session> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
+
+/// Working memory of [`way::nat`](super::way::nat).
+#[map]
+pub(super) static NAT_WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(1, 0);
 
 /// What the flow tables are used for, by [`FlowEvent`].
 #[map]

@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::nearest::{listed, nearest};
 use super::reader::{Complaint, Table};
 use super::sections::{ReadGroup, ReadListener};
-use crate::model::{Capacity, Name, Ports, Protocol, at};
+use crate::model::{Capacity, Forwarding, Name, Ports, Protocol, at};
 
 /// Notes every problem between tables.
 pub(super) fn check(top: &Table<'_>, capacity: Option<Capacity>, groups: &[ReadGroup], listeners: &[ReadListener]) {
@@ -34,6 +34,8 @@ pub(super) fn check(top: &Table<'_>, capacity: Option<Capacity>, groups: &[ReadG
 
     unknown_groups(top, &names.map(Spanned::get_ref).collect::<Vec<_>>(), listeners);
     targets_that_are_vips(top, groups, listeners);
+    targets_of_another_family(top, groups, listeners);
+    translated_listeners(top, groups, listeners);
     if let Some(capacity) = capacity {
         fits(top, capacity, groups, listeners);
     }
@@ -109,6 +111,47 @@ fn targets_that_are_vips(top: &Table<'_>, groups: &[ReadGroup], listeners: &[Rea
             let message = format!("target {} is the address of a listener (line {})", address.get_ref(), top.line(vip));
             let help = "write the target host's own address; the listener's is on its `lo` besides";
             top.wrong_at(&address.span(), Complaint::new(message).help(help));
+        }
+    }
+}
+
+/// Translation is within a family.
+fn targets_of_another_family(top: &Table<'_>, groups: &[ReadGroup], listeners: &[ReadListener]) {
+    let translated = groups.iter().filter(|group| matches!(group.forwarding, Ok(Some(Forwarding::Nat { .. }))));
+    for (group, name) in translated.filter_map(|group| Some((group, group.name.as_ref().ok()?.get_ref()))) {
+        let of_group = |listener: &&ReadListener| listener.group.as_ref().is_ok_and(|wanted| wanted.get_ref() == name);
+        let vips = listeners.iter().filter(of_group).filter_map(|listener| listener.address.as_ref().ok());
+        let vips: Vec<_> = vips.collect();
+        for address in group.targets.iter().filter_map(|target| target.address.as_ref().ok()) {
+            let target = *address.get_ref();
+            let Some(vip) = vips.iter().find(|vip| vip.get_ref().is_ipv4() != target.is_ipv4()) else { continue };
+            let (line, vip) = (top.line(&vip.span()), vip.get_ref());
+            let message = format!("target {target} is of another family than listener {vip} (line {line})");
+            let family = if vip.is_ipv4() { "IPv4" } else { "IPv6" };
+            let help = format!(
+                "by `nat` packets keep their family: give the target's {family} address, or use `ipip` or `gue`"
+            );
+            top.wrong_at(&address.span(), Complaint::new(message).help(help));
+        }
+    }
+}
+
+/// What can't be translated: another protocol, and several ports to the one that a target has.
+fn translated_listeners(top: &Table<'_>, groups: &[ReadGroup], listeners: &[ReadListener]) {
+    let translates = |name: &Name| {
+        let group = groups.iter().find(|group| group.name.as_ref().is_ok_and(|known| known.get_ref() == name));
+        group.is_some_and(|group| matches!(group.forwarding, Ok(Some(Forwarding::Nat { .. }))))
+    };
+    for listener in listeners {
+        let Some(group) = listener.group.as_ref().ok().filter(|group| translates(group.get_ref())) else { continue };
+        let wrong = |message: String, help: &str| top.wrong_at(&group.span(), Complaint::new(message).help(help));
+        let name = group.get_ref();
+        if listener.protocol.is_ok_and(|protocol| protocol == Protocol::Sctp) {
+            wrong(format!("`{name}` translates by `nat`, which SCTP can't be"), "use `ipip`, `gue` or `l2`");
+        }
+        if let Some(ports) = listener.ports.as_ref().ok().map(Spanned::get_ref).filter(|ports| ports.only().is_none()) {
+            let message = format!("`{name}` translates by `nat` to each target's one port, and the listener has {ports}");
+            wrong(message, "use `ipip`, `gue` or `l2`, which leave ports as they are");
         }
     }
 }

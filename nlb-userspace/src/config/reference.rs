@@ -123,14 +123,14 @@ const SECTIONS: &[Section] = &[
                 "1 to 16777216",
                 Is("16384"),
                 "16384",
-                "TCP flows of slots in transition that have sent nothing but SYNs; when full, the oldest goes",
+                "TCP flows of slots in transition that have sent nothing but SYNs, and as many flows by `nat` without an answer; when full, the oldest goes",
             ),
             key(
                 "flows",
                 "1 to 268435456",
                 Is("1048576"),
                 "1048576",
-                "remembered TCP flows; takes memory as it fills, about 100 bytes each",
+                "remembered TCP flows, about 100 bytes each, and as many flows by `nat`, about 350 each; takes memory as it fills",
             ),
             key(
                 "datagrams",
@@ -156,10 +156,17 @@ const SECTIONS: &[Section] = &[
             key("name", "name", Required, r#""web""#, "unique among groups"),
             key(
                 "forwarding",
-                r#"`"ipip"` or `"gue"`"#,
+                r#"`"ipip"`, `"gue"`, `"l2"` or `"nat"`"#,
                 Is(r#""ipip""#),
                 r#""ipip""#,
-                "how packets travel to the targets: within IPv4 or IPv6, or within UDP with a second chance at the slot's other target",
+                "how packets travel to the targets: within IPv4 or IPv6; within UDP with a second chance at the slot's other target; as they are, to targets on the edge's own segment; or translated to the target's own address and port",
+            ),
+            key(
+                "source_nat",
+                "`true` or `false`",
+                Is("false"),
+                "false",
+                "by `nat`, whether packets come to the targets from the edge's own address, and answers back to it; otherwise from the client's, and the edge is the targets' router",
             ),
             key(
                 "affinity",

@@ -61,10 +61,7 @@ fn agent(out: &mut String, agent: &AgentSettings) -> fmt::Result {
 }
 
 fn target_group(out: &mut String, group: &TargetGroup) -> fmt::Result {
-    let forwarding = match group.forwarding {
-        Forwarding::Ipip => "ipip",
-        Forwarding::Gue => "gue",
-    };
+    let forwarding = group.forwarding.name();
     let affinity = match group.affinity {
         Affinity::Flow => "flow",
         Affinity::SourceIp => "source_ip",
@@ -76,6 +73,7 @@ fn target_group(out: &mut String, group: &TargetGroup) -> fmt::Result {
         RingKind::Maglev => "maglev",
     };
     writeln!(out, "\n[[target_group]]\nname = {}\nforwarding = \"{forwarding}\"", quoted(&group.name))?;
+    writeln!(out, "source_nat = {}", group.forwarding == Forwarding::Nat { source: true })?;
     writeln!(out, "affinity = \"{affinity}\"\nring = \"{ring}\"\nring_size = {}", group.ring_size.get())?;
     writeln!(out, "cross_zone = {}", group.cross_zone)?;
     flow_settings(out, &group.flows)?;

@@ -71,7 +71,10 @@ impl State {
                 notices.push(Notice::Full { what: "targets", name: format!("target {key}") });
                 continue;
             };
-            tables.targets.insert(index, forwarded(self.entry(tag, address), group.forwarding));
+            let entry = self.entry(tag, address, group.forwarding);
+            tables
+                .targets
+                .insert(index, tables::Target { port: key.port.to_be(), ..forwarded(entry, group.forwarding) });
         }
     }
 
@@ -104,15 +107,18 @@ impl State {
     }
 
     /// A target's entry: by netlink's answer, by what an earlier agent wrote while there is no answer, or not ready.
-    fn entry(&self, tag: u64, address: IpAddr) -> tables::Target {
-        let way = self.next_hops.get(&address);
-        if let Some(Ok(hop)) = way {
-            return resolved(tag, address, hop, self.configuration.agent.source_for(address));
-        }
-        let pending = matches!(way, None | Some(Err(NoNextHop::Pending)));
-        match self.adopted.get(&tag) {
-            Some(found) if pending => tables::Target { flags: found.flags & tables::Target::READY, ..*found },
-            _ => tables::Target { tag, destination: address.into(), ..tables::Target::default() },
+    fn entry(&self, tag: u64, address: IpAddr, forwarding: Forwarding) -> tables::Target {
+        match (self.way_to(address, forwarding), self.adopted.get(&tag)) {
+            (Ok(hop), _) => {
+                let outer = self.configuration.agent.source_for(address);
+                // Answers to translated packets must come back: they are from one address.
+                let outer = outer.filter(|_| !matches!(forwarding, Forwarding::Nat { .. }));
+                resolved(tag, address, &hop, outer)
+            }
+            (Err(NoNextHop::Pending), Some(found)) => {
+                tables::Target { flags: found.flags & tables::Target::READY, ..*found }
+            }
+            (Err(_), _) => tables::Target { tag, destination: address.into(), ..tables::Target::default() },
         }
     }
 
@@ -217,11 +223,14 @@ pub(super) fn listener_key(listener: &Listener) -> ListenerKey {
 
 /// `target`, with packets that travel this way.
 fn forwarded(target: tables::Target, forwarding: Forwarding) -> tables::Target {
-    let gue = match forwarding {
-        Forwarding::Ipip => 0,
+    let way = match forwarding {
+        Forwarding::Ipip => tables::Target::IPIP,
         Forwarding::Gue => tables::Target::GUE,
+        Forwarding::L2 => tables::Target::L2,
+        Forwarding::Nat { source: false } => tables::Target::NAT,
+        Forwarding::Nat { source: true } => tables::Target::NAT_SOURCE,
     };
-    tables::Target { flags: target.flags & !tables::Target::GUE | gue, ..target }
+    tables::Target { flags: target.flags & !tables::Target::FORWARDING | way, ..target }
 }
 
 fn resolved(tag: u64, address: IpAddr, hop: &NextHop, configured: Option<IpNet>) -> tables::Target {
@@ -239,6 +248,8 @@ fn resolved(tag: u64, address: IpAddr, hop: &NextHop, configured: Option<IpNet>)
         mtu: u16::try_from(hop.mtu).unwrap_or(u16::MAX),
         flags: tables::Target::READY,
         source_bits: bits,
+        port: 0,
+        padding: 0,
     }
 }
 
@@ -247,11 +258,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forwarding_is_a_flag_beside_the_others_whatever_an_earlier_agent_wrote() {
+    fn forwarding_stands_beside_the_flags_whatever_an_earlier_agent_wrote() {
         let ready = tables::Target { flags: tables::Target::READY, ..tables::Target::default() };
-        let by_gue = forwarded(ready, Forwarding::Gue);
-        assert_eq!(by_gue.flags, tables::Target::READY | tables::Target::GUE);
-        assert_eq!(forwarded(by_gue, Forwarding::Gue), by_gue);
-        assert_eq!(forwarded(by_gue, Forwarding::Ipip), ready);
+        for (name, before) in Forwarding::NAMES {
+            let before = forwarded(ready, before);
+            assert_eq!(before.flags & !tables::Target::FORWARDING, ready.flags, "{name}");
+            for (name, forwarding) in Forwarding::NAMES {
+                assert_eq!(forwarded(before, forwarding), forwarded(ready, forwarding), "{name}");
+                assert_eq!(forwarding == Forwarding::Ipip, forwarded(ready, forwarding) == ready, "{name}");
+            }
+        }
     }
 }

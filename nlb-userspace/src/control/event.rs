@@ -108,6 +108,15 @@ pub enum NoNextHop {
         /// `ARP` or `ND`.
         protocol: String,
     },
+    /// A router stands between the edge and a target that is to be on its segment.
+    #[error(
+        "it is reached by router {gateway}, and forwarding `l2` reaches none but the edge's own segment: connect the edge \
+         to the target's, or use `ipip` or `gue`"
+    )]
+    BehindRouter {
+        /// The router.
+        gateway: IpAddr,
+    },
     /// The egress interface is down.
     #[error("the egress interface `{interface}` is down")]
     InterfaceDown {

@@ -23,6 +23,7 @@ mod tests;
 mod transition;
 mod view;
 mod watched;
+mod way;
 
 pub use event::{Change, ChangeError, Event, NextHop, NoNextHop};
 pub use notice::Notice;

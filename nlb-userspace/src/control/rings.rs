@@ -12,7 +12,7 @@ use super::sizes::repeated;
 use super::snapshot::RingChange;
 use super::state::State;
 use super::transition::step::{Circumstances, open_for, step};
-use crate::model::{FlowRules, Protocol, RingKind, RingSize, TargetGroup, Timestamp};
+use crate::model::{FlowRules, Forwarding, Protocol, RingKind, RingSize, TargetGroup, Timestamp};
 use crate::ring::{self, Member};
 
 /// A group's ring and what it follows from.
@@ -75,7 +75,10 @@ impl Stepped {
         Self {
             exist,
             serve,
-            tracking: rules.tracking.into(),
+            tracking: match group.forwarding {
+                Forwarding::Nat { .. } => Tracking::Translated,
+                _ => rules.tracking.into(),
+            },
             idle: seconds(rules.idle_timeout),
             idle_tcp: idle(Protocol::Tcp),
             idle_datagrams: idle(Protocol::Udp),

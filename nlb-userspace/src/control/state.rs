@@ -309,7 +309,7 @@ impl State {
         }
         let rules = self.groups.iter().map(|group| {
             let protocols = protocols.remove(&group.name).unwrap_or_default();
-            (group.name.clone(), group.flows.in_force(protocols))
+            (group.name.clone(), group.rules(protocols))
         });
         self.rules = rules.collect();
         // A drain needs its group, and is over with the registration of its target.

@@ -134,7 +134,7 @@ impl State {
             health: condition.health,
             since: condition.since,
             reason: condition.reason.clone(),
-            next_hop: self.next_hops.get(&target.address).cloned().unwrap_or(Err(NoNextHop::Pending)),
+            next_hop: self.way_to(target.address, group.forwarding),
             slots: held.get(&index).copied().unwrap_or(0),
             serves: flags & Entry::DEAD == 0,
             draining,

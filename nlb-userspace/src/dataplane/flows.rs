@@ -10,6 +10,9 @@ pub enum FlowTable {
     Established,
     /// Flows of UDP.
     Datagrams,
+    /// Translated flows that are open. A place names a flow as its client's packets make it; the entry of the way back comes
+    /// and goes with it.
+    Translated,
 }
 
 /// Where a pin stands: its table and its key there.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FlowSettings, HealthCheck, Name, Target, TargetKey};
+use super::{FlowRules, FlowSettings, HealthCheck, Name, Protocol, Target, TargetKey, Tracking};
 
 /// Which part of a flow decides its target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,9 +53,36 @@ pub enum Forwarding {
     Ipip,
     /// Generic UDP encapsulation (draft-ietf-intarea-gue) of and in either family, with a second chance for TCP.
     Gue,
+    /// As they are, in a frame to the target's MAC address: targets are on the edge's own segment.
+    L2,
+    /// Translated: to the target's own address and port. The answers come back through the edge.
+    Nat {
+        /// Whether they come from an address and port of the edge's own; otherwise from the client's, and the edge is the
+        /// targets' router.
+        source: bool,
+    },
 }
 
 impl Forwarding {
+    /// Every way, by its name in the configuration.
+    pub const NAMES: [(&str, Self); 4] =
+        [("ipip", Self::Ipip), ("gue", Self::Gue), ("l2", Self::L2), ("nat", Self::Nat { source: false })];
+
+    /// Its name in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ipip => "ipip",
+            Self::Gue => "gue",
+            Self::L2 => "l2",
+            Self::Nat { .. } => "nat",
+        }
+    }
+
+    /// The way of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, forwarding)| forwarding)
+    }
+
     /// The bytes by which a packet to `target` is at most longer than the client's.
     pub const fn overhead(self, target: IpAddr) -> u32 {
         match (self, target) {
@@ -63,6 +90,7 @@ impl Forwarding {
             (Self::Ipip, IpAddr::V6(_)) => 40,
             (Self::Gue, IpAddr::V4(_)) => 40,
             (Self::Gue, IpAddr::V6(_)) => 72,
+            (Self::L2 | Self::Nat { .. }, _) => 0,
         }
     }
 }
@@ -153,5 +181,14 @@ impl TargetGroup {
     /// The name of one of this group's targets.
     pub fn key(&self, target: &Target) -> TargetKey {
         TargetKey { group: self.name.clone(), address: target.address, port: target.port }
+    }
+
+    /// The settings in force of its flows, with listeners of these `protocols`. What is translated is remembered.
+    pub fn rules(&self, protocols: impl IntoIterator<Item = Protocol>) -> FlowRules {
+        let rules = self.flows.in_force(protocols);
+        match self.forwarding {
+            Forwarding::Nat { .. } => FlowRules { tracking: Tracking::All, ..rules },
+            Forwarding::Ipip | Forwarding::Gue | Forwarding::L2 => rules,
+        }
     }
 }

@@ -230,6 +230,17 @@ const OBSTACLES: &[(&str, Harm, Severity, &str, &str)] = &[
         "ip link set eth0 mtu 1540",
     ),
     (
+        "no room for a client's packet, by a way without outer header",
+        |facts| {
+            harmed(facts).groups[0].forwarding = "l2".to_owned();
+            harmed(facts).groups[0].targets[0].next_hop.as_mut().unwrap().mtu = 1499;
+            harmed(facts).groups[0].targets.truncate(1);
+        },
+        Severity::Warn,
+        "MTU",
+        "ip link set eth0 mtu 1500",
+    ),
+    (
         "drops that grow",
         |facts| harmed(facts).counters.as_mut().unwrap().1.drops.last_mut().unwrap().packets += 3,
         Severity::Fail,

@@ -44,6 +44,14 @@ fn it_says_when_packets_travel_by_gue() {
 }
 
 #[test]
+fn by_l2_it_tells_that_the_packet_stays_as_it_is() {
+    let mut snapshot = sample::snapshot();
+    std::sync::Arc::make_mut(&mut snapshot.configuration).groups[0].forwarding = Forwarding::L2;
+    let explanation = ask(&snapshot, "198.51.100.7:1", "192.0.2.10:80", Protocol::Tcp);
+    assert!(step(&explanation, "outer header").starts_with("none: the packet stays as it is"));
+}
+
+#[test]
 fn by_gue_it_names_the_slots_other_target_as_the_packets_do() {
     let mut snapshot = sample::snapshot();
     std::sync::Arc::make_mut(&mut snapshot.configuration).groups[0].forwarding = Forwarding::Gue;

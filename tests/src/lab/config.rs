@@ -13,6 +13,12 @@ pub enum Forwarding {
     IpIp,
     /// In UDP.
     Gue,
+    /// As they are, on the edge's segment.
+    L2,
+    /// Translated, from the client's address: the edge is the targets' router.
+    Nat,
+    /// Translated, from the edge's address.
+    NatSource,
 }
 
 /// A group's health check.
@@ -179,8 +185,11 @@ impl AgentConfig {
         for listener in &self.listeners {
             let ListenerConfig { name, address, protocol, port, affinity, .. } = listener;
             let forwarding = match self.forwarding {
-                Forwarding::IpIp => "ipip",
-                Forwarding::Gue => "gue",
+                Forwarding::IpIp => "\"ipip\"",
+                Forwarding::Gue => "\"gue\"",
+                Forwarding::L2 => "\"l2\"",
+                Forwarding::Nat => "\"nat\"",
+                Forwarding::NatSource => "\"nat\"\nsource_nat = true",
             };
             let (kind, check_port) = match listener.health {
                 HealthCheck::Tcp(port) => ("tcp", port),
@@ -189,7 +198,7 @@ impl AgentConfig {
             };
             let block = format!(
                 "\n[[listener]]\nname = {name:?}\naddress = \"{address}\"\nprotocol = {protocol:?}\nport = {port}\n\
-                 target_group = {name:?}\n\n[[target_group]]\nname = {name:?}\nforwarding = {forwarding:?}\n\
+                 target_group = {name:?}\n\n[[target_group]]\nname = {name:?}\nforwarding = {forwarding}\n\
                  affinity = {affinity:?}\n{flows}\n[target_group.health_check]\nkind = {kind:?}\nport = {check_port}\n\
                  interval = \"{interval}ms\"\ntimeout = \"{interval}ms\"\n"
             );

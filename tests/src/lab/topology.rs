@@ -150,6 +150,9 @@ pub(super) fn build(lease: &Lease, options: &Options) -> Result<(BTreeMap<String
     for target in hosts.values() {
         default_route(target, Net::Targets)?;
     }
+    if options.forwarding == Forwarding::Nat {
+        answer_by_edge(options.arms, &router, &hosts)?;
+    }
     let mut senders: Vec<_> = edges.iter().map(|edge| edge.name().to_owned()).collect();
     if options.forwarding == Forwarding::Gue {
         // A target sends on what is another's.
@@ -160,6 +163,23 @@ pub(super) fn build(lease: &Lease, options: &Options) -> Result<(BTreeMap<String
         hosts.insert(host.name().to_owned(), host);
     }
     Ok((hosts, receiver))
+}
+
+/// Has the targets answer clients through the edge: it is their router, or their router sends there what they say.
+fn answer_by_edge(arms: Arms, router: &Host, targets: &BTreeMap<String, Host>) -> Result<()> {
+    const TABLE: u8 = 77;
+    let net = if arms == Arms::One { Net::Edges } else { Net::Targets };
+    for (family, hop) in [("-4", IpAddr::from(net.v4(EDGE))), ("-6", net.v6(EDGE).into())] {
+        if arms == Arms::Two {
+            for target in targets.values() {
+                target.ip(&format!("{family} route replace default via {hop}"))?;
+            }
+        } else {
+            router.ip(&format!("{family} route add default via {hop} table {TABLE}"))?;
+            router.ip(&format!("{family} rule add iif lan lookup {TABLE}"))?;
+        }
+    }
+    Ok(())
 }
 
 fn target_number(number: u8) -> Result<u8> {

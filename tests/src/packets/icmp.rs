@@ -38,7 +38,7 @@ impl Message {
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
                 let (source, destination) = (source.octets(), destination.octets());
-                let header = Icmpv6Header::with_checksum(self.v6.clone(), source, destination, payload);
+                let header = Icmpv6Header::with_checksum(self.v6, source, destination, payload);
                 (IpNumber::IPV6_ICMP, header.expect("test packets are short").to_bytes().to_vec())
             }
             mixed => panic!("{mixed:?} mixes the families"),

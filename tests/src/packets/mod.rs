@@ -11,6 +11,7 @@ pub mod hash;
 pub mod icmp;
 pub mod reference;
 pub mod shim;
+pub mod translated;
 pub mod world;
 
 pub use described::{Described, Extension, Kind, Network, Segment, Tag};

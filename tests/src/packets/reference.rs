@@ -1,4 +1,4 @@
-//! What the edge should send: the outer header, built by the packet library.
+//! What the edge should send: the link and outer headers, built by the packet library.
 
 use etherparse::{EtherType, IpDscp, IpEcn, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, TcpHeader, UdpHeader};
 use nlb_common::tables::Target;
@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::described::{EDGE_MAC, ROUTER_MAC, Tag, link};
 
-/// A tunnel to a target, for one flow.
+/// A tunnel to a target, or another way there, for one flow.
 #[derive(Clone, Copy, Debug)]
 pub struct Tunnel<'a> {
     /// Its entry in the target table.
@@ -23,7 +23,13 @@ impl Tunnel<'_> {
     /// The frame that carries `ip`, when the packet came in with `tags` and `padding` behind it.
     pub fn frame(&self, tags: &[Tag], ip: &[u8], padding: &[u8]) -> Vec<u8> {
         let tags = if self.target.interface == self.ingress { tags } else { &[] };
-        let gue = if self.target.flags & Target::GUE == 0 { Vec::new() } else { self.gue(ip) };
+        let by = self.target.flags & Target::FORWARDING;
+        if by == Target::L2 {
+            let ether_type = if ip[0] >> 4 == 4 { EtherType::IPV4 } else { EtherType::IPV6 };
+            let link = link(self.target.next_hop_mac, self.target.source_mac, tags, ether_type);
+            return [&link[..], ip, padding].concat();
+        }
+        let gue = if by == Target::GUE { self.gue(ip) } else { Vec::new() };
         let (ether_type, outer) = self.outer(ip, gue.len());
         let link = link(self.target.next_hop_mac, self.target.source_mac, tags, ether_type);
         [&link[..], &outer, &gue, ip, padding].concat()

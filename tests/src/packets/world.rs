@@ -45,6 +45,8 @@ pub fn target(index: u32) -> Target {
         mtu: 1_500,
         flags: Target::READY,
         source_bits: 0,
+        port: 8_080_u16.to_be(),
+        padding: 0,
     }
 }
 

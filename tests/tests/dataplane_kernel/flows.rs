@@ -8,6 +8,7 @@ use nlb_common::address::Address;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
 use nlb_common::layout::edge;
+use nlb_common::nat::Session;
 use nlb_userspace::dataplane::{Dataplane, FlowTable, Kernel, Memory, PinPlace};
 
 use crate::bench::on_the_bench;
@@ -127,6 +128,44 @@ fn a_sweep_that_goes_on_after_another_pin_misses_none() {
             }
             assert_eq!(seen, pins.keys().copied().collect());
         }
+    });
+}
+
+/// Translated flows with an entry for each way. The places that a sweep should tell.
+fn fill_translated(kernel: &Kernel, flows: u32) -> HashMap<PinPlace, Pin> {
+    let map = Map::HashMap(MapData::from_pin(kernel.set_path().join(edge::NAT_FLOWS)).unwrap());
+    let mut map = Table::<_, Flow, Session>::try_from(map).unwrap();
+    let remember = |number| {
+        let place = place(FlowTable::Translated, number);
+        let there =
+            Session { pin: pin(number), peer: Flow { destination_port: 9, ..place.flow }, ..Session::default() };
+        map.insert(place.flow, there, 0).unwrap();
+        map.insert(there.peer, there.other_way(place.flow), 0).unwrap();
+        (place, there.pin)
+    };
+    (0..flows).map(remember).collect()
+}
+
+#[test]
+fn a_translated_flow_is_swept_once_and_goes_with_both_its_ways() {
+    on_the_bench(|bench| {
+        let mut kernel = Kernel::open(&bench.settings()).unwrap();
+        let mut all = fill(&kernel, 100, 100);
+        let translated = fill_translated(&kernel, 3_000);
+        all.extend(translated.clone());
+        assert_eq!(sweep(&mut kernel, 100, 128), all);
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            translated.keys().copied().partition(|place| u32::from_be(place.flow.source.0[3]).is_multiple_of(3));
+        let kept: HashSet<_> = kept.into_iter().collect();
+        kernel.unpin(&gone).unwrap();
+        kernel.unpin(&gone).unwrap();
+        all.retain(|place, _| place.table != FlowTable::Translated || kept.contains(place));
+        assert_eq!(sweep(&mut kernel, 100, 128), all);
+        let map = Map::HashMap(MapData::from_pin(kernel.set_path().join(edge::NAT_FLOWS)).unwrap());
+        let map = Table::<_, Flow, Session>::try_from(map).unwrap();
+        assert_eq!(map.keys().count(), 2 * kept.len());
+        let one = kept.iter().next().unwrap();
+        assert_eq!(kernel.pin_of(&one.flow).unwrap(), Some(all[one]));
     });
 }
 

@@ -22,8 +22,8 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::bench::{CAPACITY, contents, key, on_the_bench};
 
 fn target() -> impl Strategy<Value = Target> {
-    (1..4_u64, any::<([u32; 4], u32, [u8; 6], [u8; 6])>(), any::<(u16, bool, u8)>()).prop_map(
-        |(tag, (source, interface, next_hop_mac, source_mac), (mtu, ready, source_bits))| Target {
+    (1..4_u64, any::<([u32; 4], u32, [u8; 6], [u8; 6])>(), any::<(u16, bool, u8, u16)>()).prop_map(
+        |(tag, (source, interface, next_hop_mac, source_mac), (mtu, ready, source_bits, port))| Target {
             tag,
             destination: Address::v4(u32::try_from(tag).unwrap()),
             source: Address(source),
@@ -33,6 +33,8 @@ fn target() -> impl Strategy<Value = Target> {
             mtu,
             flags: u8::from(ready) * Target::READY,
             source_bits,
+            port,
+            padding: 0,
         },
     )
 }

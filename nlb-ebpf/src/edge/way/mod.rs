@@ -1,7 +1,7 @@
 //! Ways off the fast path: programs of their own for rare packets, reached by a tail call.
 //!
 //! ```text
-//! nlb_edge: … → listener: not the fast path's ─▶ hand_over ─▶ WAYS[way]: nlb_way_icmp
+//! nlb_edge: … → listener: not the fast path's ─▶ hand_over ─▶ WAYS[way]: nlb_way_icmp, nlb_way_nat
 //!                                                    └─▶ no such program: to the stack
 //! ```
 //!
@@ -10,6 +10,7 @@
 //! half of the stack. A way parses the packet again, for nothing but the packet is handed over.
 
 mod icmp;
+pub(super) mod nat;
 
 use core::hint::cold_path;
 

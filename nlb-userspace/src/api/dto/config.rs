@@ -228,7 +228,7 @@ impl FlowConfig {
 impl GroupConfig {
     fn of(snapshot: &Snapshot, configured: &crate::model::TargetGroup) -> Self {
         let state = snapshot.group(&configured.name);
-        let in_force = state.map_or_else(|| configured.flows.in_force([]), |group| group.rules);
+        let in_force = state.map_or_else(|| configured.rules([]), |group| group.rules);
         let targets = state.map(|group| group.targets.as_slice()).unwrap_or_default();
         let targets = targets.iter().filter(|state| !state.is_leaving()).map(|state| TargetConfig {
             address: state.key.address,
@@ -239,7 +239,7 @@ impl GroupConfig {
         });
         Self {
             name: configured.name.to_string(),
-            forwarding: group::forwarding(configured.forwarding).to_owned(),
+            forwarding: configured.forwarding.name().to_owned(),
             affinity: configured.affinity.into(),
             ring: configured.ring.into(),
             ring_size: configured.ring_size.get(),

@@ -7,7 +7,7 @@ use super::{Affinity, Moment, Routing, TargetView, Tracking};
 use crate::config::duration;
 use crate::control::event::Health;
 use crate::control::snapshot::{self, GroupState, Snapshot};
-use crate::model::{Forwarding, Probe, TargetGroup};
+use crate::model::{Probe, TargetGroup};
 
 /// A target group in one line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -109,7 +109,7 @@ impl GroupView {
         let configured = snapshot.configuration.group(&group.name);
         Self {
             summary: GroupSummary::of(snapshot, group),
-            forwarding: configured.map_or_else(String::new, |group| forwarding(group.forwarding).to_owned()),
+            forwarding: configured.map_or_else(String::new, |group| group.forwarding.name().to_owned()),
             affinity: group.affinity.into(),
             cross_zone: configured.is_some_and(|group| group.cross_zone),
             health_check: configured.map_or_else(String::new, health_check),
@@ -124,14 +124,6 @@ impl GroupView {
             flows: group.pins,
             targets: group.targets.iter().map(|target| TargetView::of(snapshot, group, target)).collect(),
         }
-    }
-}
-
-/// The word for how packets travel.
-pub(super) const fn forwarding(forwarding: Forwarding) -> &'static str {
-    match forwarding {
-        Forwarding::Ipip => "ipip",
-        Forwarding::Gue => "gue",
     }
 }
 

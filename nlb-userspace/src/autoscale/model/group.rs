@@ -1,6 +1,7 @@
 //! Autoscaling groups.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -195,6 +196,27 @@ impl Process {
         Self::ReplaceUnhealthy,
         Self::ScheduledActions,
     ];
+
+    /// As it is written in commands.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Launch => "launch",
+            Self::Terminate => "terminate",
+            Self::AddToLoadBalancer => "add_to_load_balancer",
+            Self::AlarmNotification => "alarm_notification",
+            Self::ZoneRebalance => "zone_rebalance",
+            Self::HealthCheck => "health_check",
+            Self::InstanceRefresh => "instance_refresh",
+            Self::ReplaceUnhealthy => "replace_unhealthy",
+            Self::ScheduledActions => "scheduled_actions",
+        }
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// A set of processes.

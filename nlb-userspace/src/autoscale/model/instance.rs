@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{TemplateVersion, Transition};
+use super::{Cause, TemplateVersion, Transition};
 use crate::model::{Name, Timestamp};
 
 /// What a provider calls an instance: unique within the provider.
@@ -36,6 +36,8 @@ impl fmt::Display for Token {
 pub struct Instance {
     /// The engine's name of it.
     pub token: Token,
+    /// The token's number: higher than that of every instance before it.
+    pub number: u64,
     /// The provider's name of it; `None` until the provider has said so.
     pub id: Option<InstanceId>,
     /// Where it answers; `None` until the provider has said so.
@@ -56,17 +58,59 @@ pub struct Instance {
     pub in_service: Option<Timestamp>,
     /// Whether scale-in passes it by.
     pub protected: bool,
-    /// Why it is thought unhealthy.
-    pub unhealthy: Option<String>,
+    /// Why it is thought unhealthy, and since when.
+    pub unhealthy: Option<(String, Timestamp)>,
+    /// What it was launched for, or is on its way to.
+    pub purpose: Purpose,
+    /// Why it is to be replaced. It serves on until it may go.
+    pub condemned: Option<Cause>,
+    /// Whether its targets exist, or are about to.
+    pub registered: bool,
+    /// Active flows of its targets, as last told.
+    pub flows: Option<u64>,
+    /// What the provider said of it last; `None` before it was ever listed.
+    pub provided: Option<Standing>,
+    /// Listings in a row in which it was missing.
+    pub missing: u32,
+}
+
+/// What an instance is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// To serve: it counts in the capacity.
+    #[default]
+    Serve,
+    /// To wait in the warm pool.
+    Wait,
+    /// To be ended.
+    End,
+}
+
+/// How an instance stands with its provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// On its way.
+    Creating,
+    /// Runs.
+    Running,
+    /// Stopped.
+    Stopped,
+    /// On its way out, or failed.
+    Ending,
 }
 
 /// The stages of an instance's life.
 ///
 /// ```text
 /// launching → pending → (pending_wait) → pending_proceed → in_service
-///     └───────────┴──────────┴──(warm pool)→ warmed ──────────┘  │
-///                                             ↑ (reuse)          ▼
-///  terminated ← shutting_down ← terminating_proceed ← (terminating_wait) ← draining
+///                │            │                │               │
+///                ▼ (for the warm pool)         │               ▼
+///             warmed → pending                 ├────────→ draining
+///                │                             │               │ (reuse → warmed)
+///                └─────────────────────────────┤               ▼
+///         gone ← shutting_down ← terminating_proceed ← (terminating_wait)
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "snake_case")]

@@ -16,7 +16,7 @@ pub use group::{
     AutoscalingGroup, Bounds, Hook, HookResult, Process, Processes, ReplacementBounds, TerminationOrder, Transition,
     WarmPool, WarmState,
 };
-pub use instance::{Instance, InstanceId, InstanceState, Lifecycle, Token, Wait};
+pub use instance::{Instance, InstanceId, InstanceState, Lifecycle, Purpose, Standing, Token, Wait};
 pub use metric::{Metric, MetricError, Operator, Sample, Source, Statistic};
 pub use policy::{
     Adjustment, AdjustmentKind, Cooldowns, MaxCapacityBehavior, Policy, PolicyKind, Predictive, PredictiveMode, Simple,

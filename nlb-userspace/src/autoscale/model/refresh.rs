@@ -49,6 +49,8 @@ pub struct Refresh {
     pub wanted: LaunchTemplate,
     /// What they were made from, for a rollback.
     pub before: LaunchTemplate,
+    /// Instances with a lower number are to be replaced.
+    pub from: u64,
     /// When it began.
     pub began: Timestamp,
     /// When it ended.
@@ -62,7 +64,9 @@ pub struct Refresh {
     /// Instances replaced so far.
     pub replaced: u32,
     /// Checkpoints passed so far.
-    pub checkpoints_passed: u32,
+    pub checkpoints_passed: usize,
+    /// Instances of it in a row that never came into service.
+    pub failures: u32,
     /// It goes on at this moment: at a checkpoint, or while it bakes.
     pub resumes: Option<Timestamp>,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::within;
 use crate::config::error::Reported;
 use crate::config::reader::{Complaint, Table, Value};
-use crate::model::{FlowSettings, Tracking};
+use crate::model::{FlowSettings, Forwarding, Tracking};
 
 const IDLE_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(6_000);
 const DEREGISTRATION_DELAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3_600);
@@ -15,11 +15,18 @@ const SLOW_START: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_sec
 /// A shorter rise than this is none.
 const LEAST_SLOW_START: Duration = Duration::from_secs(30);
 
-/// Reads what `table` says about flows.
-pub(super) fn flow_settings(table: &Table<'_>) -> Result<FlowSettings, Reported> {
+/// Reads what `table` says about flows of a group whose packets travel by `forwarding`.
+pub(super) fn flow_settings(table: &Table<'_>, forwarding: Option<Forwarding>) -> Result<FlowSettings, Reported> {
     let defaults = FlowSettings::default();
     let words = [("transition", Tracking::Transition), ("all", Tracking::All), ("none", Tracking::None)];
-    let tracking = table.optional("tracking", |value| value.one_of(&words));
+    let tracking = table.optional("tracking", |value| match (value.one_of(&words)?, forwarding) {
+        (Tracking::All, _) => Ok(Tracking::All),
+        (_, Some(Forwarding::Nat { .. })) => {
+            let complaint = Complaint::new("must be \"all\" with forwarding by `nat`, which remembers every flow");
+            Err(value.wrong(complaint.help("leave it out")))
+        }
+        (tracking, _) => Ok(tracking),
+    });
     let time = |key, range| table.optional(key, |value| within(&value, range));
     let idle_timeout = time("idle_timeout", IDLE_TIMEOUT);
     let deregistration_delay = time("deregistration_delay", DEREGISTRATION_DELAY);

@@ -20,7 +20,7 @@ pub(in crate::config) struct ReadGroup {
     pub(in crate::config) name: Result<Spanned<Name>, Reported>,
     pub(in crate::config) ring_size: Result<RingSize, Reported>,
     pub(in crate::config) targets: Vec<ReadTarget>,
-    forwarding: Result<Option<Forwarding>, Reported>,
+    pub(in crate::config) forwarding: Result<Option<Forwarding>, Reported>,
     affinity: Result<Option<Affinity>, Reported>,
     ring: Result<Option<RingKind>, Reported>,
     cross_zone: Result<Option<bool>, Reported>,
@@ -37,7 +37,6 @@ pub(in crate::config) fn group(table: &Table<'_>) -> ReadGroup {
         Err(reported) => vec![ReadTarget::unreadable(table.span(), reported)],
     };
     targets.extend(table.tables("target").iter().map(|table| target(table, port)));
-    let forwardings = [("ipip", Forwarding::Ipip), ("gue", Forwarding::Gue)];
     let words = [
         ("flow", Affinity::Flow),
         ("source_ip", Affinity::SourceIp),
@@ -46,20 +45,39 @@ pub(in crate::config) fn group(table: &Table<'_>) -> ReadGroup {
     ];
     let rings = [("rendezvous", RingKind::Rendezvous), ("maglev", RingKind::Maglev)];
     let check = table.table("health_check");
+    let forwarding = forwarding(table);
     ReadGroup {
         span: table.span(),
         name: table.require("name").and_then(name),
         ring_size: table.optional("ring_size", ring_size).map(Option::unwrap_or_default),
         targets,
-        forwarding: table.optional("forwarding", |value| value.one_of(&forwardings)),
+        forwarding,
         affinity: table.optional("affinity", |value| value.one_of(&words)),
         ring: table.optional("ring", |value| value.one_of(&rings)),
         cross_zone: table.optional("cross_zone", |value| value.boolean()),
         port,
-        flows: flow_settings(table),
+        flows: flow_settings(table, forwarding.ok().flatten()),
         health_check: check
             .and_then(|check| check.map_or_else(|| Ok(HealthCheck::default()), |table| health_check(&table))),
     }
+}
+
+/// How packets travel: by `forwarding`, and what `source_nat` adds to it.
+fn forwarding(table: &Table<'_>) -> Result<Option<Forwarding>, Reported> {
+    let named = table.optional("forwarding", |value| value.one_of(&Forwarding::NAMES));
+    let source = table.optional("source_nat", |value| match (value.boolean()?, named) {
+        (true, Ok(Some(Forwarding::Nat { .. })) | Err(_)) => Ok(true),
+        (true, Ok(_)) => {
+            let complaint = Complaint::new("is `true`, and packets of the group are not translated");
+            Err(value.wrong(complaint.help("set `forwarding = \"nat\"`, or leave it out")))
+        }
+        (false, _) => Ok(false),
+    });
+    let source = source?.unwrap_or_default();
+    Ok(named?.map(|named| match named {
+        Forwarding::Nat { .. } => Forwarding::Nat { source },
+        other => other,
+    }))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "passed to `Table::optional`, which gives the value away")]

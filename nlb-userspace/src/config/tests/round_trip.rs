@@ -108,10 +108,14 @@ prop_compose! {
 
 prop_compose! {
     fn group(name: Name)(
-        forwarding in select(vec![Forwarding::Ipip, Forwarding::Gue]),
         affinity in select(vec![Affinity::Flow, Affinity::SourceIp, Affinity::SourceIpPort, Affinity::SourceSubnet]),
+        (forwarding, flows) in (select(Forwarding::NAMES.to_vec()), any::<bool>(), flows()).prop_map(
+            |((_, forwarding), source, flows)| match forwarding {
+                Forwarding::Nat { .. } => (Forwarding::Nat { source }, FlowSettings { tracking: None, ..flows }),
+                other => (other, flows),
+            },
+        ),
         maglev in any::<bool>(), size in 8_u32..=20, cross_zone in any::<bool>(), health_check in health_check(),
-        flows in flows(),
         targets in btree_map((address(10, 0x2001), 1_u16..), (of(super::round_trip::name()), 0_u16..=999), 0..6),
         name in Just(name),
     ) -> TargetGroup {
@@ -136,6 +140,14 @@ fn groups() -> impl Strategy<Value = Vec<TargetGroup>> {
     btree_set(name(), 1..6).prop_flat_map(|names| names.into_iter().map(group).collect::<Vec<_>>())
 }
 
+/// Translation keeps the family.
+fn can_serve(group: &TargetGroup, listener: &Listener) -> bool {
+    let translated = matches!(group.forwarding, Forwarding::Nat { .. });
+    let is_of_family = |target: &Target| target.address.is_ipv4() == listener.address.is_ipv4();
+    let has_one_port = listener.protocol != Protocol::Sctp && listener.ports.only().is_some();
+    !translated || has_one_port && group.targets.iter().all(is_of_family)
+}
+
 prop_compose! {
     fn configuration()(agent in agent(), groups in groups())(
         listeners in {
@@ -153,6 +165,7 @@ prop_compose! {
         let listeners = named
             .into_iter()
             .map(|(name, ((address, protocol, ports), group))| Listener { name, address, protocol, ports, group })
+            .filter(|listener| groups.iter().all(|group| group.name != listener.group || can_serve(group, listener)))
             .collect();
         Configuration { agent, listeners, groups }
     }

@@ -75,7 +75,12 @@ fn the_change_of_a_ring_is_told_by_what_new_flows_see() {
 
 #[test]
 fn tracking_follows_the_listeners_protocol_and_the_file() {
-    let cases = [("", Tracking::Transition), ("udp", Tracking::All), ("tracking = 'none'", Tracking::None)];
+    let cases = [
+        ("", Tracking::Transition),
+        ("udp", Tracking::All),
+        ("tracking = 'none'", Tracking::None),
+        ("forwarding = 'nat'", Tracking::Translated),
+    ];
     for (settings, tracking) in cases {
         let mut bench = Bench::new(settings, &[A]);
         assert_eq!(bench.tables.groups.values().next().unwrap().tracking, tracking as u8);
@@ -84,7 +89,7 @@ fn tracking_follows_the_listeners_protocol_and_the_file() {
         let pinned = bench.slots().iter().filter(|slot| slot.is_pinned()).count();
         let expected = match tracking {
             Tracking::Transition => 128,
-            Tracking::All => 256,
+            Tracking::All | Tracking::Translated => 256,
             Tracking::None => 0,
         };
         assert_eq!(pinned, expected, "{settings}");

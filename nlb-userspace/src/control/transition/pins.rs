@@ -43,7 +43,7 @@ pub(in crate::control) fn judge(pin: &Pin, place: &Place, now: u32) -> Verdict {
     } else if match place.tracking {
         Tracking::None => true,
         Tracking::Transition => !place.slot.is_open() && place.slot.current() == pin.target,
-        Tracking::All => false,
+        Tracking::All | Tracking::Translated => false,
     } {
         Verdict::Needless
     } else {

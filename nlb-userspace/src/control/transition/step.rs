@@ -30,7 +30,7 @@ pub(in crate::control) fn step(slot: Slot, next: TargetIndex, circumstances: &Ci
     let slot = if slot.current() == next { slot } else { turn(slot, next, circumstances) };
     match circumstances.tracking {
         Tracking::Transition => slot,
-        Tracking::All => slot.with_pins(true),
+        Tracking::All | Tracking::Translated => slot.with_pins(true),
         Tracking::None => slot.close().with_pins(false),
     }
 }
@@ -144,7 +144,9 @@ mod tests {
         let at = Tick::at(1_000);
         for slot in [Slot::closed(1, 0), Slot::open(2, 1, at), Slot::closed(1, 0).with_pins(true)] {
             for next in [1, 2] {
-                assert!(step(slot, next, &circumstances(Tracking::All, 1_000)).is_pinned());
+                for tracking in [Tracking::All, Tracking::Translated] {
+                    assert!(step(slot, next, &circumstances(tracking, 1_000)).is_pinned());
+                }
                 let plain = step(slot, next, &circumstances(Tracking::None, 1_000));
                 assert!(plain.is_steady() && plain.current() == next, "{plain:?}");
             }

@@ -78,6 +78,7 @@ fn words_of(target: &Target) -> [u64; TARGET_WORDS] {
     bytes.put(offset_of!(Target, flags), [target.flags]);
     bytes.put(offset_of!(Target, source_bits), [target.source_bits]);
     bytes.put(offset_of!(Target, interface), target.interface.to_ne_bytes());
+    bytes.put(offset_of!(Target, port), target.port.to_ne_bytes());
     bytes.words()
 }
 
@@ -93,6 +94,8 @@ fn target_of(words: &[u64; TARGET_WORDS]) -> Target {
         flags: u8::from_ne_bytes(bytes.get(offset_of!(Target, flags))),
         source_bits: u8::from_ne_bytes(bytes.get(offset_of!(Target, source_bits))),
         interface: u32::from_ne_bytes(bytes.get(offset_of!(Target, interface))),
+        port: u16::from_ne_bytes(bytes.get(offset_of!(Target, port))),
+        padding: 0,
     }
 }
 
@@ -161,17 +164,21 @@ mod tests {
     }
 
     fn target() -> impl Strategy<Value = Target> {
-        (any::<(u64, [u32; 4], [u32; 4])>(), any::<(u32, [u8; 6], [u8; 6], u16, u8, u8)>()).prop_map(
-            |((tag, destination, source), (interface, next_hop_mac, source_mac, mtu, flags, source_bits))| Target {
-                tag,
-                destination: Address(destination),
-                source: Address(source),
-                interface,
-                next_hop_mac,
-                source_mac,
-                mtu,
-                flags,
-                source_bits,
+        (any::<(u64, [u32; 4], [u32; 4])>(), any::<(u32, [u8; 6], [u8; 6], u16, u8, u8, u16)>()).prop_map(
+            |((tag, destination, source), (interface, next_hop_mac, source_mac, mtu, flags, source_bits, port))| {
+                Target {
+                    tag,
+                    destination: Address(destination),
+                    source: Address(source),
+                    interface,
+                    next_hop_mac,
+                    source_mac,
+                    mtu,
+                    flags,
+                    source_bits,
+                    port,
+                    padding: 0,
+                }
             },
         )
     }

@@ -12,12 +12,12 @@
 use std::io;
 use std::os::fd::AsFd as _;
 
-use aya::Ebpf;
 use aya::maps::{Map, MapData, MapError, PerCpuArray};
-use nlb_common::address::Address;
+use aya::{Ebpf, Pod};
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
 use nlb_common::layout::edge;
+use nlb_common::nat::Session;
 
 use super::KernelError;
 use super::sys::{self, Batch};
@@ -28,6 +28,8 @@ pub(super) struct KernelFlows {
     half_open: MapData,
     established: MapData,
     datagrams: MapData,
+    translated: MapData,
+    attempts: MapData,
     events: PerCpuArray<MapData, u64>,
     /// Where the last sweep stands.
     sweep: Option<Sweep>,
@@ -41,20 +43,11 @@ struct Sweep {
     bucket: Option<u32>,
 }
 
+/// What a batch of a table holds, and the bucket to go on with.
+type Values<V> = (Vec<(Flow, V)>, Option<u32>);
+
 /// The most pins that one system call reads or removes.
 const MOST: usize = 4_096;
-
-const NO_PIN: (Flow, Pin) = (
-    Flow {
-        source: Address([0; 4]),
-        destination: Address([0; 4]),
-        source_port: 0,
-        destination_port: 0,
-        protocol: 0,
-        padding: [0; 3],
-    },
-    Pin { target: 0, slot: 0, seen: 0, flags: 0 },
-);
 
 impl KernelFlows {
     /// Takes the maps out of a loaded object.
@@ -68,46 +61,62 @@ impl KernelFlows {
         let (Map::HashMap(established), Map::LruHashMap(datagrams)) = (established, datagrams) else {
             return Err(KernelError::NotInObject { name: edge::ESTABLISHED });
         };
+        let (Map::HashMap(translated), Map::LruHashMap(attempts)) = (map(edge::NAT_FLOWS)?, map(edge::NAT_NEW)?) else {
+            return Err(KernelError::NotInObject { name: edge::NAT_FLOWS });
+        };
         let events = PerCpuArray::try_from(events).map_err(at("open", edge::FLOW_EVENTS))?;
-        Ok(Self { half_open, established, datagrams, events, sweep: None })
+        Ok(Self { half_open, established, datagrams, translated, attempts, events, sweep: None })
     }
 
     /// Some `limit` pins of those behind `after`. Part of a bucket is never left out, so there may be more.
     pub(super) fn pins(&mut self, after: Option<PinPlace>, limit: usize) -> Result<PinBatch, KernelError> {
         let (mut table, mut bucket) = match (after, self.sweep.take()) {
             (None, _) => (FlowTable::Established, None),
-            (Some(after), Some(sweep)) if sweep.after == after => match (after.table, sweep.bucket) {
-                (table, Some(bucket)) => (table, Some(bucket)),
-                (FlowTable::Established, None) => (FlowTable::Datagrams, None),
-                (FlowTable::Datagrams, None) => return Ok((Vec::new(), None)),
+            (Some(after), Some(sweep)) if sweep.after == after => match (sweep.bucket, behind(after.table)) {
+                (Some(bucket), _) => (after.table, Some(bucket)),
+                (None, Some(table)) => (table, None),
+                (None, None) => return Ok((Vec::new(), None)),
             },
             (Some(after), _) => (after.table, None),
         };
         loop {
             let (pins, next) = self.batch(table, bucket, limit.clamp(1, MOST))?;
             let last = pins.last().map(|&(place, _)| place);
-            match (table, next, last) {
-                (FlowTable::Datagrams, None, _) => return Ok((pins, None)),
-                (_, next, Some(after)) => {
+            match (next, behind(table), last) {
+                (None, None, _) => return Ok((pins, None)),
+                (next, _, Some(after)) => {
                     self.sweep = Some(Sweep { after, bucket: next });
                     return Ok((pins, Some(after)));
                 }
-                (FlowTable::Established, None, None) => (table, bucket) = (FlowTable::Datagrams, None),
-                (_, Some(_), None) => bucket = next,
+                (None, Some(behind), None) => (table, bucket) = (behind, None),
+                (Some(_), _, None) => bucket = next,
             }
         }
     }
 
     fn batch(&self, table: FlowTable, bucket: Option<u32>, limit: usize) -> Result<(Pins, Option<u32>), KernelError> {
+        let place = |flow| PinPlace { table, flow };
+        if table == FlowTable::Translated {
+            let (sessions, next) = self.values::<Session>(table, bucket, limit)?;
+            let there = sessions.into_iter().filter(|(_, session)| !session.is_back());
+            return Ok((there.map(|(flow, session)| (place(flow), session.pin)).collect(), next));
+        }
+        let (pins, next) = self.values::<Pin>(table, bucket, limit)?;
+        Ok((pins.into_iter().map(|(flow, pin)| (place(flow), pin)).collect(), next))
+    }
+
+    fn values<V: Pod + Default>(
+        &self,
+        table: FlowTable,
+        bucket: Option<u32>,
+        limit: usize,
+    ) -> Result<Values<V>, KernelError> {
         let mut room = limit;
         loop {
-            let mut flows = vec![NO_PIN.0; room];
-            let mut pins = vec![NO_PIN.1; room];
-            match sys::lookup_batch(self.table(table).fd().as_fd(), bucket, &mut flows, &mut pins) {
-                Ok(Batch { count, next }) => {
-                    let places = flows.into_iter().map(|flow| PinPlace { table, flow });
-                    return Ok((places.zip(pins).take(count).collect(), next));
-                }
+            let mut flows = vec![Flow::default(); room];
+            let mut values = vec![V::default(); room];
+            match sys::lookup_batch(self.table(table).fd().as_fd(), bucket, &mut flows, &mut values) {
+                Ok(Batch { count, next }) => return Ok((flows.into_iter().zip(values).take(count).collect(), next)),
                 // The next bucket alone holds more.
                 Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => room = room.saturating_mul(2),
                 Err(error) => return Err(failed("read", "bpf_map_lookup_batch", table, error)),
@@ -123,12 +132,14 @@ impl KernelFlows {
             (&self.datagrams, edge::DATAGRAMS),
         ];
         for (table, name) in tables {
-            let found = sys::lookup(table.fd().as_fd(), flow).map_err(|io_error| {
-                let call = "bpf_map_lookup_elem";
-                at("read", name)(MapError::SyscallError(aya::sys::SyscallError { call, io_error }))
-            })?;
+            let found = look_up(table, name, flow)?;
             if found.is_some() {
                 return Ok(found);
+            }
+        }
+        for (table, name) in [(&self.translated, edge::NAT_FLOWS), (&self.attempts, edge::NAT_NEW)] {
+            if let Some(session) = look_up::<Session>(table, name, flow)? {
+                return Ok(Some(session.pin));
             }
         }
         Ok(None)
@@ -143,7 +154,19 @@ impl KernelFlows {
                 self.remove(table, chunk)?;
             }
         }
-        Ok(())
+        let translated = places.iter().filter(|place| place.table == FlowTable::Translated).map(|place| place.flow);
+        let translated: Vec<Flow> = translated.collect();
+        translated.chunks(MOST).try_for_each(|flows| self.remove_translated(flows))
+    }
+
+    /// Both ways of each flow. That of the client's packets first: what is left when a packet comes in between is one that the
+    /// next sweep finds.
+    fn remove_translated(&self, flows: &[Flow]) -> Result<(), KernelError> {
+        let peer = |flow| look_up::<Session>(&self.translated, edge::NAT_FLOWS, flow);
+        let peers: Vec<_> = flows.iter().map(peer).collect::<Result<_, _>>()?;
+        let peers: Vec<Flow> = peers.into_iter().flatten().map(|session| session.peer).collect();
+        self.remove(FlowTable::Translated, flows)?;
+        self.remove(FlowTable::Translated, &peers)
     }
 
     fn remove(&self, table: FlowTable, mut flows: &[Flow]) -> Result<(), KernelError> {
@@ -173,14 +196,32 @@ impl KernelFlows {
         match table {
             FlowTable::Established => &self.established,
             FlowTable::Datagrams => &self.datagrams,
+            FlowTable::Translated => &self.translated,
         }
     }
+}
+
+/// The table that a sweep goes on with.
+const fn behind(table: FlowTable) -> Option<FlowTable> {
+    match table {
+        FlowTable::Established => Some(FlowTable::Datagrams),
+        FlowTable::Datagrams => Some(FlowTable::Translated),
+        FlowTable::Translated => None,
+    }
+}
+
+fn look_up<V: Pod + Default>(table: &MapData, name: &'static str, flow: &Flow) -> Result<Option<V>, KernelError> {
+    sys::lookup(table.fd().as_fd(), flow).map_err(|io_error| {
+        let call = "bpf_map_lookup_elem";
+        at("read", name)(MapError::SyscallError(aya::sys::SyscallError { call, io_error }))
+    })
 }
 
 fn failed(action: &'static str, call: &'static str, table: FlowTable, io_error: io::Error) -> KernelError {
     let name = match table {
         FlowTable::Established => edge::ESTABLISHED,
         FlowTable::Datagrams => edge::DATAGRAMS,
+        FlowTable::Translated => edge::NAT_FLOWS,
     };
     at(action, name)(MapError::SyscallError(aya::sys::SyscallError { call, io_error }))
 }

@@ -137,6 +137,9 @@ fn entries(name: &str, capacity: Capacity) -> Option<u32> {
         edge::HALF_OPEN => Some(capacity.half_open),
         edge::ESTABLISHED => Some(capacity.flows),
         edge::DATAGRAMS => Some(capacity.datagrams),
+        // A translated flow has two entries.
+        edge::NAT_NEW => Some(capacity.half_open.saturating_mul(2)),
+        edge::NAT_FLOWS => Some(capacity.flows.saturating_mul(2)),
         _ => None,
     }
 }

@@ -9,8 +9,8 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use aya::Pod;
 use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_link_info, bpf_link_type, bpf_map_type};
-use nlb_common::flow::Pin;
 use nlb_common::hash::Flow;
 
 /// What the kernel says about an XDP link.
@@ -112,15 +112,15 @@ pub(super) fn set_only_map(outer: impl AsFd, inner: impl AsFd) -> io::Result<()>
 }
 
 /// Reads one entry of a flow table.
-pub(super) fn lookup(table: impl AsFd, flow: &Flow) -> io::Result<Option<Pin>> {
-    let mut pin = Pin::default();
+pub(super) fn lookup<V: Pod + Default>(table: impl AsFd, flow: &Flow) -> io::Result<Option<V>> {
+    let mut value = V::default();
     let mut attr = zeroed();
     attr.__bindgen_anon_2.map_fd = number(table.as_fd());
     attr.__bindgen_anon_2.key = std::ptr::from_ref(flow) as u64;
-    attr.__bindgen_anon_2.__bindgen_anon_1.value = (&raw mut pin) as u64;
+    attr.__bindgen_anon_2.__bindgen_anon_1.value = (&raw mut value) as u64;
     // SAFETY: key and value are of the sizes that the flow tables were made with and live until the call returns.
     match unsafe { bpf(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr) } {
-        Ok(_) => Ok(Some(pin)),
+        Ok(_) => Ok(Some(value)),
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
         Err(error) => Err(error),
     }
@@ -137,19 +137,19 @@ pub(super) struct Batch {
 /// Reads whole buckets of a flow table, from `bucket` or the first one on, into buffers of one length.
 ///
 /// ENOSPC: the buffers can't hold the first bucket.
-pub(super) fn lookup_batch(
+pub(super) fn lookup_batch<V: Pod>(
     table: impl AsFd,
     bucket: Option<u32>,
     flows: &mut [Flow],
-    pins: &mut [Pin],
+    values: &mut [V],
 ) -> io::Result<Batch> {
     let mut next = 0_u32;
     let mut attr = zeroed();
     attr.batch.in_batch = bucket.as_ref().map_or(0, |bucket| std::ptr::from_ref(bucket) as u64);
     attr.batch.out_batch = (&raw mut next) as u64;
     attr.batch.keys = flows.as_mut_ptr() as u64;
-    attr.batch.values = pins.as_mut_ptr() as u64;
-    attr.batch.count = u32::try_from(flows.len().min(pins.len())).unwrap_or(u32::MAX);
+    attr.batch.values = values.as_mut_ptr() as u64;
+    attr.batch.count = u32::try_from(flows.len().min(values.len())).unwrap_or(u32::MAX);
     attr.batch.map_fd = number(table.as_fd());
     // SAFETY: the kernel writes at most `count` keys and values, of the sizes that the flow tables were made with, into
     // buffers that hold as many; they and both bucket numbers live until the call returns.

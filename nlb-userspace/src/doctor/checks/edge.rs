@@ -131,5 +131,12 @@ const fn mend(reason: DropReason) -> &'static str {
         DropReason::NoHeadroom => {
             "the driver leaves no room before a packet: use `agent.mode = \"generic\"`, or another driver"
         }
+        DropReason::NoPort => {
+            "a target's ports on this edge are used up, or one client's port is in use with two VIPs: add targets, or an edge"
+        }
+        DropReason::HopLimit => "packets run in a circle, or come from very far: see `ip route get` of the targets",
+        DropReason::OtherFamily => {
+            "a target by `nat` was registered with an address of another family than the listener's: deregister it"
+        }
     }
 }

@@ -106,7 +106,7 @@ fn way(group: &GroupView, target: &TargetView, name: &str, client_mtu: u32) -> F
             format!("ip route get {}; ip neigh show; ping {}", target.address, target.address),
         );
     };
-    let forwarding = if group.forwarding == "gue" { Forwarding::Gue } else { Forwarding::Ipip };
+    let forwarding = Forwarding::named(&group.forwarding).unwrap_or_default();
     let outer = forwarding.overhead(target.address);
     let needed = client_mtu.saturating_add(outer);
     if hop.mtu < needed {
@@ -114,8 +114,8 @@ fn way(group: &GroupView, target: &TargetView, name: &str, client_mtu: u32) -> F
         return Finding::warn(
             "MTU",
             format!(
-                "{name}: the way out of `{}` has MTU {}, an encapsulated packet of {client_mtu} bytes needs {needed}: \
-                 large packets will not arrive",
+                "{name}: the way out of `{}` has MTU {}, a client's packet of {client_mtu} bytes needs {needed} with all \
+                 headers: large packets will not arrive",
                 hop.interface, hop.mtu
             ),
             format!(

@@ -67,6 +67,21 @@ fn a_target_whose_next_hop_is_lost_leaves_the_ring_and_is_shown_as_such() {
 }
 
 #[test]
+fn by_l2_a_target_behind_a_router_gets_nothing_and_says_why() {
+    let mut world = World::new(&web(TWO, "forwarding = \"l2\""));
+    world.all_well();
+    assert_eq!(world.serving("web"), addresses(&["10.0.0.1", "10.0.0.2"]));
+    let gateway = "10.0.0.253".parse().unwrap();
+    world.way("10.0.0.1", Ok(NextHop { gateway: Some(gateway), ..hop(1) }));
+    assert_eq!(world.serving("web"), addresses(&["10.0.0.2"]));
+    let target = world.group("web").targets[0].clone();
+    assert_eq!(target.next_hop, Err(NoNextHop::BehindRouter { gateway }));
+    assert!(!world.current.targets[&target.index].is_ready());
+    world.configure(&web(TWO, ""));
+    assert_eq!(world.serving("web"), addresses(&["10.0.0.1", "10.0.0.2"]));
+}
+
+#[test]
 fn runtime_changes_are_seen_at_once_and_told_apart() {
     let mut world = World::new(&web(TWO, ""));
     world.all_well();

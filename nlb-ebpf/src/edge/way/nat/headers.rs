@@ -1,0 +1,92 @@
+//! A translated packet's headers.
+//!
+//! ```text
+//! way there: [client's router → edge][tags][client → VIP ][…]   becomes  [edge → target or router]([tags])[client → target][…]
+//! way back:  [target's router → edge][tags][target → client][…] becomes  [edge → client's router][client's tags][VIP → client][…]
+//! ```
+
+use aya_ebpf::programs::XdpContext;
+use nlb_common::hash::Flow;
+use nlb_common::nat::Session;
+use nlb_common::nat::rewrite::{Translated, checksum, difference};
+use nlb_common::packet::link::Link;
+use nlb_common::packet::{Door as _, Packet};
+use nlb_common::wire::{EtherType, Ethernet, Framed, Macs, Ports, TagBytes, VlanTag, protocol};
+use nlb_ebpf::door::PacketDoor;
+
+use super::super::super::reset::Answering;
+
+/// Where a TCP header has its checksum.
+const TCP_CHECKSUM: usize = 16;
+/// Where a UDP header has it.
+const UDP_CHECKSUM: usize = 6;
+
+/// Whether the packet has a hop left.
+#[inline(always)]
+pub(super) fn has_hops<F: Answering<Ip: Translated>>(door: &PacketDoor<'_>, packet: &Packet) -> bool {
+    door.header::<F::Ip>(packet.link.length).is_some_and(Translated::has_hops)
+}
+
+/// Turns a packet of the flow `from` into one of `to`, up to its link header.
+#[inline(always)]
+pub(super) fn translate<F: Answering<Ip: Translated>>(
+    door: &mut PacketDoor<'_>,
+    packet: &Packet,
+    from: &Flow,
+    to: &Flow,
+) -> Option<()> {
+    let at = packet.network.payload;
+    let field = at + if from.protocol == protocol::TCP { TCP_CHECKSUM } else { UDP_CHECKSUM };
+    let before = u16::from_ne_bytes(*door.header(field)?);
+    door.write(field, checksum(before, from.protocol, difference(from, to)).to_ne_bytes())?;
+    door.write(at, Ports { source: to.source_port, destination: to.destination_port })?;
+    let header = *door.header::<F::Ip>(packet.link.length)?;
+    door.write(packet.link.length, header.translated(to.source, to.destination))
+}
+
+/// What is to be remembered of the link that a client's packet came in by.
+#[inline(always)]
+pub(super) fn link_of(ctx: &XdpContext, door: &PacketDoor<'_>, link: &Link, into: &mut Session) -> Option<()> {
+    let ethernet = door.header::<Ethernet>(0)?;
+    let tags = link.tags();
+    into.client_mac = ethernet.source;
+    into.edge_mac = ethernet.destination;
+    into.interface = ctx.ingress_ifindex() as u32;
+    into.pin.flags = Session::tag_flags(tags);
+    into.tags = match tags {
+        0 => Default::default(),
+        1 => [*door.header::<TagBytes>(Framed::<EtherType, 0>::TAGS_AT)?, TagBytes::default()],
+        _ => *door.header::<[TagBytes; 2]>(Framed::<EtherType, 0>::TAGS_AT)?,
+    };
+    Some(())
+}
+
+/// Puts the packet into a frame to the client: with the tags that the client's had, whatever those are that it has.
+#[inline(always)]
+pub(super) fn frame_to_client(door: PacketDoor<'_>, link: &Link, session: &Session) -> Option<()> {
+    let (has, wants) = (link.tags() * size_of::<VlanTag>(), session.tag_count() * size_of::<VlanTag>());
+    let door = if wants > has {
+        door.grow(wants - has).ok()?
+    } else if wants < has {
+        door.shrink(has - wants).ok()?
+    } else {
+        door
+    };
+    let [first, second] = session.tags;
+    match session.tag_count() {
+        0 => write(door, link.ether_type, session, []),
+        1 => write(door, link.ether_type, session, [first]),
+        _ => write(door, link.ether_type, session, [first, second]),
+    }
+}
+
+#[inline(always)]
+fn write<const TAGS: usize>(
+    mut door: PacketDoor<'_>,
+    ether_type: EtherType,
+    session: &Session,
+    tags: [TagBytes; TAGS],
+) -> Option<()> {
+    let macs = Macs::new(session.client_mac, session.edge_mac);
+    door.write(0, Framed { macs, tags, ether_type, header: [0_u8; 0] })
+}

@@ -1,0 +1,131 @@
+//! Translated flows, both ways.
+//!
+//! ```text
+//! client's packet: listener → slot → session → target → active → new headers → l2 → transmit
+//! target's answer:                   session →          new headers → the client's link → transmit
+//! ```
+//!
+//! The target's answers come by this edge because it is the router of the targets, or because they answer to an address of its
+//! own (source NAT). Whichever way they come, they leave as the client's packets came.
+
+mod headers;
+mod sessions;
+
+use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use nlb_common::drop_reason::DropReason;
+use nlb_common::nat::rewrite::Translated;
+use nlb_common::packet::link::{self, Link};
+use nlb_common::packet::network::{V4, V6};
+use nlb_common::packet::{Door as _, NotOurs, Packet, Stop, transport};
+use nlb_common::wire::{EtherType, Tcp, protocol};
+use nlb_ebpf::count;
+use nlb_ebpf::door::PacketDoor;
+
+pub(in super::super) use sessions::Work;
+
+use super::super::addressed::Offsets;
+use super::super::functions::Functions;
+use super::super::reset::Answering;
+use super::super::transmit::{self, WayOut};
+use super::super::{active, flows, l2, listener, maps, slot, target};
+
+/// All was read before: it can't happen.
+const TRUNCATED: Stop = Stop::Drop(DropReason::TruncatedTransport);
+
+#[xdp]
+#[inline(always)]
+fn nlb_way_nat(ctx: XdpContext) -> u32 {
+    super::action(receive(&ctx))
+}
+
+#[inline(always)]
+fn receive(ctx: &XdpContext) -> Result<u32, Stop> {
+    let door = PacketDoor::new(ctx);
+    let link = link::read(&door)?;
+    match link.ether_type {
+        EtherType::IPV4 => family::<V4>(ctx, door, link),
+        EtherType::IPV6 => family::<V6>(ctx, door, link),
+        _ => Err(Stop::Pass(NotOurs::EtherType)),
+    }
+}
+
+#[inline(always)]
+fn family<F: Functions + Answering<Ip: Translated>>(
+    ctx: &XdpContext,
+    door: PacketDoor<'_>,
+    link: Link,
+) -> Result<u32, Stop> {
+    let network = F::read(&door, link.length)?;
+    let transport = transport::read(&door, &network)?;
+    translate::<F>(ctx, door, &Packet { link, network, transport })
+}
+
+/// Translates the packet, if it is of a flow that is translated.
+#[inline(always)]
+fn translate<F: Functions + Answering<Ip: Translated>>(
+    ctx: &XdpContext,
+    door: PacketDoor<'_>,
+    packet: &Packet,
+) -> Result<u32, Stop> {
+    let work = sessions::work().ok_or(TRUNCATED)?;
+    work.flow = packet.flow();
+    let tcp = packet.network.protocol == protocol::TCP;
+    let tcp_flags = if tcp { door.header::<Tcp>(packet.network.payload).map_or(0, |tcp| tcp.flags) } else { 0 };
+    if sessions::is_answer(tcp_flags) {
+        back::<F>(ctx, door, packet, work)
+    } else {
+        there::<F>(ctx, door, packet, work, tcp_flags)
+    }
+}
+
+/// A client's packet.
+#[inline(always)]
+fn there<F: Functions + Answering<Ip: Translated>>(
+    ctx: &XdpContext,
+    mut door: PacketDoor<'_>,
+    packet: &Packet,
+    work: &mut Work,
+    tcp_flags: u8,
+) -> Result<u32, Stop> {
+    let listener = listener::find(&work.flow)?;
+    let opens = packet.transport.segment.opens().map_err(Stop::Drop)?;
+    if !headers::has_hops::<F>(&door, packet) {
+        return Err(Stop::Drop(DropReason::HopLimit));
+    }
+    let found = slot::find(&work.flow, listener.claim)?;
+    headers::link_of(ctx, &door, &packet.link, &mut work.link).ok_or(TRUNCATED)?;
+    let index = match sessions::target_of(found.slot, found.hash, opens, tcp_flags) {
+        flows::RESET if F::reset(ctx.ctx, Offsets::of(packet), packet.network.payload_length) => {
+            return Ok(xdp_action::XDP_TX);
+        }
+        flows::RESET | flows::OVER => return Err(Stop::Drop(DropReason::TargetDrained)),
+        sessions::NO_PORT => return Err(Stop::Drop(DropReason::NoPort)),
+        sessions::OTHER_FAMILY => return Err(Stop::Drop(DropReason::OtherFamily)),
+        index => index,
+    };
+    let target = target::find(index)?;
+    active::note::<F>(ctx, packet, &found, listener, index, opens);
+    headers::translate::<F>(&mut door, packet, &work.flow, &work.session.outcome()).ok_or(TRUNCATED)?;
+    l2::readdress(ctx, packet, index)?;
+    count::add(&maps::LISTENER_COUNTERS, listener.claim.counters(), packet.network.length, opens);
+    count::add(&maps::TARGET_COUNTERS, index, packet.network.length, opens);
+    Ok(transmit::send(transmit::way_out(ctx, target)))
+}
+
+/// A target's answer.
+#[inline(always)]
+fn back<F: Answering<Ip: Translated>>(
+    ctx: &XdpContext,
+    mut door: PacketDoor<'_>,
+    packet: &Packet,
+    work: &Work,
+) -> Result<u32, Stop> {
+    if !headers::has_hops::<F>(&door, packet) {
+        return Err(Stop::Drop(DropReason::HopLimit));
+    }
+    headers::translate::<F>(&mut door, packet, &work.flow, &work.session.outcome()).ok_or(TRUNCATED)?;
+    headers::frame_to_client(door, &packet.link, &work.session).ok_or(Stop::Drop(DropReason::NoHeadroom))?;
+    let interface = work.session.interface;
+    let same = interface as usize == ctx.ingress_ifindex();
+    Ok(transmit::send(if same { WayOut::Same } else { WayOut::Other(interface) }))
+}

@@ -1,0 +1,34 @@
+//! The most that was asked for in the last minutes: one burst must not move the capacity down and up again.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Timestamp;
+
+/// Nothing is scaled in below what a policy's figures asked for within so long.
+pub const STABILIZATION: Duration = Duration::from_secs(600);
+
+/// What was asked for, without what a later and greater wish makes moot: capacities fall from front to back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Peaks(VecDeque<(Timestamp, u32)>);
+
+impl Peaks {
+    /// Remembers that `capacity` was asked for at `now`.
+    pub(super) fn push(&mut self, now: Timestamp, capacity: u32) {
+        while self.0.back().is_some_and(|&(_, other)| other <= capacity) {
+            self.0.pop_back();
+        }
+        self.0.push_back((now, capacity));
+        while self.0.front().is_some_and(|&(at, _)| now.since(at) > STABILIZATION) {
+            self.0.pop_front();
+        }
+    }
+
+    /// The most within [`STABILIZATION`], and when it was asked for.
+    pub(super) fn greatest(&self, now: Timestamp) -> Option<(Timestamp, u32)> {
+        self.0.iter().copied().find(|&(at, _)| now.since(at) <= STABILIZATION)
+    }
+}
