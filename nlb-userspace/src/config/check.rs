@@ -150,7 +150,8 @@ fn translated_listeners(top: &Table<'_>, groups: &[ReadGroup], listeners: &[Read
             wrong(format!("`{name}` translates by `nat`, which SCTP can't be"), "use `ipip`, `gue` or `l2`");
         }
         if let Some(ports) = listener.ports.as_ref().ok().map(Spanned::get_ref).filter(|ports| ports.only().is_none()) {
-            let message = format!("`{name}` translates by `nat` to each target's one port, and the listener has {ports}");
+            let message =
+                format!("`{name}` translates by `nat` to each target's one port, and the listener has {ports}");
             wrong(message, "use `ipip`, `gue` or `l2`, which leave ports as they are");
         }
     }
