@@ -359,6 +359,7 @@ fn protocol(text: &str) -> Result<Protocol, String> {
     match text.to_ascii_lowercase().as_str() {
         "tcp" | "6" => Ok(Protocol::Tcp),
         "udp" | "17" => Ok(Protocol::Udp),
-        _ => Err("use tcp or udp".to_owned()),
+        "sctp" | "132" => Ok(Protocol::Sctp),
+        _ => Err("use tcp, udp or sctp".to_owned()),
     }
 }

@@ -10,6 +10,7 @@ pub mod duration;
 pub mod error;
 mod file;
 mod nearest;
+mod ports;
 pub mod reader;
 mod reference;
 mod render;

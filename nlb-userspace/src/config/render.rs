@@ -71,6 +71,8 @@ fn target_group(out: &mut String, group: &TargetGroup) -> fmt::Result {
     let affinity = match group.affinity {
         Affinity::Flow => "flow",
         Affinity::SourceIp => "source_ip",
+        Affinity::SourceIpPort => "source_ip_port",
+        Affinity::SourceSubnet => "source_subnet",
     };
     let ring = match group.ring {
         RingKind::Rendezvous => "rendezvous",
@@ -144,7 +146,8 @@ fn health_check(out: &mut String, check: &HealthCheck) -> fmt::Result {
 }
 
 fn write_listener(out: &mut String, listener: &Listener) -> fmt::Result {
-    let Listener { name, address, protocol, port, group } = listener;
+    let Listener { name, address, protocol, ports, group } = listener;
     writeln!(out, "\n[[listener]]\nname = {}\naddress = \"{address}\"", quoted(name))?;
+    let port = ports.only().map_or_else(|| quoted(ports), |port| port.to_string());
     writeln!(out, "protocol = \"{protocol}\"\nport = {port}\ntarget_group = {}", quoted(group))
 }

@@ -209,7 +209,7 @@ impl State {
                 notices.push(Notice::Full { what: "listeners", name: format!("listener {}", listener.name) });
                 continue;
             };
-            let sketch = Self::sketch(counters, by_group.get(&listener.group).copied().unwrap_or_default());
+            let sketch = Self::sketch(&key, counters, by_group.get(&listener.group).copied().unwrap_or_default());
             let flags = if self.configuration.is_exclusive(listener.address) { tables::Vip::EXCLUSIVE } else { 0 };
             tables.vips.insert(key.address, tables::Vip { flags });
             tables.listeners.insert(key, tables::Listener { sketch, ..tables::Listener::new(counters, index, &group) });
@@ -219,12 +219,8 @@ impl State {
 
 /// The key that a listener has in the kernel's table.
 pub(super) fn listener_key(listener: &Listener) -> ListenerKey {
-    ListenerKey {
-        address: listener.address.into(),
-        port: listener.port.to_be(),
-        protocol: listener.protocol.number(),
-        padding: 0,
-    }
+    let (first, last) = (listener.ports.first(), listener.ports.last());
+    ListenerKey::of_ports(listener.address.into(), listener.protocol.number(), first, last)
 }
 
 /// `target`, with packets that travel this way.

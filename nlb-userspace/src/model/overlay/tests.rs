@@ -46,7 +46,7 @@ fn file(groups: &[&str], targets: &Targets, vip: Option<u8>) -> Configuration {
         name: "vip".parse().unwrap(),
         address: address(last),
         protocol: Protocol::Tcp,
-        port: 80,
+        ports: 80.into(),
         group: "a".parse().unwrap(),
     };
     Configuration {
