@@ -176,7 +176,7 @@ impl Story {
             if snapshot.configuration.is_exclusive(wanted.ip()) {
                 let how = match query.protocol {
                     Protocol::Tcp => "a reset",
-                    Protocol::Udp => "`port unreachable`",
+                    Protocol::Udp | Protocol::Sctp => "`port unreachable`",
                 };
                 let summary = format!("no listener, and {} is exclusive: the sender gets {how}", wanted.ip());
                 return Err((Verdict::Refused, summary));

@@ -67,7 +67,7 @@ fn family<F: Functions + Control<Ip: Translated>>(
     door: PacketDoor<'_>,
     link: Link,
 ) -> Result<u32, Stop> {
-    let network = super::bounded(F::read(&door, link.length)?);
+    let network = super::read::<F>(&door, &link)?;
     if network.protocol == F::CONTROL {
         return errors::translate::<F>(ctx, door, &link, &network);
     }
