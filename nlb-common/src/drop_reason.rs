@@ -56,6 +56,11 @@ reasons! {
     SourceDenied = "source_denied", "the listener's access list denies the source";
     /// The source has begun as many flows as it may for now.
     NewFlowLimit = "new_flow_limit", "the source begins more new flows than the listener allows";
+    /// The packet doesn't fit the way to its target, and its sender is not told: it was told enough, or can't be.
+    TooBig = "too_big", "the packet does not fit the way to its target, and its sender has been told so often enough";
+    /// The packet is for a port of an exclusive VIP that has no listener, and its sender is not told: it was told enough, or can't
+    /// be.
+    Refused = "refused", "no listener of an exclusive VIP has the port, and the sender can't be told, or was often enough";
     /// The driver leaves no room for the outer header.
     NoHeadroom = "no_headroom", "the driver leaves no room for the outer header";
     /// A new flow can't be translated: no port is free of those that were tried, or its answers could not be told from those to

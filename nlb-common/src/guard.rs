@@ -4,8 +4,11 @@
 //! ACLs of public clouds, and there is no state that a flood could fill or a restart forget. Only TCP says that a flow begins, so
 //! only TCP's flows are limited.
 //!
+//! Whether a listener has anything to check is a bit of its claim, and what, stands in a table by the index of its counters: so it is
+//! the same for a listener of one port and of many.
+//!
 //! All access lists stand in one table of longest prefixes, each under a number of its own, which is the first part of every key. A
-//! list never changes: another one is written whole under another number, then one store in the listener's entry names it, and the
+//! list never changes: another one is written whole under another number, then one store in its listener's guard names it, and the
 //! old one goes when no program reads it any more.
 
 use crate::address::Address;
@@ -35,7 +38,7 @@ impl Rate {
 }
 
 /// What guards a listener. All of it is 0 where nothing does.
-#[repr(C)]
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Guard {
     /// Number of the access list, 0 for none.

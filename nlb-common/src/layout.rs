@@ -4,7 +4,7 @@
 //! never reads another's. Whoever changes a key, a value, a map's type or the meaning of a field raises the version.
 
 /// Version of everything in this crate that stands in a map.
-pub const LAYOUT_VERSION: u32 = 6;
+pub const LAYOUT_VERSION: u32 = 7;
 
 /// The edge's program and its maps.
 pub mod edge {
@@ -12,6 +12,8 @@ pub mod edge {
     pub const PROGRAM: &str = "nlb_edge";
     /// Array of [`Entry`](crate::listener::Entry): every listener at one of its two places.
     pub const LISTENERS: &str = "LISTENERS";
+    /// Hash of [`RangesKey`](crate::ranges::RangesKey) to [`Ranges`](crate::ranges::Ranges): listeners of many ports.
+    pub const RANGES: &str = "RANGES";
     /// Array of [`Group`](crate::tables::Group). Only the agents use it.
     pub const GROUPS: &str = "GROUPS";
     /// Array of [`Slot`](crate::slot::Slot), mapped into the agent's memory: all rings, one after the other.
@@ -40,7 +42,7 @@ pub mod edge {
     pub const HALF_OPEN: &str = "HALF_OPEN";
     /// Hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): TCP flows that are open. Takes memory as it grows.
     pub const ESTABLISHED: &str = "ESTABLISHED";
-    /// LRU hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): flows of UDP.
+    /// LRU hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): flows of UDP and SCTP.
     pub const DATAGRAMS: &str = "DATAGRAMS";
     /// LRU hash of [`Flow`](crate::hash::Flow) to [`Session`](crate::nat::Session): translated flows that are no more than an
     /// attempt yet. Two entries for each.
@@ -54,6 +56,8 @@ pub mod edge {
     pub const ACCESS: &str = "ACCESS";
     /// LRU hash of [`Source`](crate::guard::Source) to [`Bucket`](crate::bucket::Bucket): who has begun flows.
     pub const SOURCES: &str = "SOURCES";
+    /// Array of [`Guard`](crate::guard::Guard), by `Listener::counters`, mapped into the agent's memory.
+    pub const GUARDS: &str = "GUARDS";
     /// Per-CPU array of [`Refused`](crate::guard::Refused), by `Listener::counters`.
     pub const LISTENER_REFUSED: &str = "LISTENER_REFUSED";
     /// Array of one [`Flow`](crate::hash::Flow): the flow that is traced while [`TRACE`] is set.
@@ -71,6 +75,7 @@ pub mod edge {
     /// Maps that are pinned and that the next agent adopts.
     pub const PINNED: &[&str] = &[
         LISTENERS,
+        RANGES,
         GROUPS,
         SLOTS,
         TARGETS,
@@ -90,6 +95,7 @@ pub mod edge {
         FLOW_EVENTS,
         ACCESS,
         SOURCES,
+        GUARDS,
         LISTENER_REFUSED,
         TRACED_FLOW,
         SEED,

@@ -7,6 +7,7 @@
 
 pub mod active;
 pub mod address;
+pub mod answer;
 pub mod bucket;
 pub mod checksum;
 pub mod counters;
@@ -19,6 +20,7 @@ pub mod layout;
 pub mod listener;
 pub mod nat;
 pub mod packet;
+pub mod ranges;
 pub mod slot;
 pub mod tables;
 pub mod tunnel;

@@ -22,7 +22,7 @@ use nlb_ebpf::door::PacketDoor;
 use super::addressed::{Addressed, Offsets};
 use super::functions::Functions;
 use super::listener::Claimed;
-use super::maps::{ACCESS, LISTENER_REFUSED, SOURCES};
+use super::maps::{ACCESS, GUARDS, LISTENER_REFUSED, SOURCES};
 
 const ADMITTED: u32 = 0;
 const DENIED: u32 = 1;
@@ -42,7 +42,7 @@ pub(super) fn admit<F: Functions>(
     cold_path();
     let begins = u64::from(opens) << Asked::OPENS;
     let asked = packet.link.length as u64 | begins | u64::from(listener.claim.counters()) << Asked::LISTENER;
-    match F::guard(ctx.ctx, asked, listener.guard()) {
+    match F::guard(ctx.ctx, asked) {
         ADMITTED => Ok(()),
         DENIED => Err(Stop::Drop(DropReason::SourceDenied)),
         _ => Err(Stop::Drop(DropReason::NewFlowLimit)),
@@ -71,12 +71,16 @@ impl Asked {
     }
 }
 
-/// Whether the packet is admitted, and why not. `asked` is an [`Asked`], `guard` the words of a [`Guard`].
+/// Whether the packet is admitted, and why not. `asked` is an [`Asked`].
 #[inline(always)]
-pub(super) fn answer<F: Addressed>(ctx: *mut xdp_md, asked: u64, guard: [u64; 2]) -> u32 {
+pub(super) fn answer<F: Addressed>(ctx: *mut xdp_md, asked: u64) -> u32 {
     let ctx = XdpContext::new(ctx);
     let Asked { link, opens, listener } = Asked::unpacked(asked);
-    let guard = Guard::from_words(guard);
+    // The claim says that there is one.
+    let Some(guard) = GUARDS.get_ptr(listener) else { return DENIED };
+    // SAFETY: an array's entry stays mapped. The agent stores each of both words whole, and each says one thing: an access list, or a
+    // limit.
+    let guard = Guard::from_words(unsafe { guard.cast::<[u64; 2]>().read_volatile() });
     let link = Offsets { link, payload: 0 }.bounded().link;
     let (mut source, mut destination) = (Address::default(), Address::default());
     // It can't fail: all of it was read before.

@@ -64,6 +64,7 @@ impl Loaded {
                 Write::Listener { key, value, .. } => self.edge.set_listener(*key, *value)?,
                 // No history has an access list.
                 Write::AccessList { .. } | Write::RemoveAccessList(_) => {}
+                Write::Ranges { key, listeners, .. } => self.edge.set_ranges(*key, listeners)?,
                 Write::Vip { address, value } => self.edge.set_vip(*address, Some(*value))?,
                 Write::RemoveVip(address) => self.edge.set_vip(*address, None)?,
                 Write::RemoveListener(key) => self.edge.remove_listener(key)?,

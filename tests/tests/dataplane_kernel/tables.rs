@@ -1,5 +1,6 @@
 //! What is written is what is read, as in the twin in memory; counters begin at zero.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,8 +13,9 @@ use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::guard::Guard;
 use nlb_common::layout::edge;
+use nlb_common::ranges::RangesKey;
 use nlb_common::slot::Slot;
-use nlb_common::tables::{Group, Listener, Target, Vip};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_userspace::dataplane::{
     Dataplane, DataplaneError, Kernel, KernelError, KernelSettings, Memory, SketchOf, Tables, Write,
 };
@@ -61,11 +63,15 @@ fn write() -> impl Strategy<Value = Write> {
     let group = (1..4_u64, 0..CAPACITY.slots - 64, 0..6_u32, 0..2_u8).prop_map(|(tag, first_slot, size, affinity)| {
         Group { tag, first_slot, slot_mask: (1 << size) - 1, affinity, ..Group::default() }
     });
-    let listener = (0..CAPACITY.listeners, 0..CAPACITY.groups, group.clone(), any::<u32>(), any::<[u64; 2]>())
-        .prop_map(|(counters, index, group, sketch, [first, second])| {
-            let guard = Guard::from_words([first & 0xffff_ffff_ffff, second]);
+    let listener = (0..CAPACITY.listeners, 0..CAPACITY.groups, group.clone(), any::<u32>()).prop_map(
+        |(counters, index, group, sketch)| {
+            // A guard goes with the counters.
+            let guard = Guard::from_words([u64::from(counters % 3), u64::from(counters % 2)]);
             Listener { sketch, guard, ..Listener::new(counters, index, &group) }
-        });
+        },
+    );
+    // Such a listener's sketch goes with its counters.
+    let range = listener.clone().prop_map(|listener| Listener { sketch: listener.counters, ..listener });
     prop_oneof![
         3 => (targets.clone(), target(), any::<bool>())
             .prop_map(|(index, value, fresh)| Write::Target { index, value, fresh }),
@@ -76,11 +82,20 @@ fn write() -> impl Strategy<Value = Write> {
         1 => (0..8_u16).prop_map(|port| Write::RemoveListener(key(port))),
         2 => (1..4_u32, access()).prop_map(|(number, list)| Write::AccessList { number, list }),
         1 => (1..4_u32).prop_map(Write::RemoveAccessList),
+        2 => (0..3_u8, prop::collection::btree_map((1..9_u16, 1..9_u16), range, 0..9), any::<bool>()).prop_map(ranges),
         1 => (vip(), any::<u32>()).prop_map(|(address, flags)| Write::Vip { address, value: Vip { flags } }),
         1 => vip().prop_map(Write::RemoveVip),
         1 => groups.prop_map(Write::RemoveGroup),
         1 => targets.prop_map(Write::RemoveTarget),
     ]
+}
+
+fn ranges((host, listeners, fresh): (u8, BTreeMap<(u16, u16), Listener>, bool)) -> Write {
+    let key = |(first, more)| ListenerKey::of_ports(Address::v4(host.into()), 6, first, first + more);
+    let listeners: BTreeMap<_, _> = listeners.into_iter().map(|(ports, listener)| (key(ports), listener)).collect();
+    let fresh = listeners.values().filter(|_| fresh).map(|listener| listener.counters).collect();
+    let listeners = listeners.into_iter().collect();
+    Write::Ranges { key: RangesKey { address: Address::v4(host.into()), protocol: 6 }, listeners, fresh }
 }
 
 #[test]

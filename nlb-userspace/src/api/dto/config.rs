@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Affinity, Origin, Protocol, RingKind, Tracking, XdpMode, group};
+use super::{Affinity, ListenerPort, Origin, Protocol, RingKind, Tracking, XdpMode, group};
 use crate::config::{self, duration};
 use crate::control::snapshot::Snapshot;
-use crate::model::{Capacity, Configuration, FlowRules, FlowSettings, NewFlowLimit};
+use crate::model::{Capacity, Configuration, FlowRules, FlowSettings, Forwarding, NewFlowLimit};
 
 /// The configuration in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -95,7 +95,7 @@ pub struct ListenerConfig {
     /// Protocol.
     pub protocol: Protocol,
     /// Port.
-    pub port: u16,
+    pub port: ListenerPort,
     /// Name of the target group.
     pub target_group: String,
     /// Networks of its access list, files and everybody included; absent: everybody may reach it.
@@ -126,6 +126,8 @@ pub struct GroupConfig {
     pub name: String,
     /// How packets travel to the targets.
     pub forwarding: String,
+    /// Whether they are translated to come from the edge's own address.
+    pub source_nat: bool,
     /// Which part of a flow decides its target.
     pub affinity: Affinity,
     /// How slots are shared out.
@@ -201,7 +203,7 @@ impl Config {
             name: state.listener.name.to_string(),
             address: state.listener.address,
             protocol: state.listener.protocol.into(),
-            port: state.listener.port,
+            port: state.listener.ports.into(),
             target_group: state.listener.group.to_string(),
             access_networks: state.listener.access.list.as_ref().map(|list| list.networks().len()),
             new_flows_per_source: state.listener.new_flows.map(NewFlowLimitConfig::from),
@@ -273,6 +275,7 @@ impl GroupConfig {
         Self {
             name: configured.name.to_string(),
             forwarding: configured.forwarding.name().to_owned(),
+            source_nat: configured.forwarding == Forwarding::Nat { source: true },
             affinity: configured.affinity.into(),
             ring: configured.ring.into(),
             ring_size: configured.ring_size.get(),

@@ -16,7 +16,6 @@ use crate::dataplane::places::path_to_free;
 const HEAD: usize = offset_of!(Entry, head) / size_of::<u64>();
 const CLAIM: usize = offset_of!(Entry, claim) / size_of::<u64>();
 const ADDRESS: usize = offset_of!(Entry, address) / size_of::<u64>();
-const GUARD: usize = offset_of!(Entry, guard) / size_of::<u64>();
 const GROUP: usize = offset_of!(Entry, group) / size_of::<u64>();
 
 /// The table, and who stands where.
@@ -88,16 +87,8 @@ impl Listeners {
         };
         let words = self.table.entry(place)?;
         let before = read(words).listener();
-        let entry = Entry::new(key, listener);
-        // A claim that says that there is something to check finds it; after one that doesn't, nobody looks.
-        if entry.claim.is_guarded() {
-            write_guard(words, &entry);
-        }
-        words[CLAIM].store(entry.claim.0, Ordering::Release);
-        words[GROUP].store(group_word(&entry), Ordering::Release);
-        if !entry.claim.is_guarded() {
-            write_guard(words, &entry);
-        }
+        words[CLAIM].store(Claim::of(listener).0, Ordering::Release);
+        words[GROUP].store(group_word(&Entry::new(key, listener)), Ordering::Release);
         Ok(before.map(|(_, listener)| listener))
     }
 
@@ -146,7 +137,6 @@ impl Listeners {
         words[ADDRESS].store(entry.address[0], Ordering::Release);
         words[ADDRESS + 1].store(entry.address[1], Ordering::Release);
         words[GROUP].store(group_word(&entry), Ordering::Release);
-        write_guard(words, &entry);
         words[CLAIM].store(entry.claim.0, Ordering::Release);
         words[HEAD].store(entry.head, Ordering::Release);
         self.places.insert(*key, place);
@@ -161,12 +151,6 @@ impl Listeners {
 
     fn crowded(&self) -> KernelError {
         KernelError::Crowded { table: edge::LISTENERS, listeners: self.places.len() }
-    }
-}
-
-fn write_guard(words: &[AtomicU64], entry: &Entry) {
-    for (word, value) in words[GUARD..].iter().zip(entry.guard) {
-        word.store(value, Ordering::Release);
     }
 }
 
@@ -188,7 +172,6 @@ fn read(words: &[AtomicU64]) -> Entry {
         address: [word(ADDRESS), word(ADDRESS + 1)],
         group: half(word(GROUP) & 0xffff_ffff),
         sketch: half(word(GROUP) >> 32),
-        guard: [word(GUARD), word(GUARD + 1)],
         ..Entry::default()
     }
 }

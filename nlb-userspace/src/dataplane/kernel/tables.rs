@@ -13,9 +13,10 @@ use aya::{Ebpf, Pod};
 use nlb_common::active::Sketch;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
-use nlb_common::guard::Refused;
+use nlb_common::guard::{Guard, Refused};
 use nlb_common::hash::Flow;
 use nlb_common::layout::edge;
+use nlb_common::ranges::RangesKey;
 use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target};
 use nlb_common::way::WayOutcome;
@@ -26,6 +27,7 @@ use super::entries::{read_group, read_target, write_group, write_target};
 use super::grace::Grace;
 use super::listeners::Listeners;
 use super::mapped::{Mapped, to_usize};
+use super::ranges::RangeTable;
 use super::sketches::Sketches;
 use super::vips::Vips;
 use crate::dataplane::{CounterReading, DataplaneError, SketchOf, Tables, Write};
@@ -33,11 +35,13 @@ use crate::dataplane::{CounterReading, DataplaneError, SketchOf, Tables, Write};
 /// The maps of one set, open.
 pub(super) struct KernelTables {
     listeners: Listeners,
+    ranges: RangeTable,
     vips: Vips,
     groups: Mapped,
     slots: Mapped,
     targets: Mapped,
     access: Access,
+    guards: Mapped,
     listener_counters: PerCpuArray<MapData, Counters>,
     listener_refused: PerCpuArray<MapData, Refused>,
     target_counters: PerCpuArray<MapData, Counters>,
@@ -67,11 +71,13 @@ impl KernelTables {
         let table = Mapped::new(map(object, edge::LISTENERS)?, edge::LISTENERS, "listeners")?;
         Ok(Self {
             listeners: Listeners::take(table, listeners, &grace)?,
+            ranges: RangeTable::take(object)?,
             vips: Vips::take(object)?,
             groups: Mapped::new(map(object, edge::GROUPS)?, edge::GROUPS, "groups")?,
             slots: Mapped::new(map(object, edge::SLOTS)?, edge::SLOTS, "slots")?,
             targets: Mapped::new(map(object, edge::TARGETS)?, edge::TARGETS, "targets")?,
             access: Access::take(object)?,
+            guards: Mapped::new(map(object, edge::GUARDS)?, edge::GUARDS, "listeners")?,
             listener_counters: typed(object, edge::LISTENER_COUNTERS)?,
             listener_refused: typed(object, edge::LISTENER_REFUSED)?,
             target_counters: typed(object, edge::TARGET_COUNTERS)?,
@@ -91,6 +97,10 @@ impl KernelTables {
     pub(super) fn read(&self) -> Result<Tables, DataplaneError> {
         let (access, vips) = (self.access.read(), self.vips.read()?);
         let mut tables = Tables { listeners: self.listeners.read(), access, vips, ..Tables::default() };
+        tables.listeners.extend(self.ranges.read()?);
+        for listener in tables.listeners.values_mut() {
+            listener.guard = self.guard(listener.counters)?;
+        }
         let used = (0..).zip(self.groups.entries().map(read_group)).filter(|(_, group)| group.tag != 0);
         tables.groups = used.collect();
         let used = (0..).zip(self.targets.entries().map(read_target)).filter(|(_, target)| target.tag != 0);
@@ -127,6 +137,7 @@ impl KernelTables {
                 Ok(self.access.remove(*number)?)
             }
             Write::Listener { key, value, fresh } => Ok(self.write_listener(key, value, *fresh)?),
+            Write::Ranges { key, listeners, fresh } => Ok(self.write_ranges(key, listeners, fresh)?),
             Write::Vip { address, value } => Ok(self.vips.write(address, value)?),
             Write::RemoveVip(address) => Ok(self.vips.remove(address)?),
             Write::RemoveListener(key) => Ok(self.remove_listener(key)?),
@@ -184,12 +195,54 @@ impl KernelTables {
             self.sketches.clear(SketchOf::Listener(value.sketch))?;
         }
         self.unsettled = true;
+        self.write_guards([value], true)?;
         let before = self.listeners.write(key, value, &self.grace)?;
+        self.write_guards([value], false)?;
         if before.is_some_and(|before| (before.first_slot, before.slot_mask) != (value.first_slot, value.slot_mask)) {
             // The place that its ring has left may get another's slots by the next write.
             self.settle()?;
         }
         Ok(())
+    }
+
+    fn guard(&self, counters: u32) -> Result<Guard, KernelError> {
+        let words = self.guards.entry(counters)?;
+        Ok(Guard::from_words([0, 1].map(|at| words[at].load(Ordering::Acquire))))
+    }
+
+    /// Writes what guards those of `listeners` that are guarded, or those that aren't: a claim that says that there is something to
+    /// check finds it, and after one that doesn't nobody looks.
+    fn write_guards<'l>(
+        &self,
+        listeners: impl IntoIterator<Item = &'l Listener>,
+        guarded: bool,
+    ) -> Result<(), KernelError> {
+        for listener in listeners.into_iter().filter(|listener| listener.guard.is_any() == guarded) {
+            let words = self.guards.entry(listener.counters)?;
+            for (word, value) in words.iter().zip(listener.guard.words()) {
+                word.store(value, Ordering::Release);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_ranges(
+        &mut self,
+        key: &RangesKey,
+        listeners: &[(ListenerKey, Listener)],
+        fresh: &[u32],
+    ) -> Result<(), KernelError> {
+        for &counters in fresh {
+            reset(&mut self.listener_counters, edge::LISTENER_COUNTERS, counters, self.cpus)?;
+            reset(&mut self.listener_refused, edge::LISTENER_REFUSED, counters, self.cpus)?;
+            self.sketches.clear(SketchOf::Listener(counters))?;
+        }
+        self.unsettled = true;
+        self.write_guards(listeners.iter().map(|(_, listener)| listener), true)?;
+        self.ranges.write(key, listeners)?;
+        self.write_guards(listeners.iter().map(|(_, listener)| listener), false)?;
+        // The memory of what was there may serve the next write, and the places that rings have left other rings.
+        self.settle()
     }
 
     fn remove_listener(&mut self, key: &ListenerKey) -> Result<(), KernelError> {
@@ -239,11 +292,14 @@ fn map(object: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
     object.take_map(name).ok_or(KernelError::NotInObject { name })
 }
 
-fn typed<T: TryFrom<Map, Error = MapError>>(object: &mut Ebpf, name: &'static str) -> Result<T, KernelError> {
+pub(super) fn typed<T: TryFrom<Map, Error = MapError>>(
+    object: &mut Ebpf,
+    name: &'static str,
+) -> Result<T, KernelError> {
     T::try_from(map(object, name)?).map_err(at("open", name))
 }
 
-fn at(action: &'static str, table: &'static str) -> impl FnOnce(MapError) -> KernelError {
+pub(super) fn at(action: &'static str, table: &'static str) -> impl FnOnce(MapError) -> KernelError {
     move |source| KernelError::Table { action, table, source }
 }
 
