@@ -13,8 +13,10 @@ pub(super) fn difference(before: &Configuration, after: &Configuration) -> Reloa
     let groups = |c: &Configuration| c.groups.iter().map(|g| (g.name.clone(), without_targets(g))).collect();
     let targets =
         |c: &Configuration| c.groups.iter().flat_map(|g| g.targets.iter().map(|t| (g.key(t), t.clone()))).collect();
+    let vips = |c: &Configuration| c.vips.iter().map(|vip| (vip.address, *vip)).collect();
     ReloadReport {
         listeners: compare(&listeners(before), &listeners(after)),
+        vips: compare(&vips(before), &vips(after)),
         groups: compare(&groups(before), &groups(after)),
         targets: compare(&targets(before), &targets(after)),
         dropped: Vec::new(),
@@ -38,6 +40,7 @@ pub(super) fn summary(report: &ReloadReport) -> String {
     }
     let mut parts: Vec<String> = [
         part("listeners", &report.listeners),
+        part("VIPs", &report.vips),
         part("groups", &report.groups),
         part("targets", &report.targets),
         (!report.dropped.is_empty()).then(|| format!("{} runtime changes forgotten", report.dropped.len())),

@@ -7,11 +7,13 @@ mod group;
 mod health_check;
 mod listener;
 mod target;
+mod vip;
 
 pub(super) use agent::agent;
 pub(super) use autoscaling::{ReadAutoscalingGroup, autoscaling_group};
 pub(super) use group::{ReadGroup, group};
 pub(super) use listener::{ReadListener, listener};
+pub(super) use vip::{ReadVip, vip};
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
