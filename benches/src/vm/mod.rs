@@ -31,7 +31,7 @@ const PACKETS: u64 = 1 << 12;
 type Rates = BTreeMap<&'static str, Vec<f64>>;
 
 /// Measures.
-pub(crate) fn run(settings: Settings, report: &mut Report) -> Result<()> {
+pub(crate) fn run(settings: Settings<'_>, report: &mut Report) -> Result<()> {
     ensure!(pktgen::is_here(), "this kernel has no pktgen; `cargo xtask vm bench` boots one that has");
     leftovers::sweep()?;
     let mut lanes = Vec::new();
