@@ -157,7 +157,6 @@ fn decide(flow: &Flow, held: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u8) 
         // The target's stage says why there is none.
         Err(current) => return current,
     };
-    let (current, previous) = (slot.current(), slot.previous());
     if target.flags & Target::RESET != 0 {
         return over(tcp, tcp_flags, index);
     }
