@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use nlb_tests::lab::{
-    Forwarding, HealthCheck, Host, ListenerConfig, NginxOptions, Options, Service, VIP_V4, VIP_V6, ensure_same,
+    AgentConfig, Forwarding, HealthCheck, Host, ListenerConfig, NginxOptions, Options, Service, VIP_V4, VIP_V6, ensure_same,
     literal, wait_until, web_and_dns,
 };
 use serde_json::Value;
@@ -137,11 +137,16 @@ fn a_flood_of_echo_requests_breaks_no_connection() -> Result<()> {
     };
     let mut listeners = web_and_dns();
     listeners.push(listener);
-    let service = Service::start(Options::default(), NginxOptions::default(), listeners)?;
+    let configure = |mut config: AgentConfig| {
+        // All these hosts share a few cores with the flood: the checks are to outlast it.
+        config.health_interval = Duration::from_secs(3);
+        listeners.into_iter().fold(config, AgentConfig::listener)
+    };
+    let service = Service::start_as(Options::default(), NginxOptions::default(), configure)?;
     let _servers = service.lab.targets().map(|host| host.line_echo(PORT)).collect::<Result<Vec<_>>>()?;
     let client = service.lab.client();
     let echo = SocketAddr::new(VIP_V4.into(), PORT);
-    wait_until("the echo servers serve", PATIENCE, || client.flows(echo, 1).ok())?;
+    wait_until("the echo servers serve", 3 * PATIENCE, || client.flows(echo, 1).ok())?;
     let flows = client.flows(echo, 200)?;
     let before = outcome(&service, "echo")?;
     for vip in [VIP_V4.to_string(), VIP_V6.to_string()] {
