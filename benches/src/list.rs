@@ -3,6 +3,8 @@
 use anyhow::Result;
 
 use crate::Settings;
+use crate::autoscale;
+use crate::control;
 use crate::latency;
 use crate::pipeline;
 use crate::program;
@@ -22,7 +24,7 @@ pub(crate) struct Bench {
     /// Only measured when it is asked for: it needs a kernel with more in it than most have.
     pub(crate) apart: bool,
     /// Measures.
-    pub(crate) run: fn(Settings, &mut Report) -> Result<()>,
+    pub(crate) run: fn(Settings<'_>, &mut Report) -> Result<()>,
 }
 
 /// In the order in which they run.
@@ -56,11 +58,25 @@ pub(crate) const BENCHES: &[Bench] = &[
         run: ring::run,
     },
     Bench {
+        name: "control",
+        about: "the agent: from what happens to the tables, its start, its health checks, its memory",
+        yardstick: Some("control/a ring of 1,000 targets made anew"),
+        apart: false,
+        run: control::run,
+    },
+    Bench {
         name: "vm",
         about: "ours and the kernel's IPVS, from pktgen to a sink; millions of packets per second of the edge's core",
         yardstick: Some("vm/1 flow, kernel's forwarding"),
         apart: true,
         run: vm::run,
+    },
+    Bench {
+        name: "autoscale",
+        about: "forecasts and scaling by them, back-tested beside Kubernetes' HPA",
+        yardstick: None,
+        apart: false,
+        run: autoscale::run,
     },
 ];
 

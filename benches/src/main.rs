@@ -3,8 +3,10 @@
 //! One folder per bench; what they share is a [`Report`] of [`Figure`]s. The rule for all:
 //! what is compared was measured in the same run, turn by turn, several times; the figure is the median.
 
+mod autoscale;
 mod balancer;
 mod check;
+mod control;
 mod figure;
 mod latency;
 mod leftovers;
@@ -50,19 +52,31 @@ struct Arguments {
     /// Fewer and shorter runs: whether a bench works, not what it measures.
     #[arg(long, conflicts_with_all = ["check", "record"])]
     quick: bool,
+    /// Folder of recorded loads for `autoscale`: files NAME.csv of seconds and requests per second. Without it only made ones are tried.
+    #[arg(long, value_name = "DIR", env = "NLB_TRACES")]
+    traces: Option<PathBuf>,
+    /// Be the agent that the bench `control` looks at, with the configuration in FILE.
+    #[arg(long, value_name = "FILE", hide = true, exclusive = true)]
+    agent: Option<PathBuf>,
 }
 
 /// What every bench is told.
 #[derive(Clone, Copy, Debug)]
-struct Settings {
+struct Settings<'a> {
     /// How often each row is measured.
     runs: usize,
     /// Rows may be shortened.
     quick: bool,
+    /// Where recorded loads are.
+    traces: Option<&'a Path>,
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    let arguments = Arguments::parse();
+    if let Some(file) = &arguments.agent {
+        return control::agent::become_one(file);
+    }
+    match run(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -98,7 +112,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
 }
 
 fn measure(arguments: &Arguments) -> Result<Vec<Figure>> {
-    let settings = Settings { runs: if arguments.quick { 2 } else { 7 }, quick: arguments.quick };
+    let settings = Settings {
+        runs: if arguments.quick { 2 } else { 7 },
+        quick: arguments.quick,
+        traces: arguments.traces.as_deref(),
+    };
     let mut report = Report::default();
     for bench in BENCHES {
         let named = arguments.benches.iter().any(|name| name == bench.name);

@@ -29,7 +29,7 @@ impl Group {
     /// How its flows are spread.
     #[inline(always)]
     pub const fn affinity(&self) -> Affinity {
-        if self.affinity == Affinity::SourceIp as u8 { Affinity::SourceIp } else { Affinity::Flow }
+        Affinity::of(self.affinity)
     }
 
     /// The index of the slot that a flow with this hash belongs to.

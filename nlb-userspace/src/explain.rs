@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::api::dto::{NextHopView, Routing};
 use crate::control::snapshot::{GroupState, ListenerState, Snapshot, TargetState};
-use crate::model::{Affinity, Forwarding, Protocol};
+use crate::model::{Forwarding, Listener, Protocol};
 
 /// A flow, as a user names it. Both addresses are of the same family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,17 +164,19 @@ impl Story {
         query: &FlowQuery,
     ) -> Result<&'s ListenerState, (Verdict, String)> {
         let wanted = query.destination;
-        let found = snapshot
-            .listeners
-            .iter()
-            .find(|ListenerState { listener, .. }| listener.protocol == query.protocol && listener.socket() == wanted);
-        let Some(state) = found else {
+        let takes = |state: &&ListenerState| {
+            let Listener { address, protocol, ports, .. } = &state.listener;
+            (*address, *protocol) == (wanted.ip(), query.protocol) && ports.contains(wanted.port())
+        };
+        let mut found: Vec<_> = snapshot.listeners.iter().filter(takes).collect();
+        found.sort_by_key(|state| state.listener.ports.count());
+        let Some((&state, others)) = found.split_first() else {
             self.step("listener", format!("none accepts {} {wanted}", query.protocol));
             self.step("listener", nearest(snapshot, query));
             if snapshot.configuration.is_exclusive(wanted.ip()) {
                 let how = match query.protocol {
                     Protocol::Tcp => "a reset",
-                    Protocol::Udp => "`port unreachable`",
+                    Protocol::Udp | Protocol::Sctp => "`port unreachable`",
                 };
                 let summary = format!("no listener, and {} is exclusive: the sender gets {how}", wanted.ip());
                 return Err((Verdict::Refused, summary));
@@ -183,7 +185,13 @@ impl Story {
         };
         let name = &state.listener.name;
         self.0.listener = Some(name.to_string());
-        self.step("listener", format!("`{name}` accepts {} {wanted}", query.protocol));
+        self.step("listener", format!("`{name}` accepts {} {}", query.protocol, state.listener.place()));
+        if !others.is_empty() {
+            let others =
+                others.iter().map(|ListenerState { listener, .. }| format!("`{}` {}", listener.name, listener.place()));
+            let text = format!("less specific: {}", others.collect::<Vec<_>>().join(", "));
+            self.step("listener", text);
+        }
         Ok(state)
     }
 
@@ -202,11 +210,7 @@ impl Story {
 
     fn slot(&mut self, snapshot: &Snapshot, group: &GroupState, query: &FlowQuery) -> Result<Slot, (Verdict, String)> {
         let hash = snapshot.hash_keys().hash(&query.flow(), group.affinity.into());
-        let over = match group.affinity {
-            Affinity::Flow => "affinity `flow`: the 5-tuple",
-            Affinity::SourceIp => "affinity `source_ip`: the client's address alone",
-        };
-        self.step("hash", format!("{over} hashes to {hash:#018x}"));
+        self.step("hash", format!("affinity {} hashes to {hash:#018x}", group.affinity.about()));
         let no_ring = || (Verdict::Dropped, format!("group `{}` has no ring yet", group.name));
         let mask = group.ring.len().checked_sub(1).and_then(|mask| u32::try_from(mask).ok()).ok_or_else(no_ring)?;
         let low = u32::try_from(hash & u64::from(mask)).unwrap_or(mask);
@@ -369,7 +373,7 @@ fn nearest(snapshot: &Snapshot, query: &FlowQuery) -> String {
         .iter()
         .map(|ListenerState { listener, .. }| {
             let address = u8::from(listener.address != query.destination.ip()) * 4;
-            let port = u8::from(listener.port != query.destination.port()) * 2;
+            let port = u8::from(!listener.ports.contains(query.destination.port())) * 2;
             (address + port + u8::from(listener.protocol != query.protocol), listener)
         })
         .collect();
@@ -380,7 +384,7 @@ fn nearest(snapshot: &Snapshot, query: &FlowQuery) -> String {
     let names: Vec<_> = ranked
         .iter()
         .take(3)
-        .map(|(_, listener)| format!("`{}` {} {}", listener.name, listener.protocol, listener.socket()))
+        .map(|(_, listener)| format!("`{}` {} {}", listener.name, listener.protocol, listener.place()))
         .collect();
     format!("nearest listeners: {}", names.join(", "))
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use nlb_tests::lab::{
-    AgentConfig, Forwarding, HealthCheck, Host, ListenerConfig, NginxOptions, Options, Service, VIP_V4, VIP_V6, ensure_same,
-    literal, wait_until, web_and_dns,
+    AgentConfig, Forwarding, HealthCheck, Host, ListenerConfig, NginxOptions, Options, Service, VIP_V4, VIP_V6,
+    ensure_same, literal, wait_until, web_and_dns,
 };
 use serde_json::Value;
 

@@ -3,6 +3,7 @@
 //! One flow whose packets are too big is soon told enough, and its packets are dropped; of a million each is told.
 
 use nlb_common::flow::Tracking;
+use nlb_common::hash::Affinity;
 use nlb_common::tables::Target;
 
 use super::packet::Kind;
@@ -56,6 +57,9 @@ pub(super) struct Row {
     pub(super) way: Way,
     pub(super) slots: Slots,
     pub(super) tracking: Tracking,
+    pub(super) affinity: Affinity,
+    /// How many ports its listener has besides the packet's: 0 for a listener of one port.
+    pub(super) more_ports: u16,
     /// A listener claims the packet.
     pub(super) ours: bool,
     /// Flows go to as many VIPs as this, a power of two.
@@ -83,6 +87,8 @@ const V4: Row = Row {
     way: IPIP,
     slots: Slots::Steady,
     tracking: Tracking::Transition,
+    affinity: Affinity::Flow,
+    more_ports: 0,
     ours: true,
     vips: 1,
     targets: MOST_TARGETS,
@@ -138,7 +144,17 @@ pub(super) const ROWS: &[Row] = &[
     Row { name: "v6 tcp, too big", kind: Kind::TooBig, way: Way { mtu: 300, ..IPIP_V6 }, ..V6 },
     Row { name: "v4 tcp, not ours", ours: false, ..V4 },
     Row { name: "v6 tcp, not ours", ours: false, ..V6 },
+    Row { name: "v4 tcp ipip, by source_ip", affinity: Affinity::SourceIp, ..V4 },
+    Row { name: "v6 tcp ipip, by source_ip", affinity: Affinity::SourceIp, ..V6 },
+    Row { name: "v4 tcp ipip, by source_ip_port", affinity: Affinity::SourceIpPort, ..V4 },
+    Row { name: "v4 tcp ipip, by source_subnet", affinity: Affinity::SourceSubnet, ..V4 },
+    // The last ones: no row after them has a port that their listeners take.
+    Row { name: "v4 tcp ipip, narrowest of 64 ranges", more_ports: FILLING_PORTS - 1, ..V4 },
+    Row { name: "v4 tcp ipip, widest of 64 ranges", more_ports: FILLING_PORTS + 1, ..V4 },
 ];
+
+/// Ports, less one, of the ranges that fill the list between the narrowest and the widest.
+pub(super) const FILLING_PORTS: u16 = 2;
 
 /// The loop and the program before the measured one.
 pub(super) const BARE: &str = "bare";

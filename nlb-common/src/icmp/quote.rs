@@ -64,10 +64,16 @@ impl Quoted for V6 {
 
 /// The flow that an error message is about: `packet` carries a message of `F`'s control protocol. `None` if it is no error, or
 /// quotes what no client's flow is answered by.
+#[inline(always)]
+pub fn flow<F: Control, D: Door + ?Sized>(door: &D, packet: &Network) -> Option<Flow> {
+    find::<F, D>(door, packet).map(|(flow, _)| flow)
+}
+
+/// The same, and where the quoted packet's ports stand.
 ///
 /// Both ports are enough: of what follows the IP header, eight bytes are all that must be quoted (RFC 792).
 #[inline(always)]
-pub fn flow<F: Control, D: Door + ?Sized>(door: &D, packet: &Network) -> Option<Flow> {
+pub fn find<F: Control, D: Door + ?Sized>(door: &D, packet: &Network) -> Option<(Flow, usize)> {
     let room = packet.payload_length.checked_sub(Icmp::LENGTH)?;
     if !F::is_error(door.header::<Icmp>(packet.payload)?.kind) {
         return None;
@@ -81,12 +87,13 @@ pub fn flow<F: Control, D: Door + ?Sized>(door: &D, packet: &Network) -> Option<
         return None;
     }
     let ports = door.header::<Ports>(quoted.payload)?;
-    Some(Flow {
+    let flow = Flow {
         source: quoted.destination,
         destination: quoted.source,
         source_port: ports.destination,
         destination_port: ports.source,
         protocol: quoted.protocol,
         padding: [0; 3],
-    })
+    };
+    Some((flow, quoted.payload))
 }

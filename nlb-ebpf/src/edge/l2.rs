@@ -20,7 +20,7 @@ use nlb_ebpf::door::PacketDoor;
 use super::maps::TARGETS;
 use super::transmit::{self, WayOut};
 
-/// Addresses the packet's frame to the target `index`.
+/// Addresses a frame with that link header to the target `index`.
 #[inline(always)]
 pub(super) fn readdress(ctx: &XdpContext, link: &Link, index: TargetIndex) -> Result<(), Stop> {
     // It can't fail: target and frame were looked at before.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tracing::warn;
+
 use super::handle::{Difference, ReloadReport};
 use crate::model::{AgentSettings, Configuration, TargetGroup};
 
@@ -19,6 +21,13 @@ pub(super) fn difference(before: &Configuration, after: &Configuration) -> Reloa
         targets: compare(&targets(before), &targets(after)),
         dropped: Vec::new(),
         restart_needed: restart_needed(&before.agent, &after.agent),
+    }
+}
+
+/// Autoscaling groups are read and checked, but nothing drives their engines yet: whoever configures one has to know.
+pub(super) fn warn_of_what_is_not_run(configuration: &Configuration) {
+    for group in &configuration.autoscaling_groups {
+        warn!("autoscaling group `{}` is checked and not run: this agent launches nothing", group.name);
     }
 }
 

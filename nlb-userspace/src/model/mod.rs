@@ -12,6 +12,7 @@ mod health_check;
 mod listener;
 mod name;
 mod overlay;
+mod ports;
 mod target;
 mod time;
 mod vip;
@@ -27,13 +28,16 @@ pub use health_check::{CodeRange, HealthCheck, Probe};
 pub use listener::{Listener, Protocol};
 pub use name::{InvalidName, Name};
 pub use overlay::{Moot, Overlay, Overridden, Settled};
+pub use ports::{InvalidPorts, Ports, at};
 pub use target::{Target, TargetKey, Weight};
 pub use time::Timestamp;
 pub use vip::Vip;
 
-/// A whole configuration, checked: names are unique, every listener's group exists, no two listeners share an
-/// address, protocol and port, and everything fits the capacity.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use crate::autoscale::model::AutoscalingGroup;
+
+/// A whole configuration, checked: names are unique, every listener's group exists, no two listeners of an address and
+/// protocol claim the same port by equally many ports, and everything fits the capacity.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Configuration {
     /// How the agent itself runs.
     pub agent: AgentSettings,
@@ -43,6 +47,8 @@ pub struct Configuration {
     pub vips: Vec<Vip>,
     /// Where it goes, in the file's order.
     pub groups: Vec<TargetGroup>,
+    /// What launches instances that become targets, in the file's order.
+    pub autoscaling_groups: Vec<AutoscalingGroup>,
 }
 
 impl Configuration {

@@ -19,7 +19,7 @@ const TOOLS: [&str; 4] = ["busybox", "ip", "ethtool", "ipvsadm"];
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The series of Debian's kernels to measure on.
+    /// The series of Debian's kernels to measure on, or a variant of one (6.12, 6.1-cloud).
     #[arg(long, value_name = "SERIES", default_value = KERNEL)]
     kernel: String,
     /// The machine is ended after so many seconds.

@@ -24,7 +24,7 @@ const OURS: [&str; 6] =
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// A series of Debian's kernels to test on; may be given several times.
+    /// A series of Debian's kernels to test on, or a variant of one (6.12, 6.1-cloud); may be given several times.
     #[arg(long = "kernel", value_name = "SERIES", default_values_t = [KERNEL.to_owned()])]
     kernels: Vec<String>,
     /// A machine is ended after so many seconds.

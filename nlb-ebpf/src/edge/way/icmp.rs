@@ -2,7 +2,7 @@
 //!
 //! - An echo request is answered here: a VIP is on no interface of the edge, so nobody else would.
 //! - An error message about a flow (what a target sent didn't arrive, or was too big) goes to the flow's target, whole, in a
-//!   tunnel like the client's packets. Any edge can do that: slots are the same everywhere. Of translated flows it passes.
+//!   tunnel like the client's packets, or by translation. Any edge can do that: slots are the same everywhere.
 //! - Everything else passes, neighbour discovery above all.
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
@@ -12,7 +12,7 @@ use nlb_common::packet::link::Link;
 use nlb_common::packet::network::Network;
 use nlb_common::packet::{Door as _, NotOurs, Stop};
 use nlb_common::tables::Target;
-use nlb_common::way::WayOutcome;
+use nlb_common::way::{Way, WayOutcome};
 use nlb_common::wire::{Ethernet, Icmp, Macs};
 use nlb_ebpf::count;
 use nlb_ebpf::door::PacketDoor;
@@ -27,7 +27,12 @@ const OTHER: Stop = Stop::Pass(NotOurs::Protocol);
 #[xdp]
 #[inline(always)]
 fn nlb_way_icmp(ctx: XdpContext) -> u32 {
-    super::run::<ToVip>(&ctx)
+    let verdict = super::run::<ToVip>(&ctx);
+    if let Err(Stop::Pass(_)) = verdict {
+        // It may be about a translated flow, and then to anybody.
+        super::go_on(&ctx, Way::Nat);
+    }
+    super::action(verdict)
 }
 
 /// The program.
@@ -74,8 +79,7 @@ fn error<F: Control>(ctx: &XdpContext, door: PacketDoor<'_>, link: &Link, networ
     match route.target.forwarding() {
         Target::GUE => encapsulation::wrap_gue::<F>(ctx, link, network, route.index, route.target, 0, route.hash)?,
         Target::L2 => l2::readdress(ctx, link, route.index)?,
-        // What it quotes would have to be translated as well.
-        Target::NAT | Target::NAT_SOURCE => return Err(OTHER),
+        Target::NAT | Target::NAT_SOURCE => return Err(Stop::Pass(NotOurs::Translated)),
         _ => encapsulation::wrap::<F>(door, link, network, route.target, route.hash, way_out)?,
     }
     count::add(&LISTENER_COUNTERS, route.claim.counters(), network.length, false);

@@ -38,14 +38,15 @@ trait Program {
     fn family<F: Control + Functions>(ctx: &XdpContext, link: Link) -> Result<u32, Stop>;
 }
 
-/// Runs a way's program: the XDP action.
+/// Runs a way's program.
 #[inline(always)]
-fn run<P: Program>(ctx: &XdpContext) -> u32 {
-    action(link::read(&PacketDoor::new(ctx)).and_then(|link| match link.ether_type {
+fn run<P: Program>(ctx: &XdpContext) -> Result<u32, Stop> {
+    let link = link::read(&PacketDoor::new(ctx))?;
+    match link.ether_type {
         EtherType::IPV4 => P::family::<V4>(ctx, link),
         EtherType::IPV6 => P::family::<V6>(ctx, link),
         _ => Err(Stop::Pass(NotOurs::EtherType)),
-    }))
+    }
 }
 
 /// Hands the packet to the way that `stop` leads to. It returns only if there is none.

@@ -15,7 +15,7 @@ use super::{Program, refuse, route};
 #[xdp]
 #[inline(always)]
 fn nlb_way_too_big(ctx: XdpContext) -> u32 {
-    super::run::<TooBig>(&ctx)
+    super::action(super::run::<TooBig>(&ctx))
 }
 
 /// The program.

@@ -23,7 +23,7 @@ use super::{Program, refuse};
 #[xdp]
 #[inline(always)]
 fn nlb_way_unclaimed(ctx: XdpContext) -> u32 {
-    super::run::<Unclaimed>(&ctx)
+    super::action(super::run::<Unclaimed>(&ctx))
 }
 
 /// The program.

@@ -6,7 +6,7 @@ use nlb_common::counters::Counters;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Moment, Protocol};
+use super::{ListenerPort, Moment, Protocol};
 use crate::control::snapshot::Snapshot;
 use crate::dataplane::CounterReading;
 
@@ -48,7 +48,7 @@ pub struct ListenerCount {
     /// Protocol.
     pub protocol: Protocol,
     /// Port.
-    pub port: u16,
+    pub port: ListenerPort,
     /// The counters.
     pub traffic: TrafficCount,
     /// Flows with a packet within the last minute, estimated; absent while that is not known.
@@ -109,7 +109,7 @@ impl Stats {
             listener: state.listener.name.to_string(),
             address: state.listener.address,
             protocol: state.listener.protocol.into(),
-            port: state.listener.port,
+            port: state.listener.ports.into(),
             traffic: reading.listeners.get(&state.counters).copied().unwrap_or_default().into(),
             active_flows: reading.active.listeners.get(&state.counters).copied(),
         });

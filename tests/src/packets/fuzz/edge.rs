@@ -124,7 +124,7 @@ impl Scene {
             for vip in VIPS {
                 for protocol in PROTOCOLS {
                     let address = Address::from(vip.parse::<IpAddr>()?);
-                    let key = ListenerKey { address, port: port.to_be(), protocol, padding: 0 };
+                    let key = ListenerKey::new(address, protocol, port);
                     edge.set_listener(key, Listener::new(index, index, &group))?;
                 }
             }

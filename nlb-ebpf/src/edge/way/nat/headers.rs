@@ -20,10 +20,16 @@ const TCP_CHECKSUM: usize = 16;
 /// Where a UDP header has it.
 const UDP_CHECKSUM: usize = 6;
 
+/// Where the header of a protocol, TCP or UDP, has its checksum.
+#[inline(always)]
+pub(super) const fn checksum_field(protocol: u8) -> usize {
+    if protocol == protocol::TCP { TCP_CHECKSUM } else { UDP_CHECKSUM }
+}
+
 /// Whether the packet has a hop left.
 #[inline(always)]
-pub(super) fn has_hops<F: Answering<Ip: Translated>>(door: &PacketDoor<'_>, packet: &Packet) -> bool {
-    door.header::<F::Ip>(packet.link.length).is_some_and(Translated::has_hops)
+pub(super) fn has_hops<F: Answering<Ip: Translated>>(door: &PacketDoor<'_>, link: &Link) -> bool {
+    door.header::<F::Ip>(link.length).is_some_and(Translated::has_hops)
 }
 
 /// Turns a packet of the flow `from` into one of `to`, up to its link header.
@@ -35,7 +41,7 @@ pub(super) fn translate<F: Answering<Ip: Translated>>(
     to: &Flow,
 ) -> Option<()> {
     let at = packet.network.payload;
-    let field = at + if from.protocol == protocol::TCP { TCP_CHECKSUM } else { UDP_CHECKSUM };
+    let field = at + checksum_field(from.protocol);
     let before = u16::from_ne_bytes(*door.header(field)?);
     door.write(field, checksum(before, from.protocol, difference(from, to)).to_ne_bytes())?;
     door.write(at, Ports { source: to.source_port, destination: to.destination_port })?;
