@@ -27,6 +27,14 @@ fn a_vip_answers_to_ping_without_any_loss() -> Result<()> {
     Ok(())
 }
 
+/// Starts a service whose health checks outlast what it is put through: all its hosts share a few cores.
+fn start_patient(options: Options, nginx: NginxOptions, listeners: Vec<ListenerConfig>) -> Result<Service> {
+    Service::start_as(options, nginx, |mut config| {
+        config.health_interval = Duration::from_secs(3);
+        listeners.into_iter().fold(config, AgentConfig::listener)
+    })
+}
+
 /// Options of a laboratory in which a client's longest packet leaves no room for an outer header.
 fn narrow(forwarding: Forwarding) -> Options {
     Options { forwarding, inside_mtu: 1500, ..Options::default() }
@@ -44,7 +52,7 @@ fn outcome(service: &Service, outcome: &str) -> Result<u64> {
 fn large_files_travel_whole_where_the_path_to_the_targets_is_no_wider_than_the_clients() -> Result<()> {
     let nginx = NginxOptions { file_bytes: 100_000_000, ..NginxOptions::default() };
     for forwarding in [Forwarding::IpIp, Forwarding::Gue] {
-        let service = Service::start(narrow(forwarding), nginx, web_and_dns())?;
+        let service = start_patient(narrow(forwarding), nginx, web_and_dns())?;
         for vip in [VIP_V4.into(), VIP_V6.into()] {
             let told = outcome(&service, "too_big")?;
             service.transfer(vip)?;
@@ -68,7 +76,7 @@ fn bulk_traffic_flows_both_ways_where_the_path_to_the_targets_is_no_wider_than_t
         targets: 3,
     }));
     for forwarding in [Forwarding::IpIp, Forwarding::Gue] {
-        let service = Service::start(narrow(forwarding), NginxOptions::default(), listeners.clone())?;
+        let service = start_patient(narrow(forwarding), NginxOptions::default(), listeners.clone())?;
         let _servers = service.lab.targets().map(Host::iperf_server).collect::<Result<Vec<_>>>()?;
         for vip in [VIP_V4.into(), VIP_V6.into()] {
             service.bulk(vip, 100)?;
@@ -137,12 +145,7 @@ fn a_flood_of_echo_requests_breaks_no_connection() -> Result<()> {
     };
     let mut listeners = web_and_dns();
     listeners.push(listener);
-    let configure = |mut config: AgentConfig| {
-        // All these hosts share a few cores with the flood: the checks are to outlast it.
-        config.health_interval = Duration::from_secs(3);
-        listeners.into_iter().fold(config, AgentConfig::listener)
-    };
-    let service = Service::start_as(Options::default(), NginxOptions::default(), configure)?;
+    let service = start_patient(Options::default(), NginxOptions::default(), listeners)?;
     let _servers = service.lab.targets().map(|host| host.line_echo(PORT)).collect::<Result<Vec<_>>>()?;
     let client = service.lab.client();
     let echo = SocketAddr::new(VIP_V4.into(), PORT);
