@@ -19,6 +19,7 @@ use core::hint::cold_path;
 
 use aya_ebpf::{bindings::xdp_action, programs::XdpContext};
 use nlb_common::packet::Stop;
+use nlb_common::packet::link::Link;
 use nlb_common::packet::network::Network;
 use nlb_common::way::{Way, WayOutcome};
 use nlb_ebpf::count;
@@ -53,12 +54,20 @@ pub(super) fn action(verdict: Result<u32, Stop>) -> u32 {
 /// and not for each number of extension headers anew.
 #[inline(always)]
 fn bounded(network: Network) -> Network {
+    Network { payload: offset(network.payload), payload_length: opaque(network.payload_length) & 0xffff, ..network }
+}
+
+/// The same for a link header: not for each number of tags anew.
+#[inline(always)]
+fn bounded_link(link: Link) -> Link {
+    Link { length: opaque(link.length) & 0x1f, ..link }
+}
+
+/// The same for one offset.
+#[inline(always)]
+fn offset(offset: usize) -> usize {
     const MOST: usize = 0x7fff;
-    Network {
-        payload: opaque(network.payload) & MOST,
-        payload_length: opaque(network.payload_length) & 0xffff,
-        ..network
-    }
+    opaque(offset) & MOST
 }
 
 /// Counts what a way did with a packet.
