@@ -38,7 +38,6 @@ impl Checksum {
     /// Adds what another chain has added.
     #[inline(always)]
     #[must_use]
-    #[expect(clippy::should_implement_trait, reason = "a link of the chain like the others")]
     pub const fn add(self, other: Self) -> Self {
         // Folded to 32 bits, so that two long chains don't overflow.
         self.add_u32(other.folded())
@@ -92,13 +91,6 @@ impl Checksum {
     #[must_use]
     pub const fn remove_u32(self, words: u32) -> Self {
         self.add_u32(!words)
-    }
-
-    /// Adds the words of another sum.
-    #[inline(always)]
-    #[must_use]
-    pub const fn plus(self, other: Self) -> Self {
-        Self(self.0.wrapping_add(other.0))
     }
 
     /// The checksum as it is stored in a header.

@@ -19,6 +19,7 @@ pub mod layout;
 pub mod listener;
 pub mod nat;
 pub mod packet;
+pub mod ranges;
 pub mod slot;
 pub mod tables;
 pub mod tunnel;

@@ -13,15 +13,17 @@ use crate::packet::{NotOurs, Stop};
 pub enum Way {
     /// Protocols that no listener can have: ICMP and ICMPv6 to a VIP.
     Icmp = 0,
-    /// Packets that don't fit the way to their target: their senders are told.
-    TooBig = 1,
     /// Flows that are translated, and what no listener claims: it may be a target's answer to one.
-    Nat = 2,
+    Nat = 1,
+    /// Packets that don't fit the way to their target: their senders are told.
+    TooBig = 2,
+    /// Packets for a port without listener, which are no target's answers either: an exclusive VIP refuses them.
+    Unclaimed = 3,
 }
 
 impl Way {
     /// Every way, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Icmp, Self::TooBig, Self::Nat];
+    pub const ALL: &'static [Self] = &[Self::Icmp, Self::Nat, Self::TooBig, Self::Unclaimed];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -31,8 +33,9 @@ impl Way {
     pub const fn program(self) -> &'static str {
         match self {
             Self::Icmp => "nlb_way_icmp",
-            Self::TooBig => "nlb_way_too_big",
             Self::Nat => "nlb_way_nat",
+            Self::TooBig => "nlb_way_too_big",
+            Self::Unclaimed => "nlb_way_unclaimed",
         }
     }
 
@@ -41,6 +44,7 @@ impl Way {
     pub const fn of(stop: Stop) -> Option<Self> {
         match stop {
             Stop::Pass(NotOurs::Protocol) => Some(Self::Icmp),
+            // From there it goes on to `Unclaimed`.
             Stop::Pass(NotOurs::Translated | NotOurs::NoListener) => Some(Self::Nat),
             Stop::Drop(DropReason::TooBig) => Some(Self::TooBig),
             Stop::Pass(_) | Stop::Drop(_) => None,
@@ -58,11 +62,15 @@ pub enum WayOutcome {
     Error = 1,
     /// The sender of a packet that doesn't fit the way to its target was told so.
     TooBig = 2,
+    /// A TCP packet for a port of an exclusive VIP that has no listener was answered with a reset.
+    Reset = 3,
+    /// A UDP packet for such a port was answered with an error message.
+    Unreachable = 4,
 }
 
 impl WayOutcome {
     /// Every outcome, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Echo, Self::Error, Self::TooBig];
+    pub const ALL: &'static [Self] = &[Self::Echo, Self::Error, Self::TooBig, Self::Reset, Self::Unreachable];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -74,6 +82,8 @@ impl WayOutcome {
             Self::Echo => "echo",
             Self::Error => "error",
             Self::TooBig => "too_big",
+            Self::Reset => "reset",
+            Self::Unreachable => "unreachable",
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Control messages between real hosts and a VIP.
 
-use std::net::IpAddr;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use nlb_tests::lab::{
@@ -9,6 +11,9 @@ use nlb_tests::lab::{
     literal, web_and_dns,
 };
 use serde_json::Value;
+
+/// Far more than any answer takes.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_vip_answers_to_ping_without_any_loss() -> Result<()> {
@@ -31,7 +36,9 @@ fn narrow(forwarding: Forwarding) -> Options {
 /// How often that was done with rare packets, as the agent tells.
 fn outcome(service: &Service, outcome: &str) -> Result<u64> {
     let stats: Value = serde_json::from_str(&service.lab.nlb(["stats", "--json"])?.success()?)?;
-    stats["ways"][outcome].as_u64().with_context(|| format!("no `{outcome}` in {stats}"))
+    let ways = stats["ways"].as_array().context("no ways")?;
+    let counted = ways.iter().find(|way| way["outcome"] == outcome);
+    counted.and_then(|way| way["packets"].as_u64()).with_context(|| format!("no `{outcome}` in {stats}"))
 }
 
 #[test]
@@ -81,4 +88,39 @@ fn bulk_traffic_flows_both_ways_where_the_path_to_the_targets_is_no_wider_than_t
         }
     }
     Ok(())
+}
+
+#[test]
+fn an_exclusive_vip_refuses_what_no_listener_takes_at_once() -> Result<()> {
+    let service = Service::start(Options::default(), NginxOptions::default(), web_and_dns())?;
+    let client = service.lab.client();
+    let agent = service.agent.as_ref().context("the agent runs")?;
+    let plain = std::fs::read_to_string(agent.file())?;
+    let vips = [VIP_V4.to_string(), VIP_V6.to_string()];
+    let exclusive: String =
+        vips.iter().map(|vip| format!("\n[[vip]]\naddress = \"{vip}\"\nexclusive = true\n")).collect();
+    agent.rewrite(&format!("{plain}{exclusive}"))?;
+    service.lab.nlb(["reload"])?.success()?;
+    for vip in [VIP_V4.into(), VIP_V6.into()] {
+        let nobody = SocketAddr::new(vip, 7);
+        let tcp = client.inside(|| TcpStream::connect_timeout(&nobody, PATIENCE).map(drop))?;
+        let udp = client.inside(|| ask_by_udp(nobody))?;
+        for said in [tcp, udp] {
+            ensure!(said.as_ref().is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused), "{vip}: {said:?}");
+        }
+    }
+    ensure!(outcome(&service, "reset")? > 0 && outcome(&service, "unreachable")? > 0, "nothing was counted");
+    let tally = client.requests(VIP_V4.into(), 100, 10)?;
+    ensure!(tally.failed.is_empty(), "{:?}", tally.failed);
+    Ok(())
+}
+
+/// Sends a word and waits for what comes back.
+fn ask_by_udp(server: SocketAddr) -> std::io::Result<()> {
+    let own: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((own, 0))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.connect(server)?;
+    socket.send(b"hello")?;
+    socket.recv(&mut [0; 64]).map(drop)
 }

@@ -39,7 +39,7 @@ impl Quoted for V4 {
             source: Address::v4(header.source),
             destination: Address::v4(header.destination),
             protocol: header.protocol,
-            payload: offset + length,
+            payload: door.settled(offset + length),
         })
     }
 }
@@ -57,7 +57,7 @@ impl Quoted for V6 {
             source: header.source,
             destination: header.destination,
             protocol,
-            payload: offset + Ipv6::LENGTH + length,
+            payload: door.settled(offset + Ipv6::LENGTH + length),
         })
     }
 }

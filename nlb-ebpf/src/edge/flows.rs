@@ -10,7 +10,7 @@
 //!                                                the first packet after the SYN makes a half-open flow an open one
 //! pinned, the target is gone or DEAD ──────────▶ the pin goes; `current`
 //! pinned, the target is DRAINING, a SYN ───────▶ a new connection under an old name: the pin goes; `current`
-//! pinned, the target is RESET ─────────────────▶ the pin goes; a TCP reset to the client, a drop for UDP
+//! pinned, the target is RESET ─────────────────▶ the pin goes; a TCP reset to the client, a drop for others
 //! not pinned, opens a connection ──────────────▶ `current`
 //! not pinned, the slot is open ────────────────▶ `previous`, `current` if that is gone, DEAD or RESET
 //! not pinned, the slot is closed ──────────────▶ `current`
@@ -24,7 +24,7 @@
 //!   had come a moment earlier. The pin's memory stays mapped, but it may already hold another flow: then one packet may go
 //!   to that flow's target, or that flow is taken for seen or ending. The window is some nanoseconds, and nothing of it
 //!   lasts but the note that a flow ends, which shortens how long an idle flow is remembered.
-//! - A pin was pushed out, of the half-open flows by a flood of SYNs or of UDP's by many flows: the next packet is one of an
+//! - A pin was pushed out, of the half-open flows by a flood of SYNs or of UDP's and SCTP's by many flows: the next packet is one of an
 //!   unknown flow, and breaks it if that means another target. Established flows of TCP are never pushed out.
 //! - A slot changes between its being read and a pin being made: as if the packet had come before the change. The pin says
 //!   where the flow went.
@@ -52,16 +52,16 @@ pub(super) struct Asked {
     pub(super) index: u32,
     /// The group's [`Tracking`].
     pub(super) tracking: u8,
-    /// SYN without ACK.
+    /// SYN without ACK, or INIT.
     pub(super) opens: bool,
-    /// TCP, or else UDP.
-    pub(super) tcp: bool,
+    /// IP protocol number.
+    pub(super) protocol: u8,
 }
 
 impl Asked {
     const TRACKING: u32 = 32;
     const OPENS: u32 = 40;
-    const TCP: u32 = 41;
+    const PROTOCOL: u32 = 48;
 
     /// All of it in one register.
     #[inline(always)]
@@ -69,7 +69,7 @@ impl Asked {
         u64::from(self.index)
             | u64::from(self.tracking) << Self::TRACKING
             | u64::from(self.opens) << Self::OPENS
-            | u64::from(self.tcp) << Self::TCP
+            | u64::from(self.protocol) << Self::PROTOCOL
     }
 
     #[inline(always)]
@@ -79,7 +79,7 @@ impl Asked {
             index: word as u32,
             tracking: (word >> Self::TRACKING) as u8,
             opens: word >> Self::OPENS & 1 != 0,
-            tcp: word >> Self::TCP & 1 != 0,
+            protocol: (word >> Self::PROTOCOL) as u8,
         }
     }
 }
@@ -105,12 +105,13 @@ pub(super) fn answer<F: Addressed>(ctx: *mut xdp_md, at: Offsets, slot: u64, ask
     let ctx = XdpContext::new(ctx);
     let door = PacketDoor::new(&ctx);
     let at = at.bounded();
-    let tcp_flags = if asked.tcp { door.header::<Tcp>(at.payload).map_or(0, |tcp| tcp.flags) } else { 0 };
+    let tcp_flags =
+        if asked.protocol == protocol::TCP { door.header::<Tcp>(at.payload).map_or(0, |tcp| tcp.flags) } else { 0 };
     // None of it can fail: the entry is there, and all of the packet was read before.
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return slot.current() };
     // SAFETY: this CPU's own entry, which nothing else uses while this program runs on it.
     let Scratch { flow, pin } = unsafe { &mut *scratch };
-    flow.protocol = if asked.tcp { protocol::TCP } else { protocol::UDP };
+    flow.protocol = asked.protocol;
     flow.padding = [0; 3];
     match F::read_flow(&door, at, flow) {
         Some(()) => decide(flow, pin, slot, asked, tcp_flags),
@@ -120,14 +121,16 @@ pub(super) fn answer<F: Addressed>(ctx: *mut xdp_md, at: Offsets, slot: u64, ask
 
 #[inline(always)]
 fn decide(flow: &Flow, held: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u8) -> TargetIndex {
-    let Asked { index: place, tracking, opens, tcp } = asked;
+    let Asked { index: place, tracking, opens, .. } = asked;
+    let tcp = asked.protocol == protocol::TCP;
     let all = tracking == Tracking::All as u8;
     if tracking == Tracking::None as u8 {
         return slot.current();
     }
     event(FlowEvent::Lookup);
     let now = seconds();
-    // No packet of UDP says that it opens a flow. Where all are remembered, those that aren't are new.
+    // No packet of UDP says that it opens a flow, and a path of an SCTP association opens without one. Where all are
+    // remembered, those that aren't are new.
     let mut is_new = opens || !tcp && all;
     if let Some((table, pin)) = Table::find(flow, tcp) {
         // SAFETY: a value of a flow table stays mapped while the program runs; see above for who may change it meanwhile.

@@ -85,7 +85,7 @@ mod program {
         let network = F::read(&door, link.length)?;
         let transport = transport::read(&door, &network)?;
         let packet = Packet { link, network, transport };
-        let trace = Trace::<TRACE>::of(ctx, &packet);
+        let trace = Trace::<TRACE>::of::<F>(ctx, &packet);
         let verdict = balance::<F, TRACE>(ctx, door, &packet, trace);
         trace.verdict(verdict);
         verdict

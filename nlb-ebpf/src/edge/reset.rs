@@ -16,7 +16,7 @@ use nlb_common::packet::Door as _;
 use nlb_common::wire::{Ethernet, Ports, Tcp, protocol};
 use nlb_ebpf::door::PacketDoor;
 
-use super::addressed::{Addressed, Offsets};
+use super::addressed::Offsets;
 
 /// Length of the answer's TCP header.
 #[expect(clippy::cast_possible_truncation, reason = "20 bytes")]
@@ -24,7 +24,7 @@ const TCP: u16 = Tcp::LENGTH as u16;
 
 /// Turns the packet of `ctx` into a reset for whoever sent it. Whether it was done. `length`: that of TCP header and data.
 #[inline(always)]
-pub(super) fn answer<F: Addressed + Answering>(ctx: *mut xdp_md, at: Offsets, length: usize) -> bool {
+pub(super) fn answer<F: Answering>(ctx: *mut xdp_md, at: Offsets, length: usize) -> bool {
     let ctx = XdpContext::new(ctx);
     write::<F>(PacketDoor::new(&ctx), at.bounded(), length).is_some()
 }

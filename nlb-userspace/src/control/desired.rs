@@ -14,6 +14,7 @@ use super::rings::Stepped;
 use super::select::{Candidate, select};
 use super::snapshot::Routing;
 use super::state::State;
+use super::target_set::TargetSet;
 use crate::dataplane::Tables;
 use crate::model::{Forwarding, Listener, TargetGroup, Timestamp};
 use crate::ring::Member;
@@ -90,13 +91,13 @@ impl State {
 
     /// What each target of `group` may still do, written into its entry. Gives what the group's slots follow from.
     fn build_lives(&self, group: &TargetGroup, members: &[Member], tables: &mut Tables, now: Timestamp) -> Stepped {
-        let (mut exist, mut serve) = (BTreeSet::new(), BTreeSet::new());
-        let members: BTreeSet<_> = members.iter().map(|member| member.index).collect();
+        let (mut exist, mut serve) = (TargetSet::default(), TargetSet::default());
+        let members: TargetSet = members.iter().map(|member| member.index).collect();
         for target in self.with_leaving(group) {
             let key = group.key(target);
             let Some(index) = self.target_indexes.get(&target_tag(&key)) else { continue };
             let Some(entry) = tables.targets.get_mut(&index) else { continue };
-            let flags = self.flags(group, &key, members.contains(&index), now);
+            let flags = self.flags(group, &key, members.contains(index), now);
             entry.flags |= flags;
             exist.insert(index);
             if flags & tables::Target::DEAD == 0 {
@@ -208,8 +209,9 @@ impl State {
                 notices.push(Notice::Full { what: "listeners", name: format!("listener {}", listener.name) });
                 continue;
             };
-            let sketch = Self::sketch(counters, by_group.get(&listener.group).copied().unwrap_or_default());
-            tables.vips.insert(key.address, tables::Vip::default());
+            let sketch = Self::sketch(&key, counters, by_group.get(&listener.group).copied().unwrap_or_default());
+            let flags = if self.configuration.is_exclusive(listener.address) { tables::Vip::EXCLUSIVE } else { 0 };
+            tables.vips.insert(key.address, tables::Vip { flags });
             tables.listeners.insert(key, tables::Listener { sketch, ..tables::Listener::new(counters, index, &group) });
         }
     }
@@ -217,12 +219,8 @@ impl State {
 
 /// The key that a listener has in the kernel's table.
 pub(super) fn listener_key(listener: &Listener) -> ListenerKey {
-    ListenerKey {
-        address: listener.address.into(),
-        port: listener.port.to_be(),
-        protocol: listener.protocol.number(),
-        padding: 0,
-    }
+    let (first, last) = (listener.ports.first(), listener.ports.last());
+    ListenerKey::of_ports(listener.address.into(), listener.protocol.number(), first, last)
 }
 
 /// `target`, with packets that travel this way.

@@ -1,6 +1,5 @@
 //! Rings with their history: which target each slot names, and what is in transition.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use super::notice::Notice;
 use super::sizes::repeated;
 use super::snapshot::RingChange;
 use super::state::State;
+use super::target_set::TargetSet;
 use super::transition::step::{Circumstances, open_for, step};
 use crate::model::{FlowRules, Forwarding, Protocol, RingKind, RingSize, TargetGroup, Timestamp};
 use crate::ring::{self, Member};
@@ -32,15 +32,15 @@ pub(super) struct Ring {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stepped {
     /// Targets with an entry.
-    pub(super) exist: BTreeSet<TargetIndex>,
+    pub(super) exist: TargetSet,
     /// Those of them that may serve flows.
-    pub(super) serve: BTreeSet<TargetIndex>,
+    pub(super) serve: TargetSet,
     /// Which flows are remembered.
     pub(super) tracking: Tracking,
-    /// Seconds after which a flow without packets is over: the longest of any protocol, TCP's and UDP's.
+    /// Seconds after which a flow without packets is over: the longest of any protocol, TCP's, and that of UDP and SCTP.
     pub(super) idle: u32,
     pub(super) idle_tcp: u32,
-    pub(super) idle_udp: u32,
+    pub(super) idle_datagrams: u32,
 }
 
 /// What is in transition in a ring.
@@ -51,7 +51,7 @@ pub(super) struct OpenSlots {
     /// Slots that may have pins, the open ones included.
     pub(super) pinned: u32,
     /// The targets whose flows are waited for.
-    pub(super) previous: BTreeSet<TargetIndex>,
+    pub(super) previous: TargetSet,
     /// When the first of them closes.
     pub(super) due: Option<Timestamp>,
 }
@@ -65,12 +65,7 @@ impl Ring {
 
 impl Stepped {
     /// For a group with these `rules` in force.
-    pub(super) fn new(
-        group: &TargetGroup,
-        rules: &FlowRules,
-        exist: BTreeSet<TargetIndex>,
-        serve: BTreeSet<TargetIndex>,
-    ) -> Self {
+    pub(super) fn new(group: &TargetGroup, rules: &FlowRules, exist: TargetSet, serve: TargetSet) -> Self {
         let idle = |protocol| seconds(group.flows.idle_timeout_of(protocol));
         Self {
             exist,
@@ -81,13 +76,13 @@ impl Stepped {
             },
             idle: seconds(rules.idle_timeout),
             idle_tcp: idle(Protocol::Tcp),
-            idle_udp: idle(Protocol::Udp),
+            idle_datagrams: idle(Protocol::Udp),
         }
     }
 
     /// Seconds after which a flow of that IP protocol is over.
     pub(super) fn idle_of(&self, protocol: u8) -> u32 {
-        if protocol == Protocol::Udp.number() { self.idle_udp } else { self.idle_tcp }
+        if protocol == Protocol::Tcp.number() { self.idle_tcp } else { self.idle_datagrams }
     }
 }
 
@@ -125,7 +120,7 @@ impl State {
             held.clone()
         } else {
             let (kind, size, members) = &filled;
-            repeated(&ring::build(*kind, self.seed, *size, members), held.len())
+            repeated(&self.kept_rings.build(tag, (*kind, *size), self.seed, members), held.len())
         };
         let next = self.step_all(&before.slots, &built, &stepped, now);
         let slots =
@@ -145,8 +140,8 @@ impl State {
 
     fn step_all(&self, slots: &[Slot], built: &[TargetIndex], stepped: &Stepped, now: Timestamp) -> Vec<Slot> {
         let circumstances = Circumstances {
-            serves: &|target| stepped.serve.contains(&target),
-            exists: &|target| stepped.exist.contains(&target),
+            serves: &|target| stepped.serve.contains(target),
+            exists: &|target| stepped.exist.contains(target),
             tracking: stepped.tracking,
             idle: stepped.idle,
             now: self.packets.tick(now),

@@ -22,8 +22,8 @@ pub const ELSEWHERE: u32 = 7_777;
 /// Where the world's targets are: the outer family, and the interface.
 pub const WAYS: [(bool, u32); 4] = [(true, INGRESS), (true, ELSEWHERE), (false, INGRESS), (false, ELSEWHERE)];
 
-/// TCP and UDP.
-pub const PROTOCOLS: [u8; 2] = [6, 17];
+/// TCP, UDP and SCTP.
+pub const PROTOCOLS: [u8; 3] = [6, 17, 132];
 
 /// The port whose listener leads to target `index`.
 pub fn port(index: u32) -> u16 {
@@ -85,7 +85,7 @@ impl World {
             let address = Address::from(vip.parse::<IpAddr>()?);
             self.edge.set_vip(address, Some(Vip::default()))?;
             for protocol in PROTOCOLS {
-                let key = ListenerKey { address, port: port(index).to_be(), protocol, padding: 0 };
+                let key = ListenerKey::new(address, protocol, port(index));
                 self.edge.set_listener(key, Listener::new(index, index, &group))?;
             }
         }

@@ -47,7 +47,7 @@ fn receive(ctx: &XdpContext) -> Result<u32, Stop> {
 #[inline(always)]
 fn family<F: Control>(ctx: &XdpContext, link: &Link) -> Result<u32, Stop> {
     let mut door = PacketDoor::new(ctx);
-    let network = super::bounded(F::read(&door, link.length)?);
+    let network = super::read::<F>(&door, link)?;
     if network.protocol != F::CONTROL || network.payload_length < Icmp::LENGTH {
         return Err(OTHER);
     }

@@ -1,7 +1,7 @@
 //! Ways off the fast path: programs of their own for rare packets, reached by a tail call.
 //!
 //! ```text
-//! nlb_edge: … stop ─▶ hand_over ─▶ WAYS[way]: nlb_way_icmp, nlb_way_too_big, nlb_way_nat
+//! nlb_edge: … stop ─▶ hand_over ─▶ WAYS[way]: nlb_way_icmp, nlb_way_too_big, nlb_way_nat ─▶ nlb_way_unclaimed
 //!                        └─▶ no such way or program: to the stack, or dropped
 //! ```
 //!
@@ -14,16 +14,18 @@ pub(super) mod nat;
 mod refuse;
 mod route;
 mod too_big;
+mod unclaimed;
 
 use core::hint::cold_path;
 
 use aya_ebpf::{bindings::xdp_action, programs::XdpContext};
-use nlb_common::packet::Stop;
-use nlb_common::packet::link::Link;
-use nlb_common::packet::network::Network;
+use nlb_common::packet::link::{self, Link};
+use nlb_common::packet::network::{Family, Network};
+use nlb_common::packet::{Door as _, Stop};
 use nlb_common::way::{Way, WayOutcome};
 use nlb_ebpf::count;
-use nlb_ebpf::opaque::opaque;
+use nlb_ebpf::door::PacketDoor;
+use nlb_ebpf::opaque::forgotten;
 
 use super::maps::{DROPS, WAY_OUTCOMES, WAYS};
 
@@ -32,9 +34,15 @@ use super::maps::{DROPS, WAY_OUTCOMES, WAYS};
 pub(super) fn hand_over(ctx: &XdpContext, stop: Stop) {
     cold_path();
     if let Some(way) = Way::of(stop) {
-        // SAFETY: nothing of this program needs to be dropped, and the program that goes on is one of the same kind.
-        unsafe { WAYS.tail_call(ctx, way as u32) };
+        go_on(ctx, way);
     }
+}
+
+/// Hands the packet to a way. It returns only if that has no program.
+#[inline(always)]
+fn go_on(ctx: &XdpContext, way: Way) {
+    // SAFETY: nothing of this program needs to be dropped, and the program that goes on is one of the same kind.
+    unsafe { WAYS.tail_call(ctx, way as u32) };
 }
 
 /// The XDP action of a verdict; counts a drop.
@@ -50,24 +58,19 @@ pub(super) fn action(verdict: Result<u32, Stop>) -> u32 {
     }
 }
 
-/// `network` with an offset and a length of which the verifier knows bounds and no more: so it goes once through what follows,
-/// and not for each number of extension headers anew.
+/// Reads the IP header; what follows extension headers is [settled](PacketDoor::settled).
 #[inline(always)]
-fn bounded(network: Network) -> Network {
-    Network { payload: offset(network.payload), payload_length: opaque(network.payload_length) & 0xffff, ..network }
+fn read<F: Family>(door: &PacketDoor<'_>, link: &Link) -> Result<Network, Stop> {
+    let network = F::read(door, link.length)?;
+    let (payload, payload_length) = (door.settled(network.payload), forgotten(network.payload_length));
+    Ok(Network { payload, payload_length, ..network })
 }
 
-/// The same for a link header: not for each number of tags anew.
+/// Reads the link header; the verifier forgets how many tags there are, and goes once through what follows.
 #[inline(always)]
-fn bounded_link(link: Link) -> Link {
-    Link { length: opaque(link.length) & 0x1f, ..link }
-}
-
-/// The same for one offset.
-#[inline(always)]
-fn offset(offset: usize) -> usize {
-    const MOST: usize = 0x7fff;
-    opaque(offset) & MOST
+fn read_link(door: &PacketDoor<'_>) -> Result<Link, Stop> {
+    let link = link::read(door)?;
+    Ok(Link { length: forgotten(link.length) & 0x1f, ..link })
 }
 
 /// Counts what a way did with a packet.

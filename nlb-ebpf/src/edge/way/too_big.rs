@@ -32,7 +32,7 @@ fn receive(ctx: &XdpContext) -> Result<u32, Stop> {
 #[inline(always)]
 fn family<F: Control>(ctx: &XdpContext, link: &Link) -> Result<u32, Stop> {
     let door = PacketDoor::new(ctx);
-    let network = super::bounded(F::read(&door, link.length)?);
+    let network = super::read::<F>(&door, link)?;
     let transport = transport::read(&door, &network)?;
     let route = route::of(&transport::flow(&network, &transport))?;
     let refusal = Refusal::TooBig { mtu: route.target.mtu };

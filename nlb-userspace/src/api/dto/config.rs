@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Affinity, Origin, Protocol, RingKind, Tracking, XdpMode, group};
+use super::{Affinity, ListenerPort, Origin, Protocol, RingKind, Tracking, XdpMode, group};
 use crate::config::{self, duration};
 use crate::control::snapshot::Snapshot;
 use crate::model::{Capacity, Configuration, FlowRules, FlowSettings, Forwarding};
@@ -91,7 +91,7 @@ pub struct ListenerConfig {
     /// Protocol.
     pub protocol: Protocol,
     /// Port.
-    pub port: u16,
+    pub port: ListenerPort,
     /// Name of the target group.
     pub target_group: String,
 }
@@ -172,7 +172,7 @@ impl Config {
             name: state.listener.name.to_string(),
             address: state.listener.address,
             protocol: state.listener.protocol.into(),
-            port: state.listener.port,
+            port: state.listener.ports.into(),
             target_group: state.listener.group.to_string(),
         });
         Self {

@@ -131,6 +131,9 @@ const fn mend(reason: DropReason) -> &'static str {
         DropReason::TooBig => {
             "somebody goes on sending packets that do not fit, or a firewall keeps ICMP from him: see MTU of `nlb doctor`"
         }
+        DropReason::Refused => {
+            "somebody looks for open ports, or a `[[listener]]` is missing: `nlb explain` says for which"
+        }
         DropReason::NoHeadroom => {
             "the driver leaves no room before a packet: use `agent.mode = \"generic\"`, or another driver"
         }

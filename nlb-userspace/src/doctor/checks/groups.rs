@@ -17,7 +17,7 @@ pub(super) fn judge(edge: &EdgeFacts, host: &HostFacts, client_mtu: u32) -> Vec<
         ));
     }
     for listener in &edge.listeners {
-        let socket = std::net::SocketAddr::new(listener.address, listener.port);
+        let socket = crate::model::at(listener.address, &listener.port);
         findings.push(Finding::ok(
             "listener",
             format!("`{}` takes {} {socket} to group `{}`", listener.name, listener.protocol, listener.target_group),

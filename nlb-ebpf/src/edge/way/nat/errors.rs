@@ -8,20 +8,18 @@
 //! The quoted packet, the other way round, is of a flow that is remembered; it becomes what the other way's key says. A message
 //! from the flow's other end itself comes from what that end is known as.
 
-use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::programs::XdpContext;
 use nlb_common::checksum::Checksum;
 use nlb_common::hash::Flow;
 use nlb_common::icmp::{Control, quote};
 use nlb_common::nat::rewrite::{Translated, checksum, difference};
 use nlb_common::packet::link::Link;
-use nlb_common::packet::network::{Network, V4, V6};
+use nlb_common::packet::network::Network;
 use nlb_common::packet::{Door as _, NotOurs, Stop};
 use nlb_common::way::WayOutcome;
 use nlb_common::wire::{Icmp, Ports};
 use nlb_ebpf::door::PacketDoor;
 
-use super::super::super::addressed::{Addressed, Offsets};
 use super::super::super::{l2, target, transmit};
 use super::{TRUNCATED, headers, sessions, to_client};
 
@@ -32,7 +30,7 @@ const CHECKSUM: usize = 2;
 
 /// Translates the packet if it is an error message about a translated flow.
 #[inline(always)]
-pub(super) fn translate<F: Quoting + Control<Ip: Translated>>(
+pub(super) fn translate<F: Control<Ip: Translated>>(
     ctx: &XdpContext,
     mut door: PacketDoor<'_>,
     link: &Link,
@@ -42,7 +40,8 @@ pub(super) fn translate<F: Quoting + Control<Ip: Translated>>(
         return Err(OTHER);
     }
     let work = sessions::work().ok_or(OTHER)?;
-    let ports = F::quoted(ctx, link, network).ok_or(OTHER)?;
+    let (flow, ports) = quote::find::<F, _>(&door, network).ok_or(OTHER)?;
+    work.flow = flow;
     let is_answers = sessions::find().ok_or(OTHER)?;
     if !headers::has_hops::<F>(&door, link) {
         return Err(OTHER);
@@ -56,58 +55,6 @@ pub(super) fn translate<F: Quoting + Control<Ip: Translated>>(
     let target = target::find(index)?;
     l2::readdress(ctx, link, index)?;
     Ok(transmit::send(transmit::way_out(ctx, target)))
-}
-
-/// A family whose error messages are read by a function of their own: the verifier goes once through what follows.
-pub(super) trait Quoting {
-    /// Puts the flow that the message is about into the working memory: where the quoted packet's ports stand.
-    fn quoted(ctx: &XdpContext, link: &Link, network: &Network) -> Option<usize>;
-}
-
-macro_rules! quoting {
-    ($family:ty, $quoted:ident) => {
-        #[unsafe(no_mangle)]
-        #[inline(never)]
-        extern "C" fn $quoted(ctx: *mut xdp_md, link: usize, payload: usize, length: usize) -> u64 {
-            read_quoted::<$family>(&XdpContext::new(ctx), Offsets { link, payload }, length)
-                .map_or(0, |ports| ports as u64)
-        }
-
-        impl Quoting for $family {
-            #[inline(always)]
-            #[expect(clippy::cast_possible_truncation, reason = "an offset")]
-            fn quoted(ctx: &XdpContext, link: &Link, network: &Network) -> Option<usize> {
-                match $quoted(ctx.ctx, link.length, network.payload, network.payload_length) {
-                    0 => None,
-                    ports => Some(super::super::offset(ports as usize)),
-                }
-            }
-        }
-    };
-}
-
-quoting!(V4, nlb_nat_quoted_v4);
-quoting!(V6, nlb_nat_quoted_v6);
-
-#[inline(always)]
-fn read_quoted<F: Control + Addressed>(ctx: &XdpContext, at: Offsets, length: usize) -> Option<usize> {
-    let door = PacketDoor::new(ctx);
-    let at = at.bounded();
-    let work = sessions::work()?;
-    // For the time being: the message's own addresses.
-    F::read_addresses(&door, at.link, &mut work.flow.source, &mut work.flow.destination)?;
-    let message = Network {
-        source: work.flow.source,
-        destination: work.flow.destination,
-        protocol: F::CONTROL,
-        traffic_class: 0,
-        length: 0,
-        payload: at.payload,
-        payload_length: length & 0xffff,
-    };
-    let (flow, ports) = quote::find::<F, _>(&door, &message)?;
-    work.flow = flow;
-    Some(ports)
 }
 
 /// Writes the message about a packet that answers to `flow` into one about a packet of `quoted`.
@@ -142,7 +89,7 @@ fn write<F: Control<Ip: Translated>>(
     let outer = *door.header::<F::Ip>(link.length)?;
     let source = if network.source == flow.source { quoted.destination } else { network.source };
     let sum = u16::from_ne_bytes(*door.header(network.payload + CHECKSUM)?);
-    let sum = Checksum::from_header(sum).plus(change).plus(outer.message_change(source, quoted.source));
+    let sum = Checksum::from_header(sum).add(change).add(outer.message_change(source, quoted.source));
     door.write(network.payload + CHECKSUM, sum.finish().to_ne_bytes())?;
     door.write(link.length, outer.translated(source, quoted.source))
 }

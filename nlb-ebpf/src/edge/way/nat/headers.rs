@@ -69,6 +69,7 @@ extern "C" fn nlb_nat_learn_link(ctx: *mut xdp_md, tags: usize) -> u32 {
 }
 
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "an interface's index")]
 fn link_of(ctx: &XdpContext, tags: usize, into: &mut Session) -> Option<()> {
     let door = PacketDoor::new(ctx);
     let ethernet = door.header::<Ethernet>(0)?;
@@ -93,6 +94,7 @@ pub(super) fn frame_to_client(ctx: &XdpContext, link: &Link) -> Option<()> {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
+#[expect(clippy::cast_possible_truncation, reason = "it was widened to fill its register")]
 extern "C" fn nlb_nat_frame(ctx: *mut xdp_md, tags: usize, ether_type: u64) -> u32 {
     let ctx = XdpContext::new(ctx);
     // Two bits: no packet has three tags, but the verifier wants a bound.

@@ -19,14 +19,13 @@ use nlb_common::answer::Answering;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::icmp::Control;
 use nlb_common::nat::rewrite::Translated;
-use nlb_common::packet::link::{self, Link};
+use nlb_common::packet::link::Link;
 use nlb_common::packet::network::{V4, V6};
 use nlb_common::packet::{Door as _, NotOurs, Packet, Stop, transport};
+use nlb_common::way::Way;
 use nlb_common::wire::{EtherType, Tcp, protocol};
 use nlb_ebpf::count;
 use nlb_ebpf::door::PacketDoor;
-
-use errors::Quoting;
 
 pub(in super::super) use sessions::Work;
 
@@ -42,8 +41,10 @@ const TRUNCATED: Stop = Stop::Drop(DropReason::TruncatedTransport);
 #[inline(always)]
 fn nlb_way_nat(ctx: XdpContext) -> u32 {
     let verdict = receive(&ctx);
-    if let Err(stop @ Stop::Drop(DropReason::TooBig)) = verdict {
-        super::hand_over(&ctx, stop);
+    match verdict {
+        Err(Stop::Pass(NotOurs::NoListener)) => super::go_on(&ctx, Way::Unclaimed),
+        Err(stop @ Stop::Drop(DropReason::TooBig)) => super::hand_over(&ctx, stop),
+        _ => {}
     }
     super::action(verdict)
 }
@@ -51,7 +52,7 @@ fn nlb_way_nat(ctx: XdpContext) -> u32 {
 #[inline(always)]
 fn receive(ctx: &XdpContext) -> Result<u32, Stop> {
     let door = PacketDoor::new(ctx);
-    let link = super::bounded_link(link::read(&door)?);
+    let link = super::read_link(&door)?;
     match link.ether_type {
         EtherType::IPV4 => family::<V4>(ctx, door, link),
         EtherType::IPV6 => family::<V6>(ctx, door, link),
@@ -60,12 +61,12 @@ fn receive(ctx: &XdpContext) -> Result<u32, Stop> {
 }
 
 #[inline(always)]
-fn family<F: Functions + Quoting + Control<Ip: Translated>>(
+fn family<F: Functions + Control<Ip: Translated>>(
     ctx: &XdpContext,
     door: PacketDoor<'_>,
     link: Link,
 ) -> Result<u32, Stop> {
-    let network = super::bounded(F::read(&door, link.length)?);
+    let network = super::read::<F>(&door, &link)?;
     if network.protocol == F::CONTROL {
         return errors::translate::<F>(ctx, door, &link, &network);
     }
