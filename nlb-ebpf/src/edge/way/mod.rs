@@ -86,6 +86,13 @@ fn read<F: Family>(door: &PacketDoor<'_>, link: &Link) -> Result<Network, Stop> 
     Ok(Network { payload, payload_length, ..network })
 }
 
+/// Reads the link header; the verifier forgets how many tags there are, and goes once through what follows.
+#[inline(always)]
+fn read_link(door: &PacketDoor<'_>) -> Result<Link, Stop> {
+    let link = link::read(door)?;
+    Ok(Link { length: forgotten(link.length) & 0x1f, ..link })
+}
+
 /// Counts what a way did with a packet.
 #[inline(always)]
 fn outcome(outcome: WayOutcome) {
