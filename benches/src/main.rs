@@ -15,6 +15,7 @@ mod pipeline;
 mod program;
 mod report;
 mod ring;
+mod undisturbed;
 
 use std::fs;
 use std::path::{Path, PathBuf};
