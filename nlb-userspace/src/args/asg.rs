@@ -22,7 +22,7 @@ pub struct Backtest {
     /// Only these rules; may be given several times [default: all]
     #[arg(long, value_enum, value_name = "RULE")]
     pub policy: Vec<BacktestRule>,
-    /// Quantile of the forecast that the predictive rule provides for
+    /// Quantile of the forecast that engine and predictive rule provide for
     #[arg(long, default_value_t = 0.95, value_parser = share, value_name = "SHARE")]
     pub quantile: f64,
     /// Utilisation that the other rules keep, in percent
@@ -45,7 +45,9 @@ pub struct Backtest {
 /// A rule that is back-tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum BacktestRule {
-    /// Ours: a quantile of the forecast.
+    /// The engine itself, by a quantile of the forecast.
+    Engine,
+    /// The rule by which it decides, alone.
     Predictive,
     /// Kubernetes' Horizontal Pod Autoscaler.
     Hpa,
@@ -58,6 +60,7 @@ pub enum BacktestRule {
 impl From<BacktestRule> for RuleKind {
     fn from(rule: BacktestRule) -> Self {
         match rule {
+            BacktestRule::Engine => Self::Engine,
             BacktestRule::Predictive => Self::Predictive,
             BacktestRule::Hpa => Self::Hpa,
             BacktestRule::TargetTracking => Self::TargetTracking,
