@@ -17,6 +17,10 @@
 //! once nothing can stop it but the room for its outer header.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", expect(clippy::needless_pass_by_value, reason = "an XDP program is called that way"))]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(clippy::needless_borrows_for_generic_args, reason = "by value a key is first copied to the stack")
+)]
 
 // The stages' files stand beside this one; on other architectures they don't exist.
 #[cfg(target_arch = "bpf")]
