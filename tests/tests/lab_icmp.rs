@@ -149,7 +149,11 @@ fn a_flood_of_echo_requests_breaks_no_connection() -> Result<()> {
     let _servers = service.lab.targets().map(|host| host.line_echo(PORT)).collect::<Result<Vec<_>>>()?;
     let client = service.lab.client();
     let echo = SocketAddr::new(VIP_V4.into(), PORT);
-    wait_until("the echo servers serve", 3 * PATIENCE, || client.flows(echo, 1).ok())?;
+    let all_healthy = || {
+        let list = service.lab.nlb(["target", "list", "echo"]).ok()?.success().ok()?;
+        (list.matches(" healthy").count() == 3).then_some(())
+    };
+    wait_until("all targets are healthy", 6 * PATIENCE, all_healthy)?;
     let flows = client.flows(echo, 200)?;
     let before = outcome(&service, "echo")?;
     for vip in [VIP_V4.to_string(), VIP_V6.to_string()] {
