@@ -22,7 +22,7 @@ fn guarded(seed: u64, guard: Guard) -> World {
     for vip in VIPS {
         for protocol in PROTOCOLS {
             let address = Address::from(vip.parse::<IpAddr>().unwrap());
-            let key = ListenerKey { address, port: port(1).to_be(), protocol, more_ports: 0 };
+            let key = ListenerKey::new(address, protocol, port(1));
             world.edge.set_listener(key, Listener { guard, ..Listener::new(1, 1, &group) }).unwrap();
         }
     }
