@@ -17,6 +17,7 @@ mod poller;
 mod program;
 mod report;
 mod ring;
+mod undisturbed;
 mod vm;
 
 use std::fs;

@@ -31,8 +31,8 @@ pub struct Backtest {
     /// Load that one instance carries, per second [default: the 99.9th percentile needs 20 instances]
     #[arg(long, value_parser = positive, value_name = "RATE")]
     pub capacity: Option<f64>,
-    /// Seconds from a launch until an instance serves
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=86_400), value_name = "SECONDS")]
+    /// Seconds from a launch until an instance serves; after 900 the engine would give it up
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..900), value_name = "SECONDS")]
     pub start: u64,
     /// Seconds between decisions
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(10..=3_600), value_name = "SECONDS")]
