@@ -9,7 +9,7 @@ pub enum Tracking {
     /// Those that a change of targets in transition would otherwise break. The default for TCP.
     #[default]
     Transition = 0,
-    /// Every flow, always. The default for UDP, which has no packet that opens a flow.
+    /// Every flow, always. The default for UDP, which has no packet that opens a flow, and for SCTP, whose further paths have none.
     All = 1,
     /// None: the ring alone decides. For protocols of one question and one answer.
     None = 2,

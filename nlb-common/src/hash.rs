@@ -42,6 +42,26 @@ pub enum Affinity {
     Flow = 0,
     /// The client's address alone: all connections of a client reach one target.
     SourceIp = 1,
+    /// The client's address and the port that it asks for: all connections of a client to one service reach one target.
+    SourceIpPort = 2,
+    /// The first 24 bits of a client's IPv4 address, the first 64 of its IPv6 address: all clients of a network reach one target.
+    SourceSubnet = 3,
+}
+
+/// The first 24 bits of an IPv4 address, in network byte order.
+const SUBNET_V4: u32 = 0xffff_ff00_u32.to_be();
+
+impl Affinity {
+    /// The affinity of that number: [`Flow`](Self::Flow) for numbers that are none.
+    #[inline(always)]
+    pub const fn of(number: u8) -> Self {
+        match number {
+            1 => Self::SourceIp,
+            2 => Self::SourceIpPort,
+            3 => Self::SourceSubnet,
+            _ => Self::Flow,
+        }
+    }
 }
 
 impl Flow {
@@ -90,13 +110,32 @@ impl HashKeys {
     #[inline(always)]
     pub fn hash(&self, flow: &Flow, affinity: Affinity) -> u64 {
         let source = &flow.source.0;
+        let port = u32::from(flow.destination_port);
+        // A cluster's edges have one affinity for each ring, so the hash of one is never compared with another's.
+        let sum = match (affinity, flow.source.is_v4()) {
+            (Affinity::Flow, _) => return self.hash_flow(flow),
+            (Affinity::SourceIp, true) => self.nh(&[source[3], 0]),
+            (Affinity::SourceIp, false) => self.nh(source),
+            (Affinity::SourceIpPort, true) => self.nh(&[source[3], port]),
+            (Affinity::SourceIpPort, false) => self.nh(&[source[0], source[1], source[2], source[3], port, 0]),
+            (Affinity::SourceSubnet, true) => self.nh(&[source[3] & SUBNET_V4, 0]),
+            (Affinity::SourceSubnet, false) => self.nh(&[source[0], source[1]]),
+        };
+        finalize(sum)
+    }
+
+    /// The hash of the whole `flow`.
+    #[inline(always)]
+    pub fn hash_flow(&self, flow: &Flow) -> u64 {
+        let source = &flow.source.0;
         let destination = &flow.destination.0;
         let ports = u32::from(flow.source_port) << 16 | u32::from(flow.destination_port);
         let protocol = u32::from(flow.protocol);
         // An address of one family is never compared with one of the other, so IPv4 hashes only the words that vary.
-        let sum = match (affinity, flow.destination.is_v4()) {
-            (Affinity::Flow, true) => self.nh(&[source[3], destination[3], ports, protocol]),
-            (Affinity::Flow, false) => self.nh(&[
+        let sum = if flow.destination.is_v4() {
+            self.nh(&[source[3], destination[3], ports, protocol])
+        } else {
+            self.nh(&[
                 source[0],
                 source[1],
                 source[2],
@@ -107,9 +146,7 @@ impl HashKeys {
                 destination[3],
                 ports,
                 protocol,
-            ]),
-            (Affinity::SourceIp, true) => self.nh(&[source[3], 0]),
-            (Affinity::SourceIp, false) => self.nh(source),
+            ])
         };
         finalize(sum)
     }

@@ -4,7 +4,7 @@
 //! never reads another's. Whoever changes a key, a value, a map's type or the meaning of a field raises the version.
 
 /// Version of everything in this crate that stands in a map.
-pub const LAYOUT_VERSION: u32 = 5;
+pub const LAYOUT_VERSION: u32 = 6;
 
 /// The edge's program and its maps.
 pub mod edge {
@@ -12,6 +12,8 @@ pub mod edge {
     pub const PROGRAM: &str = "nlb_edge";
     /// Array of [`Entry`](crate::listener::Entry): every listener at one of its two places.
     pub const LISTENERS: &str = "LISTENERS";
+    /// Hash of [`RangesKey`](crate::ranges::RangesKey) to [`Ranges`](crate::ranges::Ranges): listeners of many ports.
+    pub const RANGES: &str = "RANGES";
     /// Array of [`Group`](crate::tables::Group). Only the agents use it.
     pub const GROUPS: &str = "GROUPS";
     /// Array of [`Slot`](crate::slot::Slot), mapped into the agent's memory: all rings, one after the other.
@@ -40,7 +42,7 @@ pub mod edge {
     pub const HALF_OPEN: &str = "HALF_OPEN";
     /// Hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): TCP flows that are open. Takes memory as it grows.
     pub const ESTABLISHED: &str = "ESTABLISHED";
-    /// LRU hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): flows of UDP.
+    /// LRU hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): flows of UDP and SCTP.
     pub const DATAGRAMS: &str = "DATAGRAMS";
     /// LRU hash of [`Flow`](crate::hash::Flow) to [`Session`](crate::nat::Session): translated flows that are no more than an
     /// attempt yet. Two entries for each.
@@ -65,6 +67,7 @@ pub mod edge {
     /// Maps that are pinned and that the next agent adopts.
     pub const PINNED: &[&str] = &[
         LISTENERS,
+        RANGES,
         GROUPS,
         SLOTS,
         TARGETS,

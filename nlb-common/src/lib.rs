@@ -7,6 +7,8 @@
 
 pub mod active;
 pub mod address;
+pub mod answer;
+pub mod bucket;
 pub mod checksum;
 pub mod counters;
 pub mod drop_reason;
@@ -17,6 +19,7 @@ pub mod layout;
 pub mod listener;
 pub mod nat;
 pub mod packet;
+pub mod ranges;
 pub mod slot;
 pub mod tables;
 pub mod tunnel;

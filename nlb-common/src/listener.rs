@@ -18,24 +18,45 @@ use crate::address::Address;
 use crate::hash::{Affinity, Flow};
 use crate::tables::Group;
 
-/// Where a listener accepts traffic. All fields in network byte order.
-#[repr(C)]
+/// Where a listener accepts traffic. In order, those of one address and protocol stand together: first those of one port,
+/// then those of more, the narrowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListenerKey {
     /// The VIP.
     pub address: Address,
-    /// Port, network byte order.
-    pub port: u16,
     /// IP protocol number.
     pub protocol: u8,
-    /// Always zero.
-    pub padding: u8,
+    /// How many ports follow the first, host byte order; 0: it has one port, and stands in the table of this file. The
+    /// others are in [`ranges`](crate::ranges).
+    pub more_ports: u16,
+    /// Port, or the first of several, network byte order.
+    pub port: u16,
 }
 
 impl ListenerKey {
-    /// The key of the listener that would take `flow`.
+    /// A listener of one `port`, host byte order.
+    pub const fn new(address: Address, protocol: u8, port: u16) -> Self {
+        Self { address, protocol, more_ports: 0, port: port.to_be() }
+    }
+
+    /// A listener of the ports from `first` to `last`, host byte order.
+    pub const fn of_ports(address: Address, protocol: u8, first: u16, last: u16) -> Self {
+        Self { more_ports: last.saturating_sub(first), ..Self::new(address, protocol, first) }
+    }
+
+    /// The key of the listener of one port that would take `flow`.
     pub const fn of(flow: &Flow) -> Self {
-        Self { address: flow.destination, port: flow.destination_port, protocol: flow.protocol, padding: 0 }
+        Self { address: flow.destination, protocol: flow.protocol, more_ports: 0, port: flow.destination_port }
+    }
+
+    /// Whether it has more than one port.
+    pub const fn has_more_ports(&self) -> bool {
+        self.more_ports > 0
+    }
+
+    /// Whether it takes `port`, host byte order.
+    pub const fn covers(&self, port: u16) -> bool {
+        port.wrapping_sub(u16::from_be(self.port)) <= self.more_ports
     }
 }
 
@@ -215,6 +236,19 @@ impl Claim {
         )
     }
 
+    /// The listener that claims so, of that group and with that sketch.
+    pub const fn listener(self, group: u32, sketch: u32) -> Listener {
+        Listener {
+            counters: self.counters(),
+            group,
+            first_slot: self.first_slot(),
+            slot_mask: self.slot_mask(),
+            affinity: self.affinity() as u8,
+            tracking: self.tracking(),
+            sketch,
+        }
+    }
+
     /// Whether it is one: a free entry's is not.
     #[inline(always)]
     pub const fn is_valid(self) -> bool {
@@ -224,7 +258,7 @@ impl Claim {
     /// How the ring's flows are spread.
     #[inline(always)]
     pub const fn affinity(self) -> Affinity {
-        if (self.0 >> Self::AFFINITY) & 7 == Affinity::SourceIp as u64 { Affinity::SourceIp } else { Affinity::Flow }
+        Affinity::of((self.0 >> Self::AFFINITY & 7) as u8)
     }
 
     /// A [`Tracking`](crate::flow::Tracking).
@@ -239,8 +273,9 @@ impl Claim {
         (self.0 >> Self::COUNTERS & 0xf_ffff) as u32
     }
 
+    /// Where the ring begins in the slot table.
     #[inline(always)]
-    const fn first_slot(self) -> u32 {
+    pub const fn first_slot(self) -> u32 {
         (self.0 & Self::FIRST_SLOT) as u32
     }
 
@@ -304,20 +339,11 @@ impl Entry {
         let [first, third] = self.address;
         let key = ListenerKey {
             address: Address([first as u32, (first >> 32) as u32, third as u32, self.head as u32]),
-            port: (self.head >> Key::PORT) as u16,
             protocol: (self.head >> Key::PROTOCOL) as u8,
-            padding: 0,
+            more_ports: 0,
+            port: (self.head >> Key::PORT) as u16,
         };
-        let claim = self.claim;
-        let listener = Listener {
-            counters: claim.counters(),
-            group: self.group,
-            first_slot: claim.first_slot(),
-            slot_mask: claim.slot_mask(),
-            affinity: claim.affinity() as u8,
-            tracking: claim.tracking(),
-            sketch: self.sketch,
-        };
+        let listener = self.claim.listener(self.group, self.sketch);
         Some((key, listener))
     }
 }

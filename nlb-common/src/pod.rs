@@ -18,6 +18,8 @@ pod!(
     crate::hash::Flow,
     crate::hash::HashKeys,
     crate::listener::Entry,
+    crate::ranges::Ranges,
+    crate::ranges::RangesKey,
     crate::nat::Session,
     crate::slot::Slot,
     crate::tables::Group,

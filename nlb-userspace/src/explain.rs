@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::api::dto::{NextHopView, Routing};
 use crate::control::snapshot::{GroupState, ListenerState, Snapshot, TargetState};
-use crate::model::{Affinity, Forwarding, Protocol};
+use crate::model::{Forwarding, Listener, Protocol};
 
 /// A flow, as a user names it. Both addresses are of the same family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,8 @@ pub enum Verdict {
     Dropped,
     /// It goes to this host's own stack.
     Passed,
+    /// Its sender is told that nobody serves it.
+    Refused,
 }
 
 /// What becomes of a flow, and why.
@@ -95,7 +97,8 @@ pub struct Explanation {
 /// One stage of the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
-    /// The stage: `listener`, `group`, `hash`, `slot`, `flow`, `target`, `next hop`, `outer header` or `second chance`.
+    /// The stage: `listener`, `group`, `hash`, `slot`, `flow`, `target`, `next hop`,
+    /// `outer header`, `size` or `second chance`.
     pub stage: String,
     /// What it found.
     pub text: String,
@@ -161,18 +164,34 @@ impl Story {
         query: &FlowQuery,
     ) -> Result<&'s ListenerState, (Verdict, String)> {
         let wanted = query.destination;
-        let found = snapshot
-            .listeners
-            .iter()
-            .find(|ListenerState { listener, .. }| listener.protocol == query.protocol && listener.socket() == wanted);
-        let Some(state) = found else {
+        let takes = |state: &&ListenerState| {
+            let Listener { address, protocol, ports, .. } = &state.listener;
+            (*address, *protocol) == (wanted.ip(), query.protocol) && ports.contains(wanted.port())
+        };
+        let mut found: Vec<_> = snapshot.listeners.iter().filter(takes).collect();
+        found.sort_by_key(|state| state.listener.ports.count());
+        let Some((&state, others)) = found.split_first() else {
             self.step("listener", format!("none accepts {} {wanted}", query.protocol));
             self.step("listener", nearest(snapshot, query));
+            if snapshot.configuration.is_exclusive(wanted.ip()) {
+                let how = match query.protocol {
+                    Protocol::Tcp => "a reset",
+                    Protocol::Udp | Protocol::Sctp => "`port unreachable`",
+                };
+                let summary = format!("no listener, and {} is exclusive: the sender gets {how}", wanted.ip());
+                return Err((Verdict::Refused, summary));
+            }
             return Err((Verdict::Passed, "no listener: the packet passes to this host's own stack".to_owned()));
         };
         let name = &state.listener.name;
         self.0.listener = Some(name.to_string());
-        self.step("listener", format!("`{name}` accepts {} {wanted}", query.protocol));
+        self.step("listener", format!("`{name}` accepts {} {}", query.protocol, state.listener.place()));
+        if !others.is_empty() {
+            let others =
+                others.iter().map(|ListenerState { listener, .. }| format!("`{}` {}", listener.name, listener.place()));
+            let text = format!("less specific: {}", others.collect::<Vec<_>>().join(", "));
+            self.step("listener", text);
+        }
         Ok(state)
     }
 
@@ -191,11 +210,7 @@ impl Story {
 
     fn slot(&mut self, snapshot: &Snapshot, group: &GroupState, query: &FlowQuery) -> Result<Slot, (Verdict, String)> {
         let hash = snapshot.hash_keys().hash(&query.flow(), group.affinity.into());
-        let over = match group.affinity {
-            Affinity::Flow => "affinity `flow`: the 5-tuple",
-            Affinity::SourceIp => "affinity `source_ip`: the client's address alone",
-        };
-        self.step("hash", format!("{over} hashes to {hash:#018x}"));
+        self.step("hash", format!("affinity {} hashes to {hash:#018x}", group.affinity.about()));
         let no_ring = || (Verdict::Dropped, format!("group `{}` has no ring yet", group.name));
         let mask = group.ring.len().checked_sub(1).and_then(|mask| u32::try_from(mask).ok()).ok_or_else(no_ring)?;
         let low = u32::try_from(hash & u64::from(mask)).unwrap_or(mask);
@@ -319,8 +334,8 @@ impl Story {
             .map_or_else(String::new, |length| format!(" (varied by flow within {}/{length})", hop.source));
         let outer = if address.is_ipv4() { "IPv4" } else { "IPv6" };
         let inner = if query.destination.is_ipv4() { "IPv4" } else { "IPv6" };
-        let forwarding = snapshot.group(&target.key.group).map(|group| forwarding(snapshot, group));
-        let header = match forwarding.unwrap_or_default() {
+        let forwarding = snapshot.group(&target.key.group).map(|group| forwarding(snapshot, group)).unwrap_or_default();
+        let header = match forwarding {
             Forwarding::Ipip => format!("{inner} in {outer}, from {}{varied} to {address}", hop.source),
             Forwarding::Gue => format!("{inner} in GUE in UDP in {outer}, from {}{varied} to {address}", hop.source),
             Forwarding::L2 => "none: the packet stays as it is, its frame gets that MAC address".to_owned(),
@@ -331,6 +346,9 @@ impl Story {
             }
         };
         self.step("outer header", header);
+        let fits = hop.mtu.saturating_sub(forwarding.overhead(address));
+        let answer = if query.destination.is_ipv4() { "fragmentation needed" } else { "packet too big" };
+        self.step("size", format!("up to {fits} bytes; a longer packet's sender gets `{answer}`"));
         Ok(format!("goes to target {} out of `{}`", target.key.socket(), hop.interface))
     }
 }
@@ -355,7 +373,7 @@ fn nearest(snapshot: &Snapshot, query: &FlowQuery) -> String {
         .iter()
         .map(|ListenerState { listener, .. }| {
             let address = u8::from(listener.address != query.destination.ip()) * 4;
-            let port = u8::from(listener.port != query.destination.port()) * 2;
+            let port = u8::from(!listener.ports.contains(query.destination.port())) * 2;
             (address + port + u8::from(listener.protocol != query.protocol), listener)
         })
         .collect();
@@ -366,7 +384,7 @@ fn nearest(snapshot: &Snapshot, query: &FlowQuery) -> String {
     let names: Vec<_> = ranked
         .iter()
         .take(3)
-        .map(|(_, listener)| format!("`{}` {} {}", listener.name, listener.protocol, listener.socket()))
+        .map(|(_, listener)| format!("`{}` {} {}", listener.name, listener.protocol, listener.place()))
         .collect();
     format!("nearest listeners: {}", names.join(", "))
 }

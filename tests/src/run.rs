@@ -21,6 +21,7 @@ use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::layout;
 use nlb_common::listener::{Entry, Key, entries_for, shift_of};
 use nlb_common::nat::Session;
+use nlb_common::ranges::{Ranges, RangesKey};
 use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_common::way::{Way, WayOutcome};
@@ -137,6 +138,10 @@ impl Edge {
 
     /// Sets a listener.
     pub fn set_listener(&mut self, key: ListenerKey, listener: Listener) -> Result<()> {
+        if key.has_more_ports() {
+            self.listeners.insert(key, listener);
+            return self.write_ranges(RangesKey::of(&key));
+        }
         let path = match self.place_of(&key) {
             Some(place) => vec![place],
             None => path_to_free(&key, self.shift, |place| self.places.get(&place).copied()).context("no place")?,
@@ -154,10 +159,31 @@ impl Edge {
 
     /// Takes a listener away.
     pub fn remove_listener(&mut self, key: &ListenerKey) -> Result<()> {
+        if key.has_more_ports() {
+            self.listeners.remove(key);
+            return self.write_ranges(RangesKey::of(key));
+        }
         let place = self.place_of(key).context("no such listener")?;
         self.places.remove(&place);
         self.listeners.remove(key);
         self.set(layout::edge::LISTENERS, place, Entry::default())
+    }
+
+    /// Puts listeners of many ports in the place of those that there were.
+    pub fn set_ranges(&mut self, place: RangesKey, listeners: &[(ListenerKey, Listener)]) -> Result<()> {
+        self.listeners.retain(|key, _| !key.has_more_ports() || RangesKey::of(key) != place);
+        self.listeners.extend(listeners.iter().copied());
+        self.write_ranges(place)
+    }
+
+    fn write_ranges(&mut self, place: RangesKey) -> Result<()> {
+        let of_place = |key: &ListenerKey| key.has_more_ports() && RangesKey::of(key) == place;
+        let listeners = self.listeners.iter().filter(|(key, _)| of_place(key));
+        let mut listeners: Vec<_> = listeners.map(|(key, listener)| (*key, *listener)).collect();
+        listeners.sort_unstable_by_key(|(key, _)| *key);
+        let map = self.ebpf.map_mut(layout::edge::RANGES).context("no such map")?;
+        let mut table = HashMap::<&mut MapData, RangesKey, Ranges>::try_from(map)?;
+        Ok(table.insert(place, Ranges::new(&listeners), 0)?)
     }
 
     fn place_of(&self, key: &ListenerKey) -> Option<u32> {

@@ -38,12 +38,7 @@ fn fill(mut edge: Edge, affinity: Affinity) -> Edge {
     edge.set_group(GROUP, group).unwrap();
     for (vip, protocol) in VIPS.iter().flat_map(|vip| world::PROTOCOLS.map(|protocol| (vip, protocol))) {
         for (port, sketch) in [OWN, (NONE, Listener::NO_SKETCH)] {
-            let key = ListenerKey {
-                address: vip.parse::<IpAddr>().unwrap().into(),
-                port: port.to_be(),
-                protocol,
-                padding: 0,
-            };
+            let key = ListenerKey::new(vip.parse::<IpAddr>().unwrap().into(), protocol, port);
             edge.set_listener(key, Listener { sketch, ..Listener::new(1, GROUP, &group) }).unwrap();
         }
     }

@@ -1,6 +1,7 @@
 //! Tables of packets for the edge's program: packet in, action and packet out, byte for byte.
 
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
@@ -8,6 +9,7 @@ use nlb_common::hash::Affinity;
 use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Target};
 use nlb_tests::packets::described::{TAGGINGS, networks};
+use nlb_tests::packets::hash::hash as reference_hash;
 use nlb_tests::packets::world::{VIPS, WAYS, port, target};
 use nlb_tests::packets::{Described, Extension, Kind, Network, Segment, World};
 use nlb_tests::run::{Action, INGRESS, Ran};
@@ -107,8 +109,9 @@ fn what_pads_the_frame_stays_behind_the_packet_and_counts_for_nothing() {
 #[test]
 fn the_slot_is_the_hashes_and_its_current_target_is_chosen() {
     const SLOTS: u32 = 64;
-    for affinity in [Affinity::Flow, Affinity::SourceIp] {
-        let mut world = World::new(5).unwrap();
+    const SEED: u64 = 5;
+    for affinity in [Affinity::Flow, Affinity::SourceIp, Affinity::SourceIpPort, Affinity::SourceSubnet] {
+        let mut world = World::new(SEED).unwrap();
         let group = Group {
             tag: 1,
             first_slot: 1_000,
@@ -124,23 +127,32 @@ fn the_slot_is_the_hashes_and_its_current_target_is_chosen() {
             let flags = [0, 1 << 31, 1 << 63, 1 << 31 | 1 << 63][(slot / 4 % 4) as usize];
             world.edge.set_slot(1_000 + slot, Slot(word | flags)).unwrap();
         }
-        let mut chosen = [0; 4];
+        let mut chosen = BTreeMap::<IpAddr, BTreeSet<u32>>::new();
         for vip in VIPS {
-            for source_port in 1..=200 {
+            for number in 1..=200 {
                 let mut packet = Described::new(vip.parse().unwrap(), port(1), Segment::Data);
-                packet.source.1 = source_port;
-                let hash = world.edge.keys.hash(&packet.flow(), affinity);
+                packet.source = (client(packet.source.0, number % 20), number);
+                let hash = reference_hash(SEED, &packet, affinity);
                 let index = 1 + u32::try_from(hash % u64::from(SLOTS)).unwrap() % 4;
                 let ran = world.edge.run(&packet.frame()).unwrap();
-                assert_eq!(ran.action, way_out(index));
+                assert_eq!(ran.action, way_out(index), "{affinity:?}: {packet:?}");
                 assert_eq!(ran.packet, world.tunnel_of(hash, index).frame(&[], &packet.ip(), &[]));
-                chosen[index as usize - 1] += 1;
+                chosen.entry(packet.source.0).or_default().insert(index);
             }
         }
-        match affinity {
-            Affinity::Flow => assert!(chosen.iter().all(|flows| *flows > 0), "{chosen:?}"),
-            Affinity::SourceIp => assert!(chosen.iter().filter(|flows| **flows > 0).count() <= 2, "{chosen:?}"),
-        }
+        let all: BTreeSet<_> = chosen.values().flatten().collect();
+        assert_eq!(all.len(), 4, "{affinity:?}: {chosen:?}");
+        let of_one_client = |targets: &BTreeSet<u32>| targets.len() == 1;
+        assert_eq!(chosen.values().all(of_one_client), affinity != Affinity::Flow, "{affinity:?}: {chosen:?}");
+    }
+}
+
+/// A client of the family of `like`; two of them share a network.
+fn client(like: IpAddr, number: u16) -> IpAddr {
+    let [network, host] = [number / 2, number];
+    match like {
+        IpAddr::V4(_) => Ipv4Addr::from_bits(0xc633_0000 + u32::from(network) * 0x100 + u32::from(host)).into(),
+        IpAddr::V6(_) => [0x2001, 0xdb8, 0, network, 0, 0, 0, host].into(),
     }
 }
 
@@ -154,7 +166,7 @@ fn counters_hold_exactly_what_was_forwarded() {
         packet.payload = round;
         assert_tunnelled(&world, &packet, index);
         expected[index as usize - 1] +=
-            Counters { packets: 1, bytes: packet.ip().len() as u64, new_flows: u64::from(segment == Segment::Syn) };
+            Counters { packets: 1, bytes: packet.ip().len() as u64, new_flows: u64::from(segment.opens()) };
     }
     for (index, expected) in (1..).zip(expected) {
         assert_eq!(world.edge.target_counters(index).unwrap(), expected);
@@ -221,7 +233,7 @@ fn what_is_not_ours_passes_untouched_and_uncounted() {
             frame
         }),
     ];
-    for protocol in (0..=u8::MAX).filter(|protocol| ![6, 17].contains(protocol)) {
+    for protocol in (0..=u8::MAX).filter(|protocol| ![6, 17, 132].contains(protocol)) {
         table.push(("IPv4 with another protocol", changed(v4, Segment::Syn, |frame| frame[IP + 9] = protocol)));
         if ![0, 43, 60].contains(&protocol) {
             table.push(("IPv6 with another protocol", changed(v6, Segment::Syn, |frame| frame[IP + 6] = protocol)));
@@ -340,6 +352,14 @@ fn headers_that_cannot_be_are_dropped_with_their_reason() {
             assert_dropped(&world, &frame, DropReason::BadTransport, "UDP length");
         }
     }
+    for length in 0..4_u16 {
+        for (vip, sctp) in [(v4, IP + 20), (v6, IP + 40)] {
+            let frame = changed(vip, Segment::Chunk, |frame| {
+                frame[sctp + 14..sctp + 16].copy_from_slice(&length.to_be_bytes());
+            });
+            assert_dropped(&world, &frame, DropReason::BadTransport, "SCTP chunk length");
+        }
+    }
     for number in [BOUND + 1, BOUND + 2, 2 * BOUND] {
         for kind in Kind::ALL {
             let frame = with_extensions(&vec![Extension { kind, units: 0 }; number]);
@@ -387,8 +407,7 @@ fn a_packet_that_says_itself_how_short_it_is_is_dropped_where_it_ends() {
         for segment in Segment::ALL {
             let packet = Described { network: network.clone(), ..Described::new(vip(&network), port(1), segment) };
             let extensions = packet.extensions_length();
-            let header = if segment == Segment::Udp { 8 } else { 20 };
-            let whole = extensions + header;
+            let whole = extensions + segment.header_length();
             for length in (0..whole).filter(|length| *length < 100 || length % 7 == 0 || *length >= extensions) {
                 let frame = packet.frame_around(&packet.ip_cut(length));
                 if length == 0 && matches!(network, Network::V6(_)) {
@@ -396,7 +415,7 @@ fn a_packet_that_says_itself_how_short_it_is_is_dropped_where_it_ends() {
                 } else if length < extensions {
                     assert_dropped(&world, &frame, DropReason::TruncatedNetwork, "within an extension header");
                 } else {
-                    assert_dropped(&world, &frame, DropReason::TruncatedTransport, "within TCP or UDP");
+                    assert_dropped(&world, &frame, DropReason::TruncatedTransport, "within TCP, UDP or SCTP");
                 }
             }
         }

@@ -49,7 +49,7 @@ fn vip(network: &Network) -> IpAddr {
 }
 
 fn names_a_second(segment: Segment) -> bool {
-    !matches!(segment, Segment::Syn | Segment::Udp)
+    !segment.opens() && segment.number() == IpNumber::TCP
 }
 
 #[test]

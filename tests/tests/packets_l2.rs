@@ -40,7 +40,7 @@ fn every_combination_of_headers_is_sent_on_as_it_came_in_a_frame_to_the_target()
                     assert_eq!((ran.action, ran.packet), (action, frame), "{packet:?} to {index}");
                     expected.packets += 1;
                     expected.bytes += packet.ip().len() as u64;
-                    expected.new_flows += u64::from(segment == Segment::Syn);
+                    expected.new_flows += u64::from(segment.opens());
                 }
             }
         }

@@ -44,7 +44,7 @@ pub(crate) fn become_one(file: &Path) -> ExitCode {
 }
 
 /// Measures.
-pub(super) fn run(settings: Settings, report: &mut Report) -> Result<()> {
+pub(super) fn run(settings: Settings<'_>, report: &mut Report) -> Result<()> {
     let ten_thousand = Setup { groups: 10, targets: 10_000, ..Setup::default() };
     starts(ten_thousand, settings, report)?;
     checks(ten_thousand, "TCP", settings, report)?;
@@ -52,7 +52,7 @@ pub(super) fn run(settings: Settings, report: &mut Report) -> Result<()> {
 }
 
 /// Starts, and what can be seen of an agent whose targets are all well.
-fn starts(setup: Setup, settings: Settings, report: &mut Report) -> Result<()> {
+fn starts(setup: Setup, settings: Settings<'_>, report: &mut Report) -> Result<()> {
     let (mut cold, mut filled, mut adopted, mut reloaded) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut resident, mut own) = (Vec::new(), Vec::new());
     let mut sizes = Vec::new();
@@ -97,7 +97,7 @@ fn starts(setup: Setup, settings: Settings, report: &mut Report) -> Result<()> {
 }
 
 /// What a check costs: time of the agent's process over checks begun.
-fn checks(setup: Setup, kind: &str, settings: Settings, report: &mut Report) -> Result<()> {
+fn checks(setup: Setup, kind: &str, settings: Settings<'_>, report: &mut Report) -> Result<()> {
     let scene = Scene::build("checks")?;
     serve(&scene)?;
     let file = write(&setup, &scene)?;

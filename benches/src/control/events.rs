@@ -55,7 +55,7 @@ struct Times {
 }
 
 /// Measures.
-pub(super) fn run(settings: Settings, report: &mut Report) -> Result<()> {
+pub(super) fn run(settings: Settings<'_>, report: &mut Report) -> Result<()> {
     for setup in &SETUPS {
         let scene = Scene::build("events")?;
         let mut runs = scene.edge.inside(|| measure(setup, &scene, settings))?;

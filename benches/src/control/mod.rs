@@ -27,7 +27,7 @@ use crate::report::Report;
 use crate::undisturbed;
 
 /// Measures.
-pub(crate) fn run(settings: Settings, report: &mut Report) -> Result<()> {
+pub(crate) fn run(settings: Settings<'_>, report: &mut Report) -> Result<()> {
     leftovers::sweep()?;
     // A thread of its own: it goes ahead of other programs, and so does all that it starts.
     let measured = thread::scope(|scope| {
@@ -45,7 +45,7 @@ pub(crate) fn run(settings: Settings, report: &mut Report) -> Result<()> {
 
 /// The yardstick of this bench: work of the processor alone, and a good part of what an event costs that can use nothing of
 /// what was before.
-fn ring(settings: Settings, report: &mut Report) -> Result<()> {
+fn ring(settings: Settings<'_>, report: &mut Report) -> Result<()> {
     let size = RingSize::new(1 << 16).context("65,536 is a ring's size")?;
     let identity = |index: u32| u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let member = |index| Member { index, identity: identity(index), weight: Weight::default() };

@@ -49,7 +49,7 @@ struct Swept {
 }
 
 /// Measures.
-pub(super) fn run(settings: Settings, report: &mut Report) -> Result<()> {
+pub(super) fn run(settings: Settings<'_>, report: &mut Report) -> Result<()> {
     let pins = if settings.quick { PINS / 20 } else { PINS };
     for (flows, words) in
         [(Flows::Ended, "all of them ended and removed"), (Flows::Alive, "all of them alive and kept")]

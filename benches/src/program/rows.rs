@@ -1,6 +1,9 @@
 //! What is measured: a row for each protocol, family, way to forward and kind of tracking, and for what leaves the fast path.
+//!
+//! One flow whose packets are too big is soon told enough, and its packets are dropped; of a million each is told.
 
 use nlb_common::flow::Tracking;
+use nlb_common::hash::Affinity;
 use nlb_common::tables::Target;
 
 use super::packet::Kind;
@@ -27,6 +30,8 @@ pub(super) struct Way {
     pub(super) redirect: bool,
     /// Bits of the outer source that vary by flow.
     pub(super) source_bits: u8,
+    /// The longest packet that fits.
+    pub(super) mtu: u16,
 }
 
 /// What stands in the slots.
@@ -52,6 +57,9 @@ pub(super) struct Row {
     pub(super) way: Way,
     pub(super) slots: Slots,
     pub(super) tracking: Tracking,
+    pub(super) affinity: Affinity,
+    /// How many ports its listener has besides the packet's: 0 for a listener of one port.
+    pub(super) more_ports: u16,
     /// A listener claims the packet.
     pub(super) ours: bool,
     /// Flows go to as many VIPs as this, a power of two.
@@ -63,7 +71,7 @@ pub(super) struct Row {
 /// Targets of most rows.
 pub(super) const MOST_TARGETS: u32 = 500;
 
-const IPIP: Way = Way { v6: false, by: Target::IPIP, redirect: false, source_bits: 0 };
+const IPIP: Way = Way { v6: false, by: Target::IPIP, redirect: false, source_bits: 0, mtu: 1_500 };
 const IPIP_V6: Way = Way { v6: true, ..IPIP };
 const GUE: Way = Way { by: Target::GUE, ..IPIP };
 const GUE_V6: Way = Way { v6: true, ..GUE };
@@ -79,6 +87,8 @@ const V4: Row = Row {
     way: IPIP,
     slots: Slots::Steady,
     tracking: Tracking::Transition,
+    affinity: Affinity::Flow,
+    more_ports: 0,
     ours: true,
     vips: 1,
     targets: MOST_TARGETS,
@@ -126,9 +136,25 @@ pub(super) const ROWS: &[Row] = &[
         tracking: Tracking::None,
         ..V4
     },
+    Row { name: "v4 echo request", kind: Kind::Echo, ..V4 },
+    Row { name: "v6 echo request", kind: Kind::Echo, ..V6 },
+    Row { name: "v4 error about a flow", kind: Kind::Error, ..V4 },
+    Row { name: "v6 error about a flow", kind: Kind::Error, ..V6 },
+    Row { name: "v4 tcp, too big", kind: Kind::TooBig, way: Way { mtu: 300, ..IPIP }, ..V4 },
+    Row { name: "v6 tcp, too big", kind: Kind::TooBig, way: Way { mtu: 300, ..IPIP_V6 }, ..V6 },
     Row { name: "v4 tcp, not ours", ours: false, ..V4 },
     Row { name: "v6 tcp, not ours", ours: false, ..V6 },
+    Row { name: "v4 tcp ipip, by source_ip", affinity: Affinity::SourceIp, ..V4 },
+    Row { name: "v6 tcp ipip, by source_ip", affinity: Affinity::SourceIp, ..V6 },
+    Row { name: "v4 tcp ipip, by source_ip_port", affinity: Affinity::SourceIpPort, ..V4 },
+    Row { name: "v4 tcp ipip, by source_subnet", affinity: Affinity::SourceSubnet, ..V4 },
+    // The last ones: no row after them has a port that their listeners take.
+    Row { name: "v4 tcp ipip, narrowest of 64 ranges", more_ports: FILLING_PORTS - 1, ..V4 },
+    Row { name: "v4 tcp ipip, widest of 64 ranges", more_ports: FILLING_PORTS + 1, ..V4 },
 ];
+
+/// Ports, less one, of the ranges that fill the list between the narrowest and the widest.
+pub(super) const FILLING_PORTS: u16 = 2;
 
 /// The loop and the program before the measured one.
 pub(super) const BARE: &str = "bare";

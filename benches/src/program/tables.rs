@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use anyhow::{Context as _, Result};
 use nlb_common::address::Address;
 use nlb_common::layout::edge;
+use nlb_common::ranges::MOST;
 use nlb_common::slot::{Slot, Tick};
-use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_tests::run::{Edge, INGRESS};
 
 use super::packet::{Packet, VIP_V4, VIP_V6};
-use super::rows::{MOST_TARGETS, ROWS, Row, Slots, Way};
+use super::rows::{FILLING_PORTS, MOST_TARGETS, ROWS, Row, Slots, Way};
 
 /// Slots of a ring.
 const RING: u32 = 65_536;
@@ -36,6 +37,7 @@ pub(super) fn fill() -> Result<Edge> {
     let room = [
         (edge::LISTENERS, 16_384),
         (edge::LISTENER_COUNTERS, 16_384),
+        (edge::VIPS, 16_384),
         (edge::GROUPS, rows),
         (edge::SLOTS, rows * RING),
         (edge::TARGETS, rows * MOST_TARGETS + 1),
@@ -60,12 +62,15 @@ pub(super) fn fill() -> Result<Edge> {
             let other = |by: u32| first_target + (slot + by) % row.targets;
             edge.set_slot(first_slot + slot, slot_of(row.slots, other(0), other(1)))?;
         }
-        let group = Group { tag: 1, first_slot, slot_mask: RING - 1, tracking: row.tracking as u8, ..Group::default() };
+        let (affinity, tracking) = (row.affinity as u8, row.tracking as u8);
+        let group = Group { tag: 1, first_slot, slot_mask: RING - 1, affinity, tracking, ..Group::default() };
         edge.set_group(number, group)?;
         for vip in 0..row.vips {
-            let vip = if row.v6 { VIP_V6.into() } else { Ipv4Addr::from_bits(VIP_V4.to_bits() + vip).into() };
+            let vip: IpAddr = if row.v6 { VIP_V6.into() } else { Ipv4Addr::from_bits(VIP_V4.to_bits() + vip).into() };
             let counters = counters.next().context("endless")?;
-            edge.set_listener(key(vip, port(row), row.kind.protocol()), Listener::new(counters, number, &group))?;
+            edge.set_vip(vip.into(), Some(Vip::default()))?;
+            let key = ListenerKey { more_ports: row.more_ports, ..key(vip, port(row), row.kind.protocol()) };
+            edge.set_listener(key, Listener::new(counters, number, &group))?;
         }
     }
     for other in 0..OTHER_LISTENERS {
@@ -74,11 +79,18 @@ pub(super) fn fill() -> Result<Edge> {
         let counters = counters.next().context("endless")?;
         edge.set_listener(key(vip, port, 6), Listener { counters, ..Listener::default() })?;
     }
+    let ranges = ROWS.iter().filter(|row| row.more_ports > 0).count();
+    for number in 0..u16::try_from(MOST - ranges)? {
+        let first = 40_000 + number * (FILLING_PORTS + 1);
+        let key = ListenerKey { more_ports: FILLING_PORTS, ..key(VIP_V4.into(), first, 6) };
+        let counters = counters.next().context("endless")?;
+        edge.set_listener(key, Listener { counters, ..Listener::default() })?;
+    }
     Ok(edge)
 }
 
 fn key(vip: IpAddr, port: u16, protocol: u8) -> ListenerKey {
-    ListenerKey { address: vip.into(), port: port.to_be(), protocol, padding: 0 }
+    ListenerKey::new(vip.into(), protocol, port)
 }
 
 fn slot_of(slots: Slots, target: u32, other: u32) -> Slot {
@@ -105,7 +117,7 @@ fn target(way: Way, index: u32) -> Target {
         interface: if way.redirect { ELSEWHERE } else { INGRESS },
         next_hop_mac: [2, 0xaa, 0, 0, 0, 0x11],
         source_mac: [2, 0xbb, 0, 0, 0, 0x22],
-        mtu: 1_500,
+        mtu: way.mtu,
         flags: Target::READY | way.by,
         source_bits: way.source_bits,
         port: 8_080_u16.to_be(),

@@ -58,6 +58,22 @@ fn populations() -> Vec<(&'static str, Affinity, Vec<Flow>)> {
             Affinity::SourceIp,
             (0..FLOWS).map(|n| v6(base + (u128::from(n) << 64), 1)).collect(),
         ),
+        (
+            "ports of a client's",
+            Affinity::SourceIpPort,
+            (0..FLOWS).map(|n| Flow { destination_port: port(n), ..v4(0x0a00_0000 + n / 60_000, 1) }).collect(),
+        ),
+        (
+            "ports of an IPv6 client's",
+            Affinity::SourceIpPort,
+            (0..FLOWS).map(|n| Flow { destination_port: port(n), ..v6(base + u128::from(n / 60_000), 1) }).collect(),
+        ),
+        ("networks", Affinity::SourceSubnet, (0..FLOWS).map(|n| v4(n << 8 | n & 0xff, 1)).collect()),
+        (
+            "IPv6 networks",
+            Affinity::SourceSubnet,
+            (0..FLOWS).map(|n| v6(base + (u128::from(n) << 64) + u128::from(n), 1)).collect(),
+        ),
     ]
 }
 
@@ -110,9 +126,21 @@ fn the_hash_is_the_one_that_running_edges_use() {
         keys.hash(&v4, Affinity::SourceIp),
         keys.hash(&v6, Affinity::Flow),
         keys.hash(&v6, Affinity::SourceIp),
+        keys.hash(&v4, Affinity::SourceIpPort),
+        keys.hash(&v6, Affinity::SourceIpPort),
+        keys.hash(&v4, Affinity::SourceSubnet),
+        keys.hash(&v6, Affinity::SourceSubnet),
     ];
-    let known =
-        [15_502_171_223_614_708_390, 4_875_900_997_052_010_045, 16_410_182_129_351_869_122, 9_578_018_065_228_012_103];
+    let known = [
+        15_502_171_223_614_708_390,
+        4_875_900_997_052_010_045,
+        16_410_182_129_351_869_122,
+        9_578_018_065_228_012_103,
+        5_365_881_270_292_923_420,
+        392_785_538_505_712_838,
+        1_215_792_326_125_386_789,
+        1_019_939_347_528_401_701,
+    ];
     assert_eq!(hashes, known);
 }
 
@@ -138,10 +166,29 @@ fn flows() -> impl Strategy<Value = Flow> {
 
 proptest! {
     #[test]
-    fn source_affinity_sees_nothing_but_the_source(seed: u64, a in flows(), b in flows()) {
+    fn an_affinity_sees_its_part_of_the_flow_and_nothing_else(seed: u64, a in flows(), b in flows(), host: u64) {
         let keys = HashKeys::from_seed(seed);
+        let same = |affinity, other: Flow| keys.hash(&a, affinity) == keys.hash(&other, affinity);
         let moved = Flow { source: a.source, destination: a.destination, ..b };
-        prop_assert_eq!(keys.hash(&a, Affinity::SourceIp), keys.hash(&moved, Affinity::SourceIp));
+        let neighbour = match IpAddr::from(a.source) {
+            IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() ^ u32::from(host.to_le_bytes()[0])).into(),
+            IpAddr::V6(v6) => IpAddr::from(Ipv6Addr::from_bits(v6.to_bits() ^ u128::from(host))),
+        };
+        let of = |source: IpAddr| Flow { source: source.into(), ..moved };
+        prop_assert!(same(Affinity::SourceIp, moved));
+        let same_port = Flow { destination_port: a.destination_port, ..moved };
+        prop_assert!(same(Affinity::SourceIpPort, same_port));
+        let elsewhere = Flow { destination_port: !a.destination_port, ..moved };
+        prop_assert!(!same(Affinity::SourceIpPort, elsewhere));
+        prop_assert!(same(Affinity::SourceSubnet, of(neighbour)));
+        let stranger = of(match IpAddr::from(a.source) {
+            IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() ^ 0x100).into(),
+            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() ^ 1 << 64).into(),
+        });
+        for affinity in [Affinity::SourceIp, Affinity::SourceIpPort, Affinity::SourceSubnet] {
+            let stranger = Flow { destination_port: a.destination_port, ..stranger };
+            prop_assert!(!same(affinity, stranger));
+        }
     }
 
     #[test]

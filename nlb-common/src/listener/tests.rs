@@ -4,9 +4,7 @@ fn keys() -> impl Iterator<Item = ListenerKey> {
     let v4 = (0..64).map(|host| Address::v4((0xcb00_7100_u32 + host).to_be()));
     let v6 = (0..64_u32).map(|host| Address([0x2001_0db8_u32.to_be(), 0, 0xffff_u32.to_be(), host.to_be()]));
     v4.chain(v6).flat_map(|address| {
-        (1..32_u16).flat_map(move |port| {
-            [6, 17].map(|protocol| ListenerKey { address, port: port.to_be(), protocol, padding: 0 })
-        })
+        (1..32_u16).flat_map(move |port| [6, 17].map(|protocol| ListenerKey::new(address, protocol, port)))
     })
 }
 
@@ -50,7 +48,7 @@ fn an_entry_is_its_own_listeners_and_nobody_elses() {
         }
     }
     // An IPv6 address that ends as an IPv4 one.
-    let v4 = ListenerKey { address: Address::v4(7), port: 1, protocol: 6, padding: 0 };
+    let v4 = ListenerKey::new(Address::v4(7), 6, 1);
     let v6 = ListenerKey { address: Address([1, 0, crate::address::V4_MAPPED, 7]), ..v4 };
     assert!(!Entry::new(&v4, &Listener::default()).is_of(&Key::from(&v6)));
     assert!(!Entry::new(&v6, &Listener::default()).is_of(&Key::from(&v4)));

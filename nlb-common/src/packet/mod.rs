@@ -12,9 +12,9 @@
 //! - an IPv4 or IPv6 header that is cut off, has the wrong version, a header length below 20, or a length that is shorter
 //!   than the header or longer than the frame;
 //! - an IPv6 extension header that is cut off, or more than [`network::MAX_EXTENSIONS`] of them;
-//! - TCP or UDP without room for two ports.
+//! - TCP, UDP or SCTP without room for two ports.
 //!
-//! Whatever else is wrong with TCP or UDP counts only once a listener claims the packet: see [`transport::Segment`].
+//! Whatever else is wrong with them counts only once a listener claims the packet: see [`transport::Segment`].
 
 mod door;
 pub mod link;
@@ -103,7 +103,7 @@ pub struct Packet {
     pub link: Link,
     /// The IP header.
     pub network: Network,
-    /// The TCP or UDP header.
+    /// The TCP, UDP or SCTP header.
     pub transport: Transport,
 }
 

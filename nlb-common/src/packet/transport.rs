@@ -1,12 +1,14 @@
-//! TCP and UDP: the ports that name a listener, and whether a segment opens a connection.
+//! TCP, UDP and SCTP: the ports that name a listener, and whether a segment opens a connection.
+
+use core::hint::cold_path;
 
 use super::network::Network;
 use super::{Door, NotOurs, Stop};
 use crate::drop_reason::DropReason;
 use crate::hash::Flow;
-use crate::wire::{Ports, Tcp, Udp, protocol};
+use crate::wire::{Ports, Sctp, Tcp, Udp, protocol};
 
-/// What the TCP or UDP header says.
+/// What the TCP, UDP or SCTP header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transport {
     /// Source port, network byte order.
@@ -22,7 +24,7 @@ pub struct Transport {
 /// A broken one is only dropped once a listener claims it: to a router on the same host it is a packet like any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Segment {
-    /// TCP with SYN and without ACK: the first of a connection.
+    /// TCP with SYN and without ACK, SCTP with INIT: the first of a connection.
     Opens,
     /// Any other.
     Continues,
@@ -56,14 +58,25 @@ impl Segment {
 pub fn read<D: Door + ?Sized>(door: &D, network: &Network) -> Result<Transport, Stop> {
     const TRUNCATED: Stop = Stop::Drop(DropReason::TruncatedTransport);
     let tcp = network.protocol == protocol::TCP;
-    if !tcp && network.protocol != protocol::UDP {
-        return Err(Stop::Pass(NotOurs::Protocol));
+    let udp = network.protocol == protocol::UDP;
+    if !tcp && !udp {
+        cold_path();
+        if network.protocol != protocol::SCTP {
+            return Err(Stop::Pass(NotOurs::Protocol));
+        }
     }
     if network.payload_length < size_of::<Ports>() {
         return Err(TRUNCATED);
     }
     let ports = door.header::<Ports>(network.payload).ok_or(TRUNCATED)?;
-    let segment = if tcp { read_tcp(door, network) } else { read_udp(door, network) };
+    let segment = if tcp {
+        read_tcp(door, network)
+    } else if udp {
+        read_udp(door, network)
+    } else {
+        cold_path();
+        read_sctp(door, network)
+    };
     Ok(Transport { source_port: ports.source, destination_port: ports.destination, segment })
 }
 
@@ -91,6 +104,22 @@ fn read_udp<D: Door + ?Sized>(door: &D, network: &Network) -> Segment {
     let Some(udp) = door.header::<Udp>(network.payload) else { return Segment::Truncated };
     let length = usize::from(udp.length());
     if length < Udp::LENGTH || length > network.payload_length { Segment::Bad } else { Segment::Continues }
+}
+
+/// A packet without a chunk has nothing to say.
+#[inline(always)]
+fn read_sctp<D: Door + ?Sized>(door: &D, network: &Network) -> Segment {
+    if network.payload_length < Sctp::LENGTH {
+        return Segment::Truncated;
+    }
+    let Some(sctp) = door.header::<Sctp>(network.payload) else { return Segment::Truncated };
+    if u16::from_be(sctp.chunk_length) < Sctp::CHUNK {
+        Segment::Bad
+    } else if sctp.chunk == Sctp::INIT {
+        Segment::Opens
+    } else {
+        Segment::Continues
+    }
 }
 
 /// The flow that both layers make.

@@ -14,7 +14,7 @@ pub use ethernet::{EtherType, Ethernet, Framed, Macs, TagBytes, VlanTag};
 pub use icmp::Icmp;
 pub use ipv4::Ipv4;
 pub use ipv6::{Extension, Ipv6};
-pub use transport::{Ports, Tcp, Udp};
+pub use transport::{Ports, Sctp, Tcp, Udp};
 
 /// IP protocol numbers (IANA) that the programs know.
 pub mod protocol {
@@ -38,6 +38,8 @@ pub mod protocol {
     pub const ICMPV6: u8 = 58;
     /// IPv6 destination options.
     pub const DESTINATION_OPTIONS: u8 = 60;
+    /// SCTP.
+    pub const SCTP: u8 = 132;
 }
 
 /// What may be read from and written to a packet at any offset.
@@ -64,4 +66,4 @@ macro_rules! headers {
 // SAFETY: `repr(C, packed)` over bytes, a 16-bit integer and another header: alignment 1, no padding, any pattern is valid.
 unsafe impl<H: Header, const TAGS: usize> Header for Framed<H, TAGS> {}
 
-headers!(EtherType, Ethernet, Macs, VlanTag, Icmp, Ipv4, Ipv6, Extension, Ports, Tcp, Udp);
+headers!(EtherType, Ethernet, Macs, VlanTag, Icmp, Ipv4, Ipv6, Extension, Ports, Sctp, Tcp, Udp);

@@ -1,6 +1,6 @@
-//! TCP (RFC 9293) and UDP (RFC 768), as far as a balancer looks.
+//! TCP (RFC 9293), UDP (RFC 768) and SCTP (RFC 9260), as far as a balancer looks.
 
-/// What both begin with, in network byte order.
+/// What all begin with, in network byte order.
 #[repr(C, packed)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports {
@@ -87,4 +87,31 @@ impl Udp {
     pub const fn length(&self) -> u16 {
         u16::from_be(self.length)
     }
+}
+
+/// An SCTP packet's common header, and the header of its first chunk. Multi-byte fields are in network byte order.
+#[repr(C, packed)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sctp {
+    /// Ports.
+    pub ports: Ports,
+    /// Verification tag.
+    pub tag: u32,
+    /// CRC32c of the packet: forwarding leaves it right.
+    pub checksum: u32,
+    /// Type of the first chunk.
+    pub chunk: u8,
+    /// Its flags.
+    pub flags: u8,
+    /// Its length with this header.
+    pub chunk_length: u16,
+}
+
+impl Sctp {
+    /// Length of both headers.
+    pub const LENGTH: usize = size_of::<Self>();
+    /// The chunk that opens an association, alone in its packet.
+    pub const INIT: u8 = 1;
+    /// Length of a chunk's header.
+    pub const CHUNK: u16 = 4;
 }

@@ -38,14 +38,14 @@ pub(super) fn note<F: Functions>(
     }
     let hash = match listener.claim.affinity() {
         Affinity::Flow => found.hash,
-        Affinity::SourceIp => {
+        _ => {
             cold_path();
             F::whole_hash(ctx.ctx, Offsets::of(packet), packet.network.protocol)
         }
     };
     let cell = Cell::of(hash);
     set(&TARGET_FLOWS, target, cell);
-    set(&LISTENER_FLOWS, listener.entry.sketch, cell);
+    set(&LISTENER_FLOWS, listener.sketch, cell);
 }
 
 /// Sets a bit, if there is such a sketch and the bit isn't set.

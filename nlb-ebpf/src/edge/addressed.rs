@@ -18,7 +18,7 @@ use nlb_ebpf::opaque::opaque;
 pub(super) struct Offsets {
     /// The IP header.
     pub(super) link: usize,
-    /// The TCP or UDP header.
+    /// The TCP, UDP or SCTP header.
     pub(super) payload: usize,
 }
 

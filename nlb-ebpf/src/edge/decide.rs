@@ -11,7 +11,6 @@ use nlb_common::flow::Tracking;
 use nlb_common::listener::Claim;
 use nlb_common::packet::Packet;
 use nlb_common::slot::TargetIndex;
-use nlb_common::wire::protocol;
 
 use super::addressed::Offsets;
 use super::flows::{self, Asked};
@@ -47,8 +46,7 @@ pub(super) fn target_of<F: Functions>(
     if claim.tracking() == Tracking::Translated as u8 {
         return Decision::Translate;
     }
-    let tcp = packet.network.protocol == protocol::TCP;
-    let asked = Asked { index: found.index, tracking: claim.tracking(), opens, tcp };
+    let asked = Asked { index: found.index, tracking: claim.tracking(), opens, protocol: packet.network.protocol };
     match F::decide(ctx.ctx, Offsets::of(packet), found.slot.0, asked.packed()) {
         flows::RESET => Decision::Reset,
         flows::OVER => Decision::Over,

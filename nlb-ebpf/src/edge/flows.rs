@@ -10,7 +10,7 @@
 //!                                                the first packet after the SYN makes a half-open flow an open one
 //! pinned, the target is gone or DEAD ──────────▶ the pin goes; `current`
 //! pinned, the target is DRAINING, a SYN ───────▶ a new connection under an old name: the pin goes; `current`
-//! pinned, the target is RESET ─────────────────▶ the pin goes; a TCP reset to the client, a drop for UDP
+//! pinned, the target is RESET ─────────────────▶ the pin goes; a TCP reset to the client, a drop for others
 //! not pinned, opens a connection ──────────────▶ `current`
 //! not pinned, the slot is open ────────────────▶ `previous`, `current` if that is gone, DEAD or RESET
 //! not pinned, the slot is closed ──────────────▶ `current`
@@ -24,7 +24,7 @@
 //!   had come a moment earlier. The pin's memory stays mapped, but it may already hold another flow: then one packet may go
 //!   to that flow's target, or that flow is taken for seen or ending. The window is some nanoseconds, and nothing of it
 //!   lasts but the note that a flow ends, which shortens how long an idle flow is remembered.
-//! - A pin was pushed out, of the half-open flows by a flood of SYNs or of UDP's by many flows: the next packet is one of an
+//! - A pin was pushed out, of the half-open flows by a flood of SYNs or of UDP's and SCTP's by many flows: the next packet is one of an
 //!   unknown flow, and breaks it if that means another target. Established flows of TCP are never pushed out.
 //! - A slot changes between its being read and a pin being made: as if the packet had come before the change. The pin says
 //!   where the flow went.
@@ -52,16 +52,16 @@ pub(super) struct Asked {
     pub(super) index: u32,
     /// The group's [`Tracking`].
     pub(super) tracking: u8,
-    /// SYN without ACK.
+    /// SYN without ACK, or INIT.
     pub(super) opens: bool,
-    /// TCP, or else UDP.
-    pub(super) tcp: bool,
+    /// IP protocol number.
+    pub(super) protocol: u8,
 }
 
 impl Asked {
     const TRACKING: u32 = 32;
     const OPENS: u32 = 40;
-    const TCP: u32 = 41;
+    const PROTOCOL: u32 = 48;
 
     /// All of it in one register.
     #[inline(always)]
@@ -69,7 +69,7 @@ impl Asked {
         u64::from(self.index)
             | u64::from(self.tracking) << Self::TRACKING
             | u64::from(self.opens) << Self::OPENS
-            | u64::from(self.tcp) << Self::TCP
+            | u64::from(self.protocol) << Self::PROTOCOL
     }
 
     #[inline(always)]
@@ -79,7 +79,7 @@ impl Asked {
             index: word as u32,
             tracking: (word >> Self::TRACKING) as u8,
             opens: word >> Self::OPENS & 1 != 0,
-            tcp: word >> Self::TCP & 1 != 0,
+            protocol: (word >> Self::PROTOCOL) as u8,
         }
     }
 }
@@ -105,12 +105,13 @@ pub(super) fn answer<F: Addressed>(ctx: *mut xdp_md, at: Offsets, slot: u64, ask
     let ctx = XdpContext::new(ctx);
     let door = PacketDoor::new(&ctx);
     let at = at.bounded();
-    let tcp_flags = if asked.tcp { door.header::<Tcp>(at.payload).map_or(0, |tcp| tcp.flags) } else { 0 };
+    let tcp_flags =
+        if asked.protocol == protocol::TCP { door.header::<Tcp>(at.payload).map_or(0, |tcp| tcp.flags) } else { 0 };
     // None of it can fail: the entry is there, and all of the packet was read before.
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return slot.current() };
     // SAFETY: this CPU's own entry, which nothing else uses while this program runs on it.
     let Scratch { flow, pin } = unsafe { &mut *scratch };
-    flow.protocol = if asked.tcp { protocol::TCP } else { protocol::UDP };
+    flow.protocol = asked.protocol;
     flow.padding = [0; 3];
     match F::read_flow(&door, at, flow) {
         Some(()) => decide(flow, pin, slot, asked, tcp_flags),
@@ -120,14 +121,16 @@ pub(super) fn answer<F: Addressed>(ctx: *mut xdp_md, at: Offsets, slot: u64, ask
 
 #[inline(always)]
 fn decide(flow: &Flow, held: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u8) -> TargetIndex {
-    let Asked { index: place, tracking, opens, tcp } = asked;
+    let Asked { index: place, tracking, opens, .. } = asked;
+    let tcp = asked.protocol == protocol::TCP;
     let all = tracking == Tracking::All as u8;
     if tracking == Tracking::None as u8 {
         return slot.current();
     }
     event(FlowEvent::Lookup);
     let now = seconds();
-    // No packet of UDP says that it opens a flow. Where all are remembered, those that aren't are new.
+    // No packet of UDP says that it opens a flow, and a path of an SCTP association opens without one. Where all are
+    // remembered, those that aren't are new.
     let mut is_new = opens || !tcp && all;
     if let Some((table, pin)) = Table::find(flow, tcp) {
         // SAFETY: a value of a flow table stays mapped while the program runs; see above for who may change it meanwhile.
@@ -152,34 +155,49 @@ fn decide(flow: &Flow, held: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u8) 
         table.remove(flow);
         is_new |= !expired;
     }
-    let (index, target) = match unpinned(slot, is_new) {
-        Ok(chosen) => chosen,
-        // The target's stage says why there is none.
-        Err(current) => return current,
-    };
-    let (current, previous) = (slot.current(), slot.previous());
+    // The target's stage says why there is none.
+    let Some((index, target)) = unpinned(slot, is_new) else { return slot.current() };
     if target.flags & Target::RESET != 0 {
         return over(tcp, tcp_flags, index);
     }
-    if all || slot.is_open() && current != previous {
+    if all || slot.is_open() && slot.current() != slot.previous() {
         *held = Pin::new(index, target.tag, place, now);
         return remember::pin(flow, Table::of(tcp, opens), held);
     }
     index
 }
 
-/// The target of a flow that is not pinned; `Err`: the number that no target serves under. `is_new`: it begins.
+/// Whose a flow of `slot` is that isn't pinned.
 #[inline(always)]
-pub(super) fn unpinned(slot: Slot, is_new: bool) -> Result<(TargetIndex, &'static Target), TargetIndex> {
-    let current = slot.current();
-    let previous = slot.previous();
+pub(super) fn unpinned(slot: Slot, is_new: bool) -> Option<(TargetIndex, &'static Target)> {
+    let (current, previous) = (slot.current(), slot.previous());
     // A flow that another edge sent to `current` until now is not pinned here either: of a target whose flows are over, only
     // pinned ones are reset for sure. The others are `current`'s, which resets what it doesn't know.
     let kept = if is_new || !slot.is_open() { None } else { serving(previous) };
     match kept.filter(|target| target.flags & Target::RESET == 0) {
-        Some(target) => Ok((previous, target)),
-        None => serving(current).map(|target| (current, target)).ok_or(current),
+        Some(target) => Some((previous, target)),
+        None => serving(current).map(|target| (current, target)),
     }
+}
+
+/// Whose the flow is, for what is about it and none of its packets: it is looked up, and left as it is.
+#[inline(always)]
+pub(super) fn owner(flow: &Flow, slot: Slot, tracking: u8) -> TargetIndex {
+    if slot.is_steady() || tracking == Tracking::None as u8 {
+        return slot.current();
+    }
+    let tcp = flow.protocol == protocol::TCP;
+    if let Some((table, pin)) = Table::find(flow, tcp) {
+        // SAFETY: as in `decide`.
+        let held = unsafe { pin.read_volatile() };
+        let expired = table == Table::HalfOpen && held.silence(seconds()) > Pin::HANDSHAKE;
+        if !expired && serving(held.target).is_some_and(|target| held.is_of(target.tag)) {
+            return held.target;
+        }
+    }
+    // Where all flows of UDP are remembered, those that aren't are new.
+    let is_new = !tcp && tracking == Tracking::All as u8;
+    unpinned(slot, is_new).map_or(slot.current(), |(index, _)| index)
 }
 
 /// Notes on a pin that a packet was seen, and what it says. A SYN begins a new connection to the same target.

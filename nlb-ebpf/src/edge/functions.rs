@@ -5,11 +5,16 @@
 //! five at most, and answers a number; its name has no type parameter, so there is one for each family.
 
 use aya_ebpf::bindings::xdp_md;
+use nlb_common::address::Address;
+use nlb_common::hash::{Affinity, Flow};
+use nlb_common::listener::Claim;
 use nlb_common::packet::network::{V4, V6};
+use nlb_common::ranges::RangesKey;
 use nlb_common::slot::TargetIndex;
 
 use super::addressed::{Addressed, Offsets};
-use super::{active, flows, reset};
+use super::constants::hash_keys;
+use super::{active, flows, listener, reset, trace};
 
 /// A family and its functions.
 pub(super) trait Functions: Addressed {
@@ -21,10 +26,13 @@ pub(super) trait Functions: Addressed {
 
     /// [`active::whole_hash`].
     fn whole_hash(ctx: *mut xdp_md, at: Offsets, protocol: u8) -> u64;
+
+    /// [`trace::packet`].
+    fn trace_packet(ctx: *mut xdp_md, at: Offsets, protocol: u8, length: usize);
 }
 
 macro_rules! functions {
-    ($family:ty, $decide:ident, $reset:ident, $whole_hash:ident) => {
+    ($family:ty, $decide:ident, $reset:ident, $whole_hash:ident, $trace_packet:ident) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $decide(ctx: *mut xdp_md, link: usize, payload: usize, slot: u64, asked: u64) -> u32 {
@@ -43,6 +51,13 @@ macro_rules! functions {
             active::whole_hash::<$family>(ctx, Offsets { link, payload }, protocol)
         }
 
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $trace_packet(ctx: *mut xdp_md, link: usize, payload: usize, protocol: u8, length: usize) -> u32 {
+            trace::packet::<$family>(ctx, Offsets { link, payload }, protocol, length);
+            0
+        }
+
         impl Functions for $family {
             #[inline(always)]
             fn decide(ctx: *mut xdp_md, at: Offsets, slot: u64, asked: u64) -> TargetIndex {
@@ -58,9 +73,62 @@ macro_rules! functions {
             fn whole_hash(ctx: *mut xdp_md, at: Offsets, protocol: u8) -> u64 {
                 $whole_hash(ctx, at.link, at.payload, protocol)
             }
+
+            #[inline(always)]
+            fn trace_packet(ctx: *mut xdp_md, at: Offsets, protocol: u8, length: usize) {
+                $trace_packet(ctx, at.link, at.payload, protocol, length);
+            }
         }
     };
 }
 
-functions!(V4, nlb_decide_v4, nlb_reset_v4, nlb_whole_hash_v4);
-functions!(V6, nlb_decide_v6, nlb_reset_v6, nlb_whole_hash_v6);
+/// The hash of what an affinity other than [`Flow`](Affinity::Flow) makes of `flow`. Such a function is asked by numbers
+/// alone, so that it serves both families.
+#[inline(always)]
+pub(super) fn client_hash(flow: &Flow, affinity: Affinity) -> u64 {
+    let (high, low) = halves(flow.source);
+    nlb_client_hash(high, low, u64::from(flow.destination_port) | (affinity as u64) << BEHIND_PORT)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+#[expect(clippy::cast_possible_truncation, reason = "each field is its own bits")]
+extern "C" fn nlb_client_hash(high: u64, low: u64, asked: u64) -> u64 {
+    let flow = Flow { source: whole(high, low), destination_port: asked as u16, ..Flow::default() };
+    hash_keys().hash(&flow, Affinity::of((asked >> BEHIND_PORT) as u8))
+}
+
+/// What a listener of many ports claims of `flow`.
+#[inline(always)]
+pub(super) fn claim_of_ranges(flow: &Flow) -> Claim {
+    let (high, low) = halves(flow.destination);
+    Claim(nlb_claim_of_ranges(high, low, u64::from(flow.destination_port) | u64::from(flow.protocol) << BEHIND_PORT))
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+#[expect(clippy::cast_possible_truncation, reason = "each field is its own bits")]
+extern "C" fn nlb_claim_of_ranges(high: u64, low: u64, asked: u64) -> u64 {
+    let key = RangesKey { address: whole(high, low), protocol: u32::from((asked >> BEHIND_PORT) as u8) };
+    listener::in_ranges(&key, u16::from_be(asked as u16)).0
+}
+
+/// Where a second field stands behind a port in a number that is asked with.
+const BEHIND_PORT: u32 = 16;
+
+/// An address as two numbers.
+#[inline(always)]
+fn halves(address: Address) -> (u64, u64) {
+    let [first, second, third, fourth] = address.0.map(u64::from);
+    (first | second << 32, third | fourth << 32)
+}
+
+/// The address that those were made of.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "a word each")]
+fn whole(high: u64, low: u64) -> Address {
+    Address([high as u32, (high >> 32) as u32, low as u32, (low >> 32) as u32])
+}
+
+functions!(V4, nlb_decide_v4, nlb_reset_v4, nlb_whole_hash_v4, nlb_trace_packet_v4);
+functions!(V6, nlb_decide_v6, nlb_reset_v6, nlb_whole_hash_v6, nlb_trace_packet_v6);

@@ -5,12 +5,14 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray};
 use nlb_common::active::Sketch;
 use nlb_common::address::Address;
+use nlb_common::bucket::Bucket;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
 use nlb_common::listener::{Entry, LEAST_ENTRIES};
 use nlb_common::nat::Session;
+use nlb_common::ranges::{Ranges, RangesKey};
 use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Target, Vip};
 use nlb_common::way::{Way, WayOutcome};
@@ -21,6 +23,10 @@ use super::way::nat::Work;
 /// Which traffic is accepted, and what becomes of it. Its size goes with the constant `LISTENER_SHIFT`.
 #[map]
 pub(super) static LISTENERS: Array<Entry> = Array::with_max_entries(LEAST_ENTRIES, BPF_F_MMAPABLE);
+
+/// Listeners of many ports, by address and protocol: looked up for ports that have no listener of their own.
+#[map]
+pub(super) static RANGES: HashMap<RangesKey, Ranges> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
 
 /// Target groups: where each one's ring lies, and how its flows are spread. Only the agents use it.
 #[map]
@@ -45,6 +51,10 @@ pub(super) static WAYS: ProgramArray = ProgramArray::with_max_entries(Way::COUNT
 /// What the ways did with packets, by [`WayOutcome`].
 #[map]
 pub(super) static WAY_OUTCOMES: PerCpuArray<u64> = PerCpuArray::with_max_entries(WayOutcome::COUNT, 0);
+
+/// How often each source may still be told what is wrong with its packets. The oldest make room.
+#[map]
+pub(super) static ANSWERED: LruHashMap<Address, Bucket> = LruHashMap::with_max_entries(4096, 0);
 
 /// What each listener forwarded.
 #[map]
@@ -74,7 +84,7 @@ pub(super) static HALF_OPEN: LruHashMap<Flow, Pin> = LruHashMap::with_max_entrie
 #[map]
 pub(super) static ESTABLISHED: HashMap<Flow, Pin> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
 
-/// Flows of UDP; the oldest make room.
+/// Flows of UDP and SCTP; the oldest make room.
 #[map]
 pub(super) static DATAGRAMS: LruHashMap<Flow, Pin> = LruHashMap::with_max_entries(1024, 0);
 

@@ -1,12 +1,15 @@
 //! Which slot of its group's ring is the flow's?
 
+use core::hint::cold_path;
+
 use nlb_common::drop_reason::DropReason;
-use nlb_common::hash::Flow;
+use nlb_common::hash::{Affinity, Flow};
 use nlb_common::listener::Claim;
 use nlb_common::packet::Stop;
 use nlb_common::slot::Slot;
 
 use super::constants::hash_keys;
+use super::functions;
 use super::maps::SLOTS;
 
 /// A flow's slot.
@@ -23,7 +26,13 @@ pub(super) struct Found {
 #[inline(always)]
 pub(super) fn find(flow: &Flow, claim: Claim) -> Result<Found, Stop> {
     const NO_TARGET: Stop = Stop::Drop(DropReason::NoTarget);
-    let hash = hash_keys().hash(flow, claim.affinity());
+    let hash = match claim.affinity() {
+        Affinity::Flow => hash_keys().hash_flow(flow),
+        affinity => {
+            cold_path();
+            functions::client_hash(flow, affinity)
+        }
+    };
     let index = claim.slot_index(hash);
     let slot = SLOTS.get_ptr(index).ok_or(NO_TARGET)?;
     // SAFETY: an array's entry stays mapped. The agent stores slots as whole aligned words while this reads; a volatile read

@@ -4,12 +4,19 @@
 //! verifier, which removes the other: while it is 0 nothing of this file is left in the loaded program. While it is 1 every
 //! packet is compared with `TRACED_FLOW`.
 
+use super::addressed::{Addressed, Offsets};
+use super::functions::Functions;
 use super::listener::Claimed;
 use super::maps::{TARGETS, TRACED_FLOW};
+use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::info;
+use nlb_common::hash::Flow;
+use nlb_common::packet::link::Link;
 use nlb_common::packet::{Packet, Stop};
 use nlb_common::slot::{Slot, TargetIndex};
+use nlb_common::wire::VlanTag;
+use nlb_ebpf::door::PacketDoor;
 
 /// Whether this packet is traced. Never, unless the path is the one with trace (`ON`).
 #[derive(Clone, Copy)]
@@ -18,10 +25,10 @@ pub(super) struct Trace<const ON: bool>(bool);
 impl<const ON: bool> Trace<ON> {
     /// Decides whether `packet` is traced, and if so says what it is.
     #[inline(always)]
-    pub(super) fn of(ctx: &XdpContext, packet: &Packet) -> Self {
+    pub(super) fn of<F: Functions>(ctx: &XdpContext, packet: &Packet) -> Self {
         let traced = ON && TRACED_FLOW.get(0).is_some_and(|traced| traced.covers(&packet.flow()));
         if traced {
-            lines::packet(ctx, packet);
+            F::trace_packet(ctx.ctx, Offsets::of(packet), packet.network.protocol, packet.network.length);
         }
         Self(traced)
     }
@@ -29,7 +36,7 @@ impl<const ON: bool> Trace<ON> {
     #[inline(always)]
     pub(super) fn listener(self, listener: Claimed) {
         if ON && self.0 {
-            lines::nlb_trace_listener(listener.claim.counters(), listener.entry.group);
+            lines::nlb_trace_listener(listener.claim.counters(), listener.claim.first_slot());
         }
     }
 
@@ -74,10 +81,32 @@ impl<const ON: bool> Trace<ON> {
     }
 }
 
+/// The first line: what the packet is, whose IP packet has that protocol and length.
+#[inline(always)]
+pub(super) fn packet<F: Addressed>(ctx: *mut xdp_md, at: Offsets, protocol: u8, length: usize) {
+    let ctx = XdpContext::new(ctx);
+    let at = at.bounded();
+    let mut flow = Flow { protocol, ..Flow::default() };
+    // It can't fail: all of it was read before.
+    if F::read_flow(&PacketDoor::new(&ctx), at, &mut flow).is_some() {
+        info!(
+            &ctx,
+            "packet: {:i}:{} > {:i}:{}, protocol {}, {} bytes, VLAN tags {}",
+            flow.source.octets(),
+            u16::from_be(flow.source_port),
+            flow.destination.octets(),
+            u16::from_be(flow.destination_port),
+            flow.protocol,
+            length,
+            at.link.saturating_sub(Link::UNTAGGED) / size_of::<VlanTag>()
+        );
+    }
+}
+
 /// The lines, each in a function of its own: they need much of the 512 bytes of stack.
 ///
-/// Those that are given numbers are global functions, which the verifier checks once each and not for every path that leads
-/// there: with all paths it would come to its limit of a million instructions.
+/// They are global functions, which the verifier checks once each and not for every path that leads there: with all paths it
+/// would come to its limit of a million instructions.
 mod lines {
     use super::*;
 
@@ -85,26 +114,10 @@ mod lines {
     /// verifier would miss it.
     const NO_CONTEXT: XdpContext = XdpContext { ctx: core::ptr::null_mut() };
 
-    #[inline(never)]
-    pub(super) fn packet(ctx: &XdpContext, packet: &Packet) {
-        let flow = packet.flow();
-        info!(
-            ctx,
-            "packet: {:i}:{} > {:i}:{}, protocol {}, {} bytes, VLAN tags {}",
-            flow.source.octets(),
-            u16::from_be(flow.source_port),
-            flow.destination.octets(),
-            u16::from_be(flow.destination_port),
-            flow.protocol,
-            packet.network.length,
-            packet.link.tags()
-        );
-    }
-
     #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) extern "C" fn nlb_trace_listener(counters: u32, group: u32) -> u32 {
-        info!(&NO_CONTEXT, "listener: {}, target group {}", counters, group);
+    pub(super) extern "C" fn nlb_trace_listener(counters: u32, first_slot: u32) -> u32 {
+        info!(&NO_CONTEXT, "listener: {}, ring from slot {} on", counters, first_slot);
         0
     }
 

@@ -100,7 +100,7 @@ struct Bench {
 const TARGETS: [SketchOf; 2] = [SketchOf::Target(1), SketchOf::Target(2)];
 
 fn listener(port: u16) -> WatchedListener {
-    let key = ListenerKey { address: Address::v4(1), port, protocol: 6, padding: 0 };
+    let key = ListenerKey::new(Address::v4(1), 6, port);
     WatchedListener { key, counters: port.into() }
 }
 

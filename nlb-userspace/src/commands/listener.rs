@@ -39,9 +39,9 @@ pub fn list(listeners: &[ListenerView], style: Style) -> String {
 
 /// A listener with its group.
 pub fn detail(ListenerDetail { listener, target_group }: &ListenerDetail, now: Moment, style: Style) -> String {
-    let address = std::net::SocketAddr::new(listener.address, listener.port);
+    let address = crate::model::at(listener.address, &listener.port);
     let mut head = Table::new(&["LISTENER", "PROTOCOL", "ADDRESS"]);
-    let cells: [Cell; 3] = [listener.name.as_str().into(), listener.protocol.text().into(), address.to_string().into()];
+    let cells: [Cell; 3] = [listener.name.as_str().into(), listener.protocol.text().into(), address.into()];
     head.row(cells);
     format!("{}\n{}", head.render(style), target_group::detail(target_group, now, style))
 }

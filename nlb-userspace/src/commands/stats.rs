@@ -91,6 +91,10 @@ impl Change {
             let before = last.drops.iter().find(|before| before.reason == drop.reason);
             drop.packets = drop.packets.saturating_sub(before.map_or(0, |before| before.packets));
         }
+        for way in &mut stats.ways {
+            let before = last.ways.iter().find(|before| before.outcome == way.outcome);
+            way.packets = way.packets.saturating_sub(before.map_or(0, |before| before.packets));
+        }
         Self { stats, seconds: next.at.since(last.at).as_secs_f64().max(0.001) }
     }
 
@@ -149,7 +153,7 @@ fn tables<'s>(
     let [packets, bytes, flows] = headings;
     let mut listeners = Table::new(&["LISTENER", "PROTOCOL", "ADDRESS", packets, bytes, flows, ACTIVE]);
     for listener in &stats.listeners {
-        let address = std::net::SocketAddr::new(listener.address, listener.port).to_string();
+        let address = crate::model::at(listener.address, &listener.port);
         let named: [Cell; 3] = [listener.listener.as_str().into(), listener.protocol.text().into(), address.into()];
         let counted = traffic(&listener.traffic).into_iter().chain([active(listener.active_flows)]);
         listeners.row(named.into_iter().chain(counted));

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::Range;
 
+use nlb_common::ranges::MOST as MOST_RANGES;
 use toml::Spanned;
 
 use super::nearest::{listed, nearest};
 use super::reader::{Complaint, Table};
-use super::sections::{ReadGroup, ReadListener};
-use crate::model::{Capacity, Forwarding, Name};
+use super::sections::{ReadAutoscalingGroup, ReadGroup, ReadListener, ReadVip};
+use crate::model::{Capacity, Forwarding, Name, Ports, Protocol, at};
 
 /// Notes every problem between tables.
 pub(super) fn check(top: &Table<'_>, capacity: Option<Capacity>, groups: &[ReadGroup], listeners: &[ReadListener]) {
@@ -24,20 +25,49 @@ pub(super) fn check(top: &Table<'_>, capacity: Option<Capacity>, groups: &[ReadG
         });
         once(top, targets, |(address, port)| format!("target {}", std::net::SocketAddr::new(*address, *port)));
     }
-    let sockets = listeners.iter().filter_map(|listener| {
-        let address = listener.address.as_ref().ok()?;
-        Some(((*address.get_ref(), listener.protocol.ok()?, listener.port.ok()?), address.span()))
+    let places = listeners.iter().filter_map(|listener| {
+        let (address, ports) = (listener.address.as_ref().ok()?, listener.ports.as_ref().ok()?);
+        Some(((*address.get_ref(), listener.protocol.ok()?, *ports.get_ref()), address.span()))
     });
-    once(top, sockets, |(address, protocol, port)| {
-        format!("a listener for {protocol} {}", std::net::SocketAddr::new(*address, *port))
-    });
+    once(top, places, |(address, protocol, ports)| format!("a listener for {protocol} {}", at(*address, ports)));
+    ranges(top, listeners);
 
-    unknown_groups(top, &names.map(Spanned::get_ref).collect::<Vec<_>>(), listeners);
+    let wanted = listeners.iter().filter_map(|listener| listener.group.as_ref().ok());
+    unknown_groups(top, &names.map(Spanned::get_ref).collect::<Vec<_>>(), wanted);
     targets_that_are_vips(top, groups, listeners);
     targets_of_another_family(top, groups, listeners);
+    translated_listeners(top, groups, listeners);
     if let Some(capacity) = capacity {
         fits(top, capacity, groups, listeners);
     }
+}
+
+/// Notes every problem of VIPs: one has one answer, and is the address of a listener.
+pub(super) fn check_vips(top: &Table<'_>, vips: &[ReadVip], listeners: &[ReadListener]) {
+    let addresses = vips.iter().filter_map(|vip| vip.address.as_ref().ok());
+    once(top, addresses.clone().map(|address| (*address.get_ref(), address.span())), |address| {
+        format!("VIP {address}")
+    });
+    // A listener whose address is wrong may have been meant.
+    let Ok(known) = listeners.iter().map(|listener| listener.address.as_ref()).collect::<Result<Vec<_>, _>>() else {
+        return;
+    };
+    for address in addresses.filter(|address| known.iter().all(|known| known.get_ref() != address.get_ref())) {
+        let message = format!("no listener has the address {}", address.get_ref());
+        let help = "write the `address` of a `[[listener]]`, or leave this `[[vip]]` out";
+        top.wrong_at(&address.span(), Complaint::new(message).help(help));
+    }
+}
+
+/// The same for autoscaling groups.
+pub(super) fn check_autoscaling(top: &Table<'_>, groups: &[ReadGroup], autoscaling: &[ReadAutoscalingGroup]) {
+    let names = autoscaling.iter().filter_map(|group| group.name.as_ref().ok());
+    once(top, names.map(|name| (name.get_ref(), name.span())), |name| format!("autoscaling group `{name}`"));
+    for (what, names) in autoscaling.iter().flat_map(|group| &group.named) {
+        once(top, names.iter().map(|name| (name.get_ref(), name.span())), |name| format!("{what} `{name}`"));
+    }
+    let known: Vec<&Name> = groups.iter().filter_map(|group| group.name.as_ref().ok()).map(Spanned::get_ref).collect();
+    unknown_groups(top, &known, autoscaling.iter().flat_map(|group| &group.target_groups));
 }
 
 /// Notes each key that stands a second time.
@@ -54,8 +84,38 @@ fn once<K: Ord>(top: &Table<'_>, keys: impl Iterator<Item = (K, Range<usize>)>, 
     }
 }
 
-fn unknown_groups(top: &Table<'_>, known: &[&Name], listeners: &[ReadListener]) {
-    for wanted in listeners.iter().filter_map(|listener| listener.group.as_ref().ok()) {
+/// Notes ranges of which it can't be said which is the more specific, and where there are too many of them.
+fn ranges(top: &Table<'_>, listeners: &[ReadListener]) {
+    let mut seen: BTreeMap<(IpAddr, Protocol), Vec<(Ports, usize)>> = BTreeMap::new();
+    for listener in listeners {
+        let (Ok(address), Ok(protocol), Ok(ports)) = (&listener.address, listener.protocol, &listener.ports) else {
+            continue;
+        };
+        let (span, ports) = (ports.span(), *ports.get_ref());
+        if ports.only().is_some() {
+            continue;
+        }
+        let others = seen.entry((*address.get_ref(), protocol)).or_default();
+        let rival = |(other, _): &&(Ports, usize)| other.count() == ports.count() && other.overlap(ports);
+        if let Some((other, line)) = others.iter().filter(|(other, _)| *other != ports).find(rival) {
+            let message = format!("{ports} overlaps {other} (line {line}), and neither is the more specific");
+            let help = "make one of them narrower: the narrowest range that has a port takes it";
+            top.wrong_at(&span, Complaint::new(message).help(help));
+        }
+        others.push((ports, top.line(&span)));
+        if others.len() == MOST_RANGES + 1 {
+            let message =
+                format!("more than {MOST_RANGES} listeners of several ports for {protocol} {}", address.get_ref());
+            top.wrong_at(
+                &span,
+                Complaint::new(message).help("join neighbours, or give single ports listeners of their own"),
+            );
+        }
+    }
+}
+
+fn unknown_groups<'a>(top: &Table<'_>, known: &[&Name], wanted: impl Iterator<Item = &'a Spanned<Name>>) {
+    for wanted in wanted {
         let name = wanted.get_ref();
         if known.contains(&name) {
             continue;
@@ -101,6 +161,27 @@ fn targets_of_another_family(top: &Table<'_>, groups: &[ReadGroup], listeners: &
                 "by `nat` packets keep their family: give the target's {family} address, or use `ipip` or `gue`"
             );
             top.wrong_at(&address.span(), Complaint::new(message).help(help));
+        }
+    }
+}
+
+/// What can't be translated: another protocol, and several ports to the one that a target has.
+fn translated_listeners(top: &Table<'_>, groups: &[ReadGroup], listeners: &[ReadListener]) {
+    let translates = |name: &Name| {
+        let group = groups.iter().find(|group| group.name.as_ref().is_ok_and(|known| known.get_ref() == name));
+        group.is_some_and(|group| matches!(group.forwarding, Ok(Some(Forwarding::Nat { .. }))))
+    };
+    for listener in listeners {
+        let Some(group) = listener.group.as_ref().ok().filter(|group| translates(group.get_ref())) else { continue };
+        let wrong = |message: String, help: &str| top.wrong_at(&group.span(), Complaint::new(message).help(help));
+        let name = group.get_ref();
+        if listener.protocol.is_ok_and(|protocol| protocol == Protocol::Sctp) {
+            wrong(format!("`{name}` translates by `nat`, which SCTP can't be"), "use `ipip`, `gue` or `l2`");
+        }
+        if let Some(ports) = listener.ports.as_ref().ok().map(Spanned::get_ref).filter(|ports| ports.only().is_none()) {
+            let message =
+                format!("`{name}` translates by `nat` to each target's one port, and the listener has {ports}");
+            wrong(message, "use `ipip`, `gue` or `l2`, which leave ports as they are");
         }
     }
 }

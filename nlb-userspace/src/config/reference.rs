@@ -1,12 +1,17 @@
 //! Every key of the edge's configuration. The reader refuses what is not here; tests hold the rest of this list, and
 //! the README's table, against the code.
 
+mod autoscaling;
+
+use std::sync::LazyLock;
+
 use super::schema::Absent::{Is, Means, Required};
 use super::schema::{Section, key};
 
 /// All sections, in the order of the documentation.
 pub fn reference() -> &'static [Section] {
-    SECTIONS
+    static ALL: LazyLock<Vec<Section>> = LazyLock::new(|| [SECTIONS, autoscaling::SECTIONS].concat());
+    &ALL
 }
 
 /// The reference as Markdown: one table for each section.
@@ -137,7 +142,7 @@ const SECTIONS: &[Section] = &[
                 "1 to 67108864",
                 Is("131072"),
                 "131072",
-                "remembered flows of UDP; when full, the one silent for longest goes",
+                "remembered flows of UDP and SCTP; when full, the one silent for longest goes",
             ),
             key(
                 "sketches",
@@ -170,10 +175,11 @@ const SECTIONS: &[Section] = &[
             ),
             key(
                 "affinity",
-                r#"`"flow"` or `"source_ip"`"#,
+                r#"`"flow"`, `"source_ip"`, `"source_ip_port"` or `"source_subnet"`"#,
                 Is(r#""flow""#),
                 r#""flow""#,
-                "what decides a flow's target: the 5-tuple, or the client's address alone",
+                "what decides a flow's target: the 5-tuple; the client's address alone; that and the port it asks for; or its network, \
+                 /24 of IPv4 or /64 of IPv6",
             ),
             key(
                 "ring",
@@ -200,14 +206,14 @@ const SECTIONS: &[Section] = &[
             key(
                 "tracking",
                 r#"`"transition"`, `"all"` or `"none"`"#,
-                Means("`\"all\"` when a listener of the group is UDP, else `\"transition\"`"),
+                Means("`\"all\"` when a listener of the group is UDP or SCTP, else `\"transition\"`"),
                 r#""transition""#,
                 "which flows are remembered: those that a change of targets would break, every one, or none",
             ),
             key(
                 "idle_timeout",
                 "duration, 1m to 100m",
-                Means("350s for TCP, 120s for UDP"),
+                Means("350s for TCP, 120s for UDP and SCTP"),
                 r#""350s""#,
                 "a flow without packets for longer is over; a change of targets is in transition for as long",
             ),
@@ -221,7 +227,7 @@ const SECTIONS: &[Section] = &[
             key(
                 "connection_termination",
                 "`true` or `false`",
-                Means("`true` when all listeners of the group are UDP, else `false`"),
+                Means("`true` when all listeners of the group are UDP or SCTP, else `false`"),
                 "true",
                 "whether flows that are left then are cut, TCP by a reset to the client; otherwise they are given to other targets",
             ),
@@ -349,7 +355,7 @@ const SECTIONS: &[Section] = &[
     Section {
         path: "listener",
         repeated: true,
-        about: "Where the edge accepts traffic. No two share address, protocol and port.",
+        about: "Where the edge accepts traffic. Of listeners of one address and protocol that have a port, the one with the fewest ports takes it.",
         keys: &[
             key(
                 "name",
@@ -365,9 +371,30 @@ const SECTIONS: &[Section] = &[
                 r#""192.0.2.1""#,
                 "the VIP, which clients connect to; its family may differ from the targets'",
             ),
-            key("protocol", r#"`"tcp"` or `"udp"`"#, Required, r#""tcp""#, "what is carried"),
-            key("port", "1 to 65535", Required, "80", "the port that clients connect to"),
+            key("protocol", r#"`"tcp"`, `"udp"` or `"sctp"`"#, Required, r#""tcp""#, "what is carried"),
+            key(
+                "port",
+                r#"1 to 65535, `"FIRST-LAST"` or `"all"`"#,
+                Required,
+                "80",
+                "the port that clients connect to, and that targets serve; a range; or every port. 64 ranges of an address and protocol",
+            ),
             key("target_group", "name of a target group", Required, r#""web""#, "the group that serves it"),
+        ],
+    },
+    Section {
+        path: "vip",
+        repeated: true,
+        about: "What holds for an address of listeners, whatever its port. An address without it has the defaults.",
+        keys: &[
+            key("address", "unicast address", Required, r#""192.0.2.1""#, "the address of at least one listener"),
+            key(
+                "exclusive",
+                "`true` or `false`",
+                Is("false"),
+                "true",
+                "whether what comes for a port without listener is refused, TCP by a reset and UDP by `port unreachable`, instead of passing to the edge's own stack",
+            ),
         ],
     },
 ];

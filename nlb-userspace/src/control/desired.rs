@@ -114,7 +114,7 @@ impl State {
                 let outer = self.configuration.agent.source_for(address);
                 // Answers to translated packets must come back: they are from one address.
                 let outer = outer.filter(|_| !matches!(forwarding, Forwarding::Nat { .. }));
-                resolved(tag, address, &hop, outer)
+                resolved(tag, address, &hop, outer, hop.mtu.saturating_sub(forwarding.overhead(address)))
             }
             (Err(NoNextHop::Pending), Some(found)) => {
                 tables::Target { flags: found.flags & tables::Target::READY, ..*found }
@@ -209,8 +209,9 @@ impl State {
                 notices.push(Notice::Full { what: "listeners", name: format!("listener {}", listener.name) });
                 continue;
             };
-            let sketch = Self::sketch(counters, by_group.get(&listener.group).copied().unwrap_or_default());
-            tables.vips.insert(key.address, tables::Vip::default());
+            let sketch = Self::sketch(&key, counters, by_group.get(&listener.group).copied().unwrap_or_default());
+            let flags = if self.configuration.is_exclusive(listener.address) { tables::Vip::EXCLUSIVE } else { 0 };
+            tables.vips.insert(key.address, tables::Vip { flags });
             tables.listeners.insert(key, tables::Listener { sketch, ..tables::Listener::new(counters, index, &group) });
         }
     }
@@ -218,12 +219,8 @@ impl State {
 
 /// The key that a listener has in the kernel's table.
 pub(super) fn listener_key(listener: &Listener) -> ListenerKey {
-    ListenerKey {
-        address: listener.address.into(),
-        port: listener.port.to_be(),
-        protocol: listener.protocol.number(),
-        padding: 0,
-    }
+    let (first, last) = (listener.ports.first(), listener.ports.last());
+    ListenerKey::of_ports(listener.address.into(), listener.protocol.number(), first, last)
 }
 
 /// `target`, with packets that travel this way.
@@ -238,7 +235,8 @@ fn forwarded(target: tables::Target, forwarding: Forwarding) -> tables::Target {
     tables::Target { flags: target.flags & !tables::Target::FORWARDING | way, ..target }
 }
 
-fn resolved(tag: u64, address: IpAddr, hop: &NextHop, configured: Option<IpNet>) -> tables::Target {
+/// `mtu`: what the way leaves a client's packet.
+fn resolved(tag: u64, address: IpAddr, hop: &NextHop, configured: Option<IpNet>, mtu: u32) -> tables::Target {
     let (source, bits) = match configured {
         Some(net) => (net.network(), net.max_prefix_len() - net.prefix_len()),
         None => (hop.source, 0),
@@ -250,7 +248,7 @@ fn resolved(tag: u64, address: IpAddr, hop: &NextHop, configured: Option<IpNet>)
         interface: hop.interface,
         next_hop_mac: hop.mac,
         source_mac: hop.source_mac,
-        mtu: u16::try_from(hop.mtu).unwrap_or(u16::MAX),
+        mtu: u16::try_from(mtu).unwrap_or(u16::MAX),
         flags: tables::Target::READY,
         source_bits: bits,
         port: 0,

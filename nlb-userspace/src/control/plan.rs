@@ -1,6 +1,7 @@
 //! The way from the tables as they are to the tables as they should be.
 
 use nlb_common::slot::Slot;
+use nlb_common::tables::{Listener, ListenerKey};
 
 use crate::dataplane::{Tables, Write};
 
@@ -42,12 +43,18 @@ pub fn plan(current: &Tables, desired: &Tables) -> Vec<Write> {
             writes.push(Write::Group { index, value });
         }
     }
-    for (&key, &value) in &desired.listeners {
-        let before = current.listeners.get(&key);
-        if before != Some(&value) {
-            let fresh = before.is_none_or(|before| before.counters != value.counters);
-            writes.push(Write::Listener { key, value, fresh });
+    let is_fresh = |key: &ListenerKey, value: &Listener| {
+        current.listeners.get(key).is_none_or(|before| before.counters != value.counters)
+    };
+    for (&key, &value) in desired.listeners.iter().filter(|(key, _)| !key.has_more_ports()) {
+        if current.listeners.get(&key) != Some(&value) {
+            writes.push(Write::Listener { key, value, fresh: is_fresh(&key, &value) });
         }
+    }
+    let (ranges_before, ranges) = (current.ranges(), desired.ranges());
+    for (&key, listeners) in ranges.iter().filter(|(key, listeners)| ranges_before.get(key) != Some(listeners)) {
+        let fresh = listeners.iter().filter(|(key, value)| is_fresh(key, value)).map(|(_, value)| value.counters);
+        writes.push(Write::Ranges { key, listeners: listeners.clone(), fresh: fresh.collect() });
     }
     for (&address, &value) in &desired.vips {
         if current.vips.get(&address) != Some(&value) {
@@ -56,8 +63,10 @@ pub fn plan(current: &Tables, desired: &Tables) -> Vec<Write> {
     }
     let gone = current.vips.keys().filter(|address| !desired.vips.contains_key(address));
     writes.extend(gone.map(|&address| Write::RemoveVip(address)));
-    let gone = current.listeners.keys().filter(|key| !desired.listeners.contains_key(key));
+    let gone = current.listeners.keys().filter(|key| !key.has_more_ports() && !desired.listeners.contains_key(key));
     writes.extend(gone.map(|&key| Write::RemoveListener(key)));
+    let gone = ranges_before.keys().filter(|key| !ranges.contains_key(key));
+    writes.extend(gone.map(|&key| Write::Ranges { key, listeners: Vec::new(), fresh: Vec::new() }));
     let gone = current.groups.keys().filter(|index| !desired.groups.contains_key(index));
     writes.extend(gone.map(|&index| Write::RemoveGroup(index)));
     let gone = current.targets.keys().filter(|index| !desired.targets.contains_key(index));
@@ -72,7 +81,7 @@ mod tests {
 
     use nlb_common::address::Address;
     use nlb_common::slot::Tick;
-    use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
+    use nlb_common::tables::{Group, Target, Vip};
     use proptest::prelude::*;
 
     use super::*;
@@ -90,7 +99,7 @@ mod tests {
             prop::collection::vec(any::<(prop::sample::Index, prop::sample::Index, bool)>(), 8),
             1..4,
         );
-        let listeners = prop::collection::btree_map(1_u16..6, any::<prop::sample::Index>(), 0..6);
+        let listeners = prop::collection::btree_map((1_u16..6, 0_u16..3), any::<prop::sample::Index>(), 0..8);
         (targets, groups, listeners).prop_map(|(targets, groups, listeners)| {
             let targets: BTreeMap<u32, Target> = targets
                 .into_iter()
@@ -117,11 +126,11 @@ mod tests {
                 tables.rings.insert(index, ring);
             }
             let indexes: Vec<u32> = tables.groups.keys().copied().collect();
-            for (port, pick) in listeners {
+            for (counters, ((port, more), pick)) in (0..).zip(listeners) {
                 let address = Address::v4((port % 3).into());
-                let key = ListenerKey { address, port, protocol: 6, padding: 0 };
+                let key = ListenerKey::of_ports(address, 6, port, port + more);
                 let group = *pick.get(&indexes);
-                tables.listeners.insert(key, Listener::new(port.into(), group, &tables.groups[&group]));
+                tables.listeners.insert(key, Listener::new(counters, group, &tables.groups[&group]));
                 tables.vips.insert(address, Vip::default());
             }
             tables

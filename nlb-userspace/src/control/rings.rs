@@ -40,10 +40,10 @@ pub(super) struct Stepped {
     pub(super) serve: TargetSet,
     /// Which flows are remembered.
     pub(super) tracking: Tracking,
-    /// Seconds after which a flow without packets is over: the longest of any protocol, TCP's and UDP's.
+    /// Seconds after which a flow without packets is over: the longest of any protocol, TCP's, and that of UDP and SCTP.
     pub(super) idle: u32,
     pub(super) idle_tcp: u32,
-    pub(super) idle_udp: u32,
+    pub(super) idle_datagrams: u32,
 }
 
 /// What is in transition in a ring.
@@ -80,13 +80,13 @@ impl Stepped {
             },
             idle: seconds(rules.idle_timeout),
             idle_tcp: idle(Protocol::Tcp),
-            idle_udp: idle(Protocol::Udp),
+            idle_datagrams: idle(Protocol::Udp),
         }
     }
 
     /// Seconds after which a flow of that IP protocol is over.
     pub(super) fn idle_of(&self, protocol: u8) -> u32 {
-        if protocol == Protocol::Udp.number() { self.idle_udp } else { self.idle_tcp }
+        if protocol == Protocol::Tcp.number() { self.idle_tcp } else { self.idle_datagrams }
     }
 }
 

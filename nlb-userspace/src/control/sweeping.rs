@@ -3,7 +3,6 @@
 use nlb_common::flow::Tracking;
 use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::slot::Slot;
-use nlb_common::tables::ListenerKey;
 
 use super::state::State;
 use super::transition::pins::{Place, Verdict, judge};
@@ -95,7 +94,7 @@ impl State {
 
     /// The flow's group and slot; `None` when no listener takes it any more.
     fn home(&self, flow: &Flow, target: u32, tables: &Tables, keys: &HashKeys) -> Option<Home> {
-        let listener = tables.listeners.get(&ListenerKey::of(flow))?;
+        let listener = tables.listener_of(flow)?;
         let group = tables.groups.get(&listener.group)?;
         let index = group.slot_index(keys.hash(flow, group.affinity()));
         let offset = usize::try_from(index.checked_sub(group.first_slot)?).ok()?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nlb_common::tables::Listener as Entry;
+use nlb_common::tables::{Listener as Entry, ListenerKey};
 
 use super::desired::listener_key;
 use super::identity::target_tag;
@@ -21,9 +21,9 @@ impl State {
     }
 
     /// The sketch of a listener with these counters, in a group that has so many. One that has its group for itself needs none:
-    /// every packet would pay for what the targets' sketches tell as well.
-    pub(super) const fn sketch(counters: u32, listeners_of_group: usize) -> u32 {
-        if listeners_of_group > 1 { counters } else { Entry::NO_SKETCH }
+    /// every packet would pay for what the targets' sketches tell as well. One of many ports has one all the same.
+    pub(super) const fn sketch(key: &ListenerKey, counters: u32, listeners_of_group: usize) -> u32 {
+        if listeners_of_group > 1 || key.has_more_ports() { counters } else { Entry::NO_SKETCH }
     }
 
     /// Whose active flows are to be estimated, as [`rebuild`](Self::rebuild) has put them into the tables.
@@ -40,7 +40,7 @@ impl State {
             let Some(counters) = self.listener_indexes.get(&key) else { continue };
             let Some(group) = groups.get_mut(&listener.group) else { continue };
             let watched = WatchedListener { key, counters };
-            match Self::sketch(counters, by_group.get(&listener.group).copied().unwrap_or_default()) {
+            match Self::sketch(&key, counters, by_group.get(&listener.group).copied().unwrap_or_default()) {
                 Entry::NO_SKETCH => group.sole = Some(watched),
                 sketch => group.sharing.push((watched, sketch)),
             }

@@ -7,8 +7,9 @@ use nlb_common::active::Sketch;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
+use nlb_common::ranges::RangesKey;
 use nlb_common::slot::{Slot, TargetIndex};
-use nlb_common::tables::Listener;
+use nlb_common::tables::{Listener, ListenerKey};
 use nlb_common::way::WayOutcome;
 
 use super::flows::{PinBatch, PinPlace};
@@ -84,6 +85,14 @@ impl Dataplane for Memory {
                         self.sketches.remove(&SketchOf::Listener(value.sketch));
                     }
                     self.tables.listeners.insert(*key, *value);
+                }
+                Write::Ranges { key, listeners, fresh } => {
+                    for &counters in fresh {
+                        self.sketches.remove(&SketchOf::Listener(counters));
+                    }
+                    let replaced = |known: &ListenerKey| known.has_more_ports() && RangesKey::of(known) == *key;
+                    self.tables.listeners.retain(|known, _| !replaced(known));
+                    self.tables.listeners.extend(listeners.iter().copied());
                 }
                 Write::Vip { address, value } => {
                     self.tables.vips.insert(*address, *value);

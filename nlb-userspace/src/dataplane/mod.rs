@@ -18,6 +18,7 @@ use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
+use nlb_common::ranges::RangesKey;
 use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_common::way::WayOutcome;
@@ -37,7 +38,7 @@ use crate::model::XdpMode;
 /// Everything the packet path reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tables {
-    /// Listeners by address, protocol and port.
+    /// Listeners by address, protocol and ports.
     pub listeners: BTreeMap<ListenerKey, Listener>,
     /// The listeners' addresses.
     pub vips: BTreeMap<Address, Vip>,
@@ -47,6 +48,28 @@ pub struct Tables {
     pub targets: BTreeMap<TargetIndex, Target>,
     /// Each group's ring, by the group's index: as many slots as `slot_mask` says.
     pub rings: BTreeMap<u32, Arc<[Slot]>>,
+}
+
+impl Tables {
+    /// The listener that takes `flow`: the one of its port, or else the narrowest range that holds the port.
+    pub fn listener_of(&self, flow: &Flow) -> Option<&Listener> {
+        let key = ListenerKey::of(flow);
+        self.listeners.get(&key).or_else(|| {
+            let of_same_place = |(other, _): &(&ListenerKey, &Listener)| RangesKey::of(other) == RangesKey::of(&key);
+            let wider = self.listeners.range(ListenerKey { more_ports: 1, port: 0, ..key }..).take_while(of_same_place);
+            let mut covering = wider.filter(|(range, _)| range.covers(u16::from_be(flow.destination_port)));
+            covering.next().map(|(_, listener)| listener)
+        })
+    }
+
+    /// The listeners of many ports, as they stand together in the kernel's table.
+    pub fn ranges(&self) -> BTreeMap<RangesKey, Vec<(ListenerKey, Listener)>> {
+        let mut ranges = BTreeMap::<_, Vec<_>>::new();
+        for (key, listener) in self.listeners.iter().filter(|(key, _)| key.has_more_ports()) {
+            ranges.entry(RangesKey::of(key)).or_default().push((*key, *listener));
+        }
+        ranges
+    }
 }
 
 /// One change of a table.
@@ -70,7 +93,7 @@ pub enum Write {
         /// The entry.
         value: Group,
     },
-    /// A listener's entry.
+    /// The entry of a listener of one port.
     Listener {
         /// Address, protocol and port.
         key: ListenerKey,
@@ -78,6 +101,15 @@ pub enum Write {
         value: Listener,
         /// Its counters' index served another listener before: they begin at zero.
         fresh: bool,
+    },
+    /// The listeners of many ports of an address and protocol, in the place of those that there were; none: they are gone.
+    Ranges {
+        /// Address and protocol.
+        key: RangesKey,
+        /// All of them, in the order of their keys.
+        listeners: Vec<(ListenerKey, Listener)>,
+        /// Counters' indexes that served other listeners before: they begin at zero.
+        fresh: Vec<u32>,
     },
     /// A VIP's entry.
     Vip {
@@ -88,7 +120,7 @@ pub enum Write {
     },
     /// No listener has the address any more.
     RemoveVip(Address),
-    /// The listener is gone.
+    /// The listener of one port is gone.
     RemoveListener(ListenerKey),
     /// The group is gone; its entry becomes zero.
     RemoveGroup(u32),

@@ -67,12 +67,8 @@ mod tests {
         let rows = [(v4 as fn(u32) -> Address, 1), (v4, 7), (v4, 16_384), (v6, 1), (v6, 7), (v6, 16_384)];
         for ((address, ports), listeners) in rows.into_iter().flat_map(|row| [200, 4_096, 16_384].map(|n| (row, n))) {
             let shift = shift_of(entries_for(listeners));
-            let key = |number: u32| ListenerKey {
-                address: address(number / ports),
-                port: u16::try_from(number % ports + 80).unwrap().to_be(),
-                protocol: 6,
-                padding: 0,
-            };
+            let port = |number: u32| u16::try_from(number % ports + 80).unwrap();
+            let key = |number: u32| ListenerKey::new(address(number / ports), 6, port(number));
             let (table, moved) = fill(shift, (0..listeners).map(key));
             assert_eq!(table.len(), listeners as usize);
             for (place, key) in table {
@@ -85,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_listener_without_a_way_to_a_free_place_is_told_so() {
-        let key = |port| ListenerKey { address: Address::v4(1), port, protocol: 6, padding: 0 };
+        let key = |port| ListenerKey::new(Address::v4(1), 6, port);
         let (one, other) = (key(1), key(2));
         // Wherever it looks somebody stands who has nowhere else to go.
         assert_eq!(path_to_free(&one, 54, |_| Some(one)), None);

@@ -65,7 +65,7 @@ fn listener_labels(state: &ListenerState) -> [(&'static str, String); 4] {
         ("listener", listener.name.to_string()),
         ("protocol", listener.protocol.to_string()),
         ("address", listener.address.to_string()),
-        ("port", listener.port.to_string()),
+        ("port", listener.ports.to_string()),
     ]
 }
 

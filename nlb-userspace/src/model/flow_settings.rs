@@ -31,14 +31,15 @@ impl From<Tracking> for nlb_common::flow::Tracking {
 /// Settings of a group about its flows. What is `None` follows from the protocols of the group's listeners.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlowSettings {
-    /// Which flows are remembered; `None`: every flow when a listener is UDP, else those in transition.
+    /// Which flows are remembered; `None`: every flow when a listener is UDP or SCTP, else those in
+    /// transition.
     pub tracking: Option<Tracking>,
-    /// A flow without packets for longer is over: 60 to 6000 s; `None`: 350 s for TCP, 120 s for UDP.
+    /// A flow without packets for longer is over: 60 to 6000 s; `None`: 350 s for TCP, 120 s for UDP and SCTP.
     pub idle_timeout: Option<Duration>,
     /// How long a target that leaves keeps its flows: 0 to 3600 s, 300 s by default.
     pub deregistration_delay: Duration,
     /// Whether flows that are left after the deregistration delay are cut, TCP by a reset to the client; `None`: only
-    /// when all listeners are UDP. Otherwise they are given to other targets.
+    /// when no listener is TCP. Otherwise they are given to other targets.
     pub connection_termination: Option<bool>,
     /// Whether the flows of a target that fails its checks are given up at once; on by default.
     pub unhealthy_connection_termination: bool,
@@ -68,25 +69,26 @@ impl FlowSettings {
     pub fn idle_timeout_of(&self, protocol: Protocol) -> Duration {
         self.idle_timeout.unwrap_or(match protocol {
             Protocol::Tcp => Duration::from_secs(350),
-            Protocol::Udp => Duration::from_secs(120),
+            // An SCTP association says something every 30 s, whether it has data or not (RFC 9260, section 8.3).
+            Protocol::Udp | Protocol::Sctp => Duration::from_secs(120),
         })
     }
 
     /// The settings in force for a group whose listeners have these `protocols`; without listeners as for TCP.
     pub fn in_force(&self, protocols: impl IntoIterator<Item = Protocol>) -> FlowRules {
-        let (mut tcp, mut udp) = (false, false);
+        let (mut tcp, mut others) = (false, false);
         for protocol in protocols {
             match protocol {
                 Protocol::Tcp => tcp = true,
-                Protocol::Udp => udp = true,
+                Protocol::Udp | Protocol::Sctp => others = true,
             }
         }
-        let by_protocols = if udp { Tracking::All } else { Tracking::Transition };
-        let longest = if udp && !tcp { Protocol::Udp } else { Protocol::Tcp };
+        let by_protocols = if others { Tracking::All } else { Tracking::Transition };
+        let longest = if others && !tcp { Protocol::Udp } else { Protocol::Tcp };
         FlowRules {
             tracking: self.tracking.unwrap_or(by_protocols),
             idle_timeout: self.idle_timeout_of(longest),
-            connection_termination: self.connection_termination.unwrap_or(udp && !tcp),
+            connection_termination: self.connection_termination.unwrap_or(others && !tcp),
         }
     }
 }
@@ -108,11 +110,12 @@ mod tests {
 
     #[test]
     fn what_is_not_set_follows_from_the_listeners_protocols() {
-        use Protocol::{Tcp, Udp};
-        let cases: [(&[Protocol], _, _, _); 4] = [
+        use Protocol::{Sctp, Tcp, Udp};
+        let cases: [(&[Protocol], _, _, _); 5] = [
             (&[], Tracking::Transition, 350, false),
             (&[Tcp], Tracking::Transition, 350, false),
             (&[Udp], Tracking::All, 120, true),
+            (&[Sctp], Tracking::All, 120, true),
             (&[Tcp, Udp], Tracking::All, 350, false),
         ];
         for (protocols, tracking, idle, connection_termination) in cases {

@@ -15,6 +15,22 @@ pub enum Affinity {
     Flow,
     /// The client's address alone.
     SourceIp,
+    /// The client's address and the port that it asks for.
+    SourceIpPort,
+    /// The client's network: /24 of IPv4, /64 of IPv6.
+    SourceSubnet,
+}
+
+impl Affinity {
+    /// What decides a flow's target, for people.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Flow => "`flow`: the 5-tuple",
+            Self::SourceIp => "`source_ip`: the client's address alone",
+            Self::SourceIpPort => "`source_ip_port`: the client's address and the listener's port",
+            Self::SourceSubnet => "`source_subnet`: the client's network, /24 of IPv4 or /64 of IPv6",
+        }
+    }
 }
 
 impl From<Affinity> for nlb_common::hash::Affinity {
@@ -22,6 +38,8 @@ impl From<Affinity> for nlb_common::hash::Affinity {
         match affinity {
             Affinity::Flow => Self::Flow,
             Affinity::SourceIp => Self::SourceIp,
+            Affinity::SourceIpPort => Self::SourceIpPort,
+            Affinity::SourceSubnet => Self::SourceSubnet,
         }
     }
 }

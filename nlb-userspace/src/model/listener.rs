@@ -1,11 +1,11 @@
 //! Where the edge accepts traffic.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Name;
+use super::{Name, Ports, at};
 
 /// The protocol of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -15,6 +15,8 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+    /// SCTP.
+    Sctp,
 }
 
 impl Protocol {
@@ -23,6 +25,7 @@ impl Protocol {
         match self {
             Self::Tcp => 6,
             Self::Udp => 17,
+            Self::Sctp => 132,
         }
     }
 }
@@ -32,11 +35,12 @@ impl fmt::Display for Protocol {
         f.pad(match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
+            Self::Sctp => "sctp",
         })
     }
 }
 
-/// Address, protocol and port that traffic is accepted for, and the group that serves it.
+/// Address, protocol and ports that traffic is accepted for, and the group that serves it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listener {
     /// Unique among listeners.
@@ -45,21 +49,21 @@ pub struct Listener {
     pub address: IpAddr,
     /// Protocol.
     pub protocol: Protocol,
-    /// Port, 1 to 65535.
-    pub port: u16,
+    /// Ports.
+    pub ports: Ports,
     /// Name of the target group.
     pub group: Name,
 }
 
 impl Listener {
-    /// The name of a listener that is given none: `tcp-192.0.2.1-80`, `udp-2001-db8--1-53`.
-    pub fn default_name(protocol: Protocol, address: IpAddr, port: u16) -> Name {
+    /// The name of a listener that is given none: `tcp-192.0.2.1-80`, `udp-2001-db8--1-53`, `tcp-192.0.2.1-all`.
+    pub fn default_name(protocol: Protocol, address: IpAddr, ports: Ports) -> Name {
         let address = address.to_string().replace(':', "-");
-        format!("{protocol}-{address}-{port}").parse().expect("letters, digits, `.` and `-`, 51 at most")
+        format!("{protocol}-{address}-{ports}").parse().expect("letters, digits, `.` and `-`, 58 at most")
     }
 
-    /// VIP and port.
-    pub fn socket(&self) -> SocketAddr {
-        SocketAddr::new(self.address, self.port)
+    /// VIP and ports, for people.
+    pub fn place(&self) -> String {
+        at(self.address, self.ports)
     }
 }

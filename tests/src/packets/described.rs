@@ -88,16 +88,36 @@ pub enum Segment {
     Rst,
     /// UDP.
     Udp,
+    /// SCTP that opens an association.
+    Init,
+    /// SCTP amid one.
+    Chunk,
 }
 
 impl Segment {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Syn, Self::SynAck, Self::Data, Self::Fin, Self::Rst, Self::Udp];
+    pub const ALL: [Self; 8] =
+        [Self::Syn, Self::SynAck, Self::Data, Self::Fin, Self::Rst, Self::Udp, Self::Init, Self::Chunk];
+
+    /// Whether it opens a connection.
+    pub fn opens(self) -> bool {
+        matches!(self, Self::Syn | Self::Init)
+    }
+
+    /// Length of the least that is taken for such a segment: its header, for SCTP with that of a chunk.
+    pub fn header_length(self) -> usize {
+        match self {
+            Self::Udp => 8,
+            Self::Init | Self::Chunk => 16,
+            Self::Syn | Self::SynAck | Self::Data | Self::Fin | Self::Rst => 20,
+        }
+    }
 
     /// Its protocol number.
     pub fn number(self) -> IpNumber {
         match self {
             Self::Udp => IpNumber::UDP,
+            Self::Init | Self::Chunk => IpNumber::SCTP,
             Self::Syn | Self::SynAck | Self::Data | Self::Fin | Self::Rst => IpNumber::TCP,
         }
     }
@@ -120,7 +140,7 @@ pub struct Described {
     pub segment: Segment,
     /// TTL or hop limit.
     pub hop_limit: u8,
-    /// Bytes behind the TCP or UDP header.
+    /// Bytes behind the TCP, UDP or SCTP header.
     pub payload: usize,
     /// Bytes behind the IP packet that pad the frame.
     pub padding: usize,
@@ -209,23 +229,33 @@ impl Described {
         [&header, payload].concat()
     }
 
-    /// TCP or UDP header and payload.
+    /// TCP, UDP or SCTP header and payload.
     pub fn transport(&self) -> Vec<u8> {
         let payload: Vec<u8> = (0..=u8::MAX).cycle().skip(0xa0).take(self.payload).collect();
         let (source, destination) = (self.source.1, self.destination.1);
-        let header = if self.segment == Segment::Udp {
-            let length = u16::try_from(8 + payload.len()).expect("test packets are short");
-            UdpHeader { source_port: source, destination_port: destination, length, checksum: 0xbeef }
-                .to_bytes()
-                .to_vec()
-        } else {
-            let mut header = TcpHeader::new(source, destination, 0x0102_0304, 0x7fff);
-            header.syn = matches!(self.segment, Segment::Syn | Segment::SynAck);
-            header.ack = matches!(self.segment, Segment::SynAck | Segment::Data | Segment::Fin);
-            header.fin = self.segment == Segment::Fin;
-            header.rst = self.segment == Segment::Rst;
-            header.checksum = 0xbeef;
-            header.to_bytes().to_vec()
+        let header = match self.segment {
+            Segment::Udp => {
+                let length = u16::try_from(8 + payload.len()).expect("test packets are short");
+                UdpHeader { source_port: source, destination_port: destination, length, checksum: 0xbeef }
+                    .to_bytes()
+                    .to_vec()
+            }
+            Segment::Init | Segment::Chunk => {
+                // INIT has type 1, DATA type 0, whose flags say that it is a whole message.
+                let (kind, flags) = if self.segment == Segment::Init { (1, 0) } else { (0, 3) };
+                let length = u16::try_from(4 + payload.len()).expect("test packets are short");
+                let ports = [source.to_be_bytes(), destination.to_be_bytes()].concat();
+                [&ports[..], &[0xfe, 0xed, 0, 1, 0xbe, 0xef, 0xbe, 0xef, kind, flags], &length.to_be_bytes()].concat()
+            }
+            Segment::Syn | Segment::SynAck | Segment::Data | Segment::Fin | Segment::Rst => {
+                let mut header = TcpHeader::new(source, destination, 0x0102_0304, 0x7fff);
+                header.syn = matches!(self.segment, Segment::Syn | Segment::SynAck);
+                header.ack = matches!(self.segment, Segment::SynAck | Segment::Data | Segment::Fin);
+                header.fin = self.segment == Segment::Fin;
+                header.rst = self.segment == Segment::Rst;
+                header.checksum = 0xbeef;
+                header.to_bytes().to_vec()
+            }
         };
         [header, payload].concat()
     }

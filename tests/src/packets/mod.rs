@@ -1,12 +1,13 @@
 //! Packets described, built and tunnelled by a packet library: the reference that the kernel programs are held against.
 //!
-//! Nothing here uses the wire code of `nlb-common`. Only the choice of a slot is taken from there (`HashKeys::hash`), and what
-//! tables hold.
+//! Nothing here uses the wire code of `nlb-common`. Only what tables hold is taken from there, and where the choice of a slot is
+//! not what is tested, `HashKeys::hash`; where it is, [`hash`](mod@hash) has its own.
 
 pub mod corpus;
 pub mod described;
 pub mod fuzz;
 pub mod garbage;
+pub mod hash;
 pub mod icmp;
 pub mod reference;
 pub mod shim;

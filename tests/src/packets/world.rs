@@ -22,8 +22,8 @@ pub const ELSEWHERE: u32 = 7_777;
 /// Where the world's targets are: the outer family, and the interface.
 pub const WAYS: [(bool, u32); 4] = [(true, INGRESS), (true, ELSEWHERE), (false, INGRESS), (false, ELSEWHERE)];
 
-/// TCP and UDP.
-pub const PROTOCOLS: [u8; 2] = [6, 17];
+/// TCP, UDP and SCTP.
+pub const PROTOCOLS: [u8; 3] = [6, 17, 132];
 
 /// The port whose listener leads to target `index`.
 pub fn port(index: u32) -> u16 {
@@ -42,7 +42,7 @@ pub fn target(index: u32) -> Target {
         interface,
         next_hop_mac: [2, 0xaa, 0, 0, 0, 0x11],
         source_mac: [2, 0xbb, 0, 0, 0, 0x22],
-        mtu: 1_500,
+        mtu: 3_000,
         flags: Target::READY,
         source_bits: 0,
         port: 8_080_u16.to_be(),
@@ -85,7 +85,7 @@ impl World {
             let address = Address::from(vip.parse::<IpAddr>()?);
             self.edge.set_vip(address, Some(Vip::default()))?;
             for protocol in PROTOCOLS {
-                let key = ListenerKey { address, port: port(index).to_be(), protocol, padding: 0 };
+                let key = ListenerKey::new(address, protocol, port(index));
                 self.edge.set_listener(key, Listener::new(index, index, &group))?;
             }
         }

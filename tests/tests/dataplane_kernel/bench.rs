@@ -146,5 +146,5 @@ pub(crate) fn contents() -> Vec<Write> {
 
 /// A listener's key that differs by port.
 pub(crate) fn key(port: u16) -> ListenerKey {
-    ListenerKey { address: Address::v4(0x6400_00c0), port: port.to_be(), protocol: 6, padding: 0 }
+    ListenerKey::new(Address::v4(0x6400_00c0), 6, port)
 }

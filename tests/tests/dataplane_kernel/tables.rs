@@ -1,5 +1,6 @@
 //! What is written is what is read, as in the twin in memory; counters begin at zero.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuValues};
@@ -8,8 +9,9 @@ use nlb_common::address::Address;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::layout::edge;
+use nlb_common::ranges::RangesKey;
 use nlb_common::slot::Slot;
-use nlb_common::tables::{Group, Listener, Target, Vip};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_userspace::dataplane::{
     Dataplane, DataplaneError, Kernel, KernelError, KernelSettings, Memory, SketchOf, Tables, Write,
 };
@@ -50,6 +52,8 @@ fn write() -> impl Strategy<Value = Write> {
     });
     let listener = (0..CAPACITY.listeners, 0..CAPACITY.groups, group.clone(), any::<u32>())
         .prop_map(|(counters, index, group, sketch)| Listener { sketch, ..Listener::new(counters, index, &group) });
+    // Such a listener's sketch goes with its counters.
+    let range = listener.clone().prop_map(|listener| Listener { sketch: listener.counters, ..listener });
     prop_oneof![
         3 => (targets.clone(), target(), any::<bool>())
             .prop_map(|(index, value, fresh)| Write::Target { index, value, fresh }),
@@ -58,11 +62,20 @@ fn write() -> impl Strategy<Value = Write> {
         2 => (0..8_u16, listener, any::<bool>())
             .prop_map(|(port, value, fresh)| Write::Listener { key: key(port), value, fresh }),
         1 => (0..8_u16).prop_map(|port| Write::RemoveListener(key(port))),
+        2 => (0..3_u8, prop::collection::btree_map((1..9_u16, 1..9_u16), range, 0..9), any::<bool>()).prop_map(ranges),
         1 => (vip(), any::<u32>()).prop_map(|(address, flags)| Write::Vip { address, value: Vip { flags } }),
         1 => vip().prop_map(Write::RemoveVip),
         1 => groups.prop_map(Write::RemoveGroup),
         1 => targets.prop_map(Write::RemoveTarget),
     ]
+}
+
+fn ranges((host, listeners, fresh): (u8, BTreeMap<(u16, u16), Listener>, bool)) -> Write {
+    let key = |(first, more)| ListenerKey::of_ports(Address::v4(host.into()), 6, first, first + more);
+    let listeners: BTreeMap<_, _> = listeners.into_iter().map(|(ports, listener)| (key(ports), listener)).collect();
+    let fresh = listeners.values().filter(|_| fresh).map(|listener| listener.counters).collect();
+    let listeners = listeners.into_iter().collect();
+    Write::Ranges { key: RangesKey { address: Address::v4(host.into()), protocol: 6 }, listeners, fresh }
 }
 
 #[test]

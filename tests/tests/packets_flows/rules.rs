@@ -13,7 +13,7 @@ use nlb_tests::run::Action;
 use crate::{new_world, target};
 
 use FlowEvent::{Lookup, Pinned, Reselected, Reset};
-use Segment::{Data, Fin, Rst, Syn, SynAck, Udp};
+use Segment::{Chunk, Data, Fin, Init, Rst, Syn, SynAck, Udp};
 use Tracking::{All, Transition};
 
 const READY: u8 = Target::READY;
@@ -76,6 +76,11 @@ fn datagrams(target: u32) -> Held {
     Some((DATAGRAMS, target, false))
 }
 
+/// The table of flows amid which a packet belongs.
+fn table_of(packet: Segment) -> &'static str {
+    if matches!(packet, Udp | Init | Chunk) { DATAGRAMS } else { ESTABLISHED }
+}
+
 #[rustfmt::skip]
 fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
@@ -113,8 +118,18 @@ fn rows() -> Vec<Row> {
     add(says, All, closed(), LIVE, NONE, Syn, Target(1), half_open(1), &[Pinned]);
     add(says, All, closed(), LIVE, NONE, Data, Target(1), established(1), &[Pinned]);
     add(says, All, closed(), LIVE, NONE, Udp, Target(1), datagrams(1), &[Pinned]);
-    let says = "where all flows are remembered, an unknown one of UDP is new";
-    add(says, All, open(), LIVE, NONE, Udp, Target(1), datagrams(1), &[Pinned]);
+    let says = "where all flows are remembered, an unknown one of UDP or SCTP is new";
+    for packet in [Udp, Init, Chunk] {
+        add(says, All, open(), LIVE, NONE, packet, Target(1), datagrams(1), &[Pinned]);
+    }
+
+    let says = "an INIT opens an association as a SYN does a connection";
+    add(says, Transition, open(), LIVE, NONE, Init, Target(1), datagrams(1), &[Pinned]);
+    add(says, Transition, open(), LIVE, NONE, Chunk, Target(2), datagrams(2), &[Pinned]);
+    add(says, Transition, closed(), LIVE, NONE, Init, Target(1), NONE, &[]);
+    add(says, Transition, open(), LIVE, datagrams(3), Chunk, Target(3), datagrams(3), &[]);
+    add(says, Transition, open(), [READY, READY, DRAINING], datagrams(3), Init, Target(1), datagrams(1), &[Pinned]);
+    add(says, Transition, open(), [READY, READY, OVER], datagrams(3), Chunk, Dropped(DropReason::TargetDrained), NONE, &[]);
 
     let says = "a pinned flow stays with its target, whatever its slot says";
     for slot in [open(), closed(), Slot::open(2, 1, Tick::at(7))] {
@@ -293,7 +308,7 @@ fn a_group_without_tracking_asks_no_table_whatever_its_slots_say() {
                 slot,
                 targets: LIVE,
                 age: 1,
-                before: Some((if packet == Udp { DATAGRAMS } else { ESTABLISHED }, 3, false)),
+                before: Some((table_of(packet), 3, false)),
                 packet,
                 to: To::Target(1),
                 after: None,
@@ -332,7 +347,7 @@ fn steady_slots_never_ask_the_flow_tables() {
                     let mut packet = Described::new(vip.parse().unwrap(), port(index), segment);
                     packet.source.1 = source_port;
                     // Who looked would find another target.
-                    let table = if segment == Udp { DATAGRAMS } else { ESTABLISHED };
+                    let table = table_of(segment);
                     let other = index % 4 + 1;
                     world.edge.set_pin(table, packet.flow(), Pin::new(other, target(other).tag, index, 0)).unwrap();
                     let ran = world.edge.run(&packet.frame()).unwrap();

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Affinity, Origin, Protocol, RingKind, Tracking, XdpMode, group};
+use super::{Affinity, ListenerPort, Origin, Protocol, RingKind, Tracking, XdpMode, group};
 use crate::config::{self, duration};
 use crate::control::snapshot::Snapshot;
-use crate::model::{Capacity, Configuration, FlowRules, FlowSettings};
+use crate::model::{Capacity, Configuration, FlowRules, FlowSettings, Forwarding};
 
 /// The configuration in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -91,7 +91,7 @@ pub struct ListenerConfig {
     /// Protocol.
     pub protocol: Protocol,
     /// Port.
-    pub port: u16,
+    pub port: ListenerPort,
     /// Name of the target group.
     pub target_group: String,
 }
@@ -103,6 +103,8 @@ pub struct GroupConfig {
     pub name: String,
     /// How packets travel to the targets.
     pub forwarding: String,
+    /// Whether they are translated to come from the edge's own address.
+    pub source_nat: bool,
     /// Which part of a flow decides its target.
     pub affinity: Affinity,
     /// How slots are shared out.
@@ -170,7 +172,7 @@ impl Config {
             name: state.listener.name.to_string(),
             address: state.listener.address,
             protocol: state.listener.protocol.into(),
-            port: state.listener.port,
+            port: state.listener.ports.into(),
             target_group: state.listener.group.to_string(),
         });
         Self {
@@ -240,6 +242,7 @@ impl GroupConfig {
         Self {
             name: configured.name.to_string(),
             forwarding: configured.forwarding.name().to_owned(),
+            source_nat: configured.forwarding == Forwarding::Nat { source: true },
             affinity: configured.affinity.into(),
             ring: configured.ring.into(),
             ring_size: configured.ring_size.get(),

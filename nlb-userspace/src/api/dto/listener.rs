@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{GroupView, Protocol, Routing};
+use super::{GroupView, ListenerPort, Protocol, Routing};
 use crate::control::event;
 use crate::control::snapshot::{ListenerState, Snapshot};
 
@@ -19,8 +19,8 @@ pub struct ListenerView {
     pub address: IpAddr,
     /// Protocol.
     pub protocol: Protocol,
-    /// Port.
-    pub port: u16,
+    /// Its port, or its ports.
+    pub port: ListenerPort,
     /// Name of the target group.
     pub target_group: String,
     /// Which targets of the group get new flows.
@@ -54,7 +54,7 @@ impl ListenerView {
             name: listener.name.to_string(),
             address: listener.address,
             protocol: listener.protocol.into(),
-            port: listener.port,
+            port: listener.ports.into(),
             target_group: listener.group.to_string(),
             routing: group.map_or(Routing::Empty, |group| group.routing.into()),
             healthy: targets.iter().filter(|target| target.health == event::Health::Healthy).count(),

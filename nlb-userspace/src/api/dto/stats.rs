@@ -6,7 +6,7 @@ use nlb_common::counters::Counters;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Moment, Protocol};
+use super::{ListenerPort, Moment, Protocol};
 use crate::control::snapshot::Snapshot;
 use crate::dataplane::CounterReading;
 
@@ -21,6 +21,9 @@ pub struct Stats {
     pub targets: Vec<TargetCount>,
     /// Dropped packets by reason; every reason is there, also those that never happened.
     pub drops: Vec<DropCount>,
+    /// Packets that left the fast path, by what was done with them; every outcome is there.
+    #[serde(default)]
+    pub ways: Vec<WayCount>,
 }
 
 /// Packets, bytes and new flows.
@@ -45,7 +48,7 @@ pub struct ListenerCount {
     /// Protocol.
     pub protocol: Protocol,
     /// Port.
-    pub port: u16,
+    pub port: ListenerPort,
     /// The counters.
     pub traffic: TrafficCount,
     /// Flows with a packet within the last minute, estimated; absent while that is not known.
@@ -84,6 +87,15 @@ pub struct DropCount {
     pub packets: u64,
 }
 
+/// Rare packets with which one thing was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WayCount {
+    /// What was done: `echo`, `error`, `too_big`, …
+    pub outcome: String,
+    /// Packets.
+    pub packets: u64,
+}
+
 impl From<Counters> for TrafficCount {
     fn from(counters: Counters) -> Self {
         Self { packets: counters.packets, bytes: counters.bytes, new_flows: counters.new_flows }
@@ -97,7 +109,7 @@ impl Stats {
             listener: state.listener.name.to_string(),
             address: state.listener.address,
             protocol: state.listener.protocol.into(),
-            port: state.listener.port,
+            port: state.listener.ports.into(),
             traffic: reading.listeners.get(&state.counters).copied().unwrap_or_default().into(),
             active_flows: reading.active.listeners.get(&state.counters).copied(),
         });
@@ -114,6 +126,14 @@ impl Stats {
             text: reason.text().to_owned(),
             packets: *packets,
         });
-        Self { at: Moment::now(), listeners: listeners.collect(), targets: targets.collect(), drops: drops.collect() }
+        let ways = reading.way_outcomes.iter();
+        let ways = ways.map(|(outcome, packets)| WayCount { outcome: outcome.name().to_owned(), packets: *packets });
+        Self {
+            at: Moment::now(),
+            listeners: listeners.collect(),
+            targets: targets.collect(),
+            drops: drops.collect(),
+            ways: ways.collect(),
+        }
     }
 }

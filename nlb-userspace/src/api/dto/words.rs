@@ -66,6 +66,8 @@ words! {
         Tcp = "tcp",
         /// UDP.
         Udp = "udp",
+        /// SCTP.
+        Sctp = "sctp",
     }
 }
 
@@ -86,6 +88,10 @@ words! {
         Flow = "flow",
         /// The client's address alone.
         SourceIp = "source_ip",
+        /// The client's address and the port that it asks for.
+        SourceIpPort = "source_ip_port",
+        /// The client's network: /24 of IPv4, /64 of IPv6.
+        SourceSubnet = "source_subnet",
     }
 }
 
@@ -154,6 +160,7 @@ impl From<Protocol> for model::Protocol {
         match protocol {
             Protocol::Tcp => Self::Tcp,
             Protocol::Udp => Self::Udp,
+            Protocol::Sctp => Self::Sctp,
         }
     }
 }

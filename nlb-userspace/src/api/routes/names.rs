@@ -64,20 +64,20 @@ pub(super) fn only_port(snapshot: &Snapshot, group: &Name) -> Result<u16, Failur
         .listeners
         .iter()
         .filter(|state| &state.listener.group == group)
-        .map(|state| state.listener.port)
+        .map(|state| state.listener.ports)
         .collect();
     ports.sort_unstable();
     ports.dedup();
-    match ports.as_slice() {
-        [port] => Ok(*port),
-        [] => Err(Failure::unprocessable(
+    match (ports.as_slice(), ports.first().and_then(|ports| ports.only())) {
+        ([_], Some(port)) => Ok(port),
+        ([], _) => Err(Failure::unprocessable(
             format!("no port given, and group `{group}` has no listener to take it from"),
             "write ADDRESS:PORT",
         )),
-        several => Err(Failure::unprocessable(
+        (several, _) => Err(Failure::unprocessable(
             format!(
                 "no port given, and the listeners of group `{group}` have several: {}",
-                several.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
+                several.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
             ),
             "write ADDRESS:PORT",
         )),

@@ -37,7 +37,12 @@ pub(in crate::config) fn group(table: &Table<'_>) -> ReadGroup {
         Err(reported) => vec![ReadTarget::unreadable(table.span(), reported)],
     };
     targets.extend(table.tables("target").iter().map(|table| target(table, port)));
-    let words = [("flow", Affinity::Flow), ("source_ip", Affinity::SourceIp)];
+    let words = [
+        ("flow", Affinity::Flow),
+        ("source_ip", Affinity::SourceIp),
+        ("source_ip_port", Affinity::SourceIpPort),
+        ("source_subnet", Affinity::SourceSubnet),
+    ];
     let rings = [("rendezvous", RingKind::Rendezvous), ("maglev", RingKind::Maglev)];
     let check = table.table("health_check");
     let forwarding = forwarding(table);

@@ -5,34 +5,36 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::{PORTS, name};
+use super::name;
 use crate::config::address;
 use crate::config::error::Reported;
+use crate::config::ports;
 use crate::config::reader::Table;
-use crate::model::{Listener, Name, Protocol};
+use crate::model::{Listener, Name, Ports, Protocol};
 
 /// A listener as far as it could be read.
 #[derive(Debug)]
 pub(in crate::config) struct ReadListener {
     /// Where its header stands.
     pub(in crate::config) span: Range<usize>,
-    /// As written, or made of protocol, address and port.
+    /// As written, or made of protocol, address and ports.
     pub(in crate::config) name: Result<Spanned<Name>, Reported>,
     pub(in crate::config) address: Result<Spanned<IpAddr>, Reported>,
     pub(in crate::config) protocol: Result<Protocol, Reported>,
-    pub(in crate::config) port: Result<u16, Reported>,
+    pub(in crate::config) ports: Result<Spanned<Ports>, Reported>,
     pub(in crate::config) group: Result<Spanned<Name>, Reported>,
 }
 
 /// Reads one `[[listener]]`.
 pub(in crate::config) fn listener(table: &Table<'_>) -> ReadListener {
-    let words = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)];
+    let words = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp), ("sctp", Protocol::Sctp)];
     let address = table.require("address").and_then(|value| value.parsed(address::unicast));
     let protocol = table.require("protocol").and_then(|value| value.one_of(&words));
-    let port = table.require("port").and_then(|value| value.integer(PORTS));
+    let ports = table.require("port").and_then(ports::ports);
     let default_name = || {
         let address = *address.as_ref().map_err(|&reported| reported)?.get_ref();
-        Ok(Spanned::new(table.span(), Listener::default_name(protocol?, address, port?)))
+        let ports = *ports.as_ref().map_err(|&reported| reported)?.get_ref();
+        Ok(Spanned::new(table.span(), Listener::default_name(protocol?, address, ports)))
     };
     let name = table.optional("name", name).and_then(|name| name.map_or_else(default_name, Ok));
     ReadListener {
@@ -40,7 +42,7 @@ pub(in crate::config) fn listener(table: &Table<'_>) -> ReadListener {
         name,
         address,
         protocol,
-        port,
+        ports,
         group: table.require("target_group").and_then(super::name),
     }
 }
@@ -52,7 +54,7 @@ impl ReadListener {
             name: self.name?.into_inner(),
             address: self.address?.into_inner(),
             protocol: self.protocol?,
-            port: self.port?,
+            ports: self.ports?.into_inner(),
             group: self.group?.into_inner(),
         })
     }

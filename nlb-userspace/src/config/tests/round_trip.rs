@@ -1,6 +1,6 @@
 //! Any configuration, written as text, reads as itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -10,13 +10,14 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
+use super::any_autoscaling_group::autoscaling_group;
 use crate::config::{parse, render};
 use crate::model::{
     Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, Name,
-    Probe, Protocol, RingKind, RingSize, Target, TargetGroup, Tracking, Weight, XdpMode,
+    Ports, Probe, Protocol, RingKind, RingSize, Target, TargetGroup, Tracking, Vip, Weight, XdpMode,
 };
 
-fn name() -> impl Strategy<Value = Name> {
+pub(super) fn name() -> impl Strategy<Value = Name> {
     "[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}".prop_map(|text| text.parse().unwrap())
 }
 
@@ -108,20 +109,21 @@ prop_compose! {
 
 prop_compose! {
     fn group(name: Name)(
+        affinity in select(vec![Affinity::Flow, Affinity::SourceIp, Affinity::SourceIpPort, Affinity::SourceSubnet]),
         (forwarding, flows) in (select(Forwarding::NAMES.to_vec()), any::<bool>(), flows()).prop_map(
             |((_, forwarding), source, flows)| match forwarding {
                 Forwarding::Nat { .. } => (Forwarding::Nat { source }, FlowSettings { tracking: None, ..flows }),
                 other => (other, flows),
             },
         ),
-        source_ip in any::<bool>(), maglev in any::<bool>(), size in 8_u32..=20, cross_zone in any::<bool>(), health_check in health_check(),
+        maglev in any::<bool>(), size in 8_u32..=20, cross_zone in any::<bool>(), health_check in health_check(),
         targets in btree_map((address(10, 0x2001), 1_u16..), (of(super::round_trip::name()), 0_u16..=999), 0..6),
         name in Just(name),
     ) -> TargetGroup {
         TargetGroup {
             name,
             forwarding,
-            affinity: if source_ip { Affinity::SourceIp } else { Affinity::Flow },
+            affinity,
             ring: if maglev { RingKind::Maglev } else { RingKind::Rendezvous },
             ring_size: RingSize::new(1 << size).unwrap(),
             cross_zone,
@@ -140,26 +142,43 @@ fn groups() -> impl Strategy<Value = Vec<TargetGroup>> {
 }
 
 /// Translation keeps the family.
-fn can_serve(group: &TargetGroup, vip: IpAddr) -> bool {
+fn can_serve(group: &TargetGroup, listener: &Listener) -> bool {
     let translated = matches!(group.forwarding, Forwarding::Nat { .. });
-    !translated || group.targets.iter().all(|target| target.address.is_ipv4() == vip.is_ipv4())
+    let is_of_family = |target: &Target| target.address.is_ipv4() == listener.address.is_ipv4();
+    let has_one_port = listener.protocol != Protocol::Sctp && listener.ports.only().is_some();
+    !translated || has_one_port && group.targets.iter().all(is_of_family)
 }
 
 prop_compose! {
     fn configuration()(agent in agent(), groups in groups())(
         listeners in {
-            let socket = (address(192, 0x3fff), select(vec![Protocol::Tcp, Protocol::Udp]), 1_u16..);
-            btree_map(socket, (name(), select(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>())), 0..6)
+            let protocol = select(vec![Protocol::Tcp, Protocol::Udp, Protocol::Sctp]);
+            let ports = prop_oneof![
+                (1_u16..).prop_map(Ports::from),
+                (1_u16..9_000, 1_u16..9_000).prop_map(|(first, more)| Ports::new(first, first + more).unwrap()),
+                Just(Ports::ALL),
+            ];
+            btree_map((address(192, 0x3fff), protocol, ports), (name(), select(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>())), 0..6)
+        },
+        exclusive in vec(of(any::<bool>()), 6),
+        autoscaling_groups in {
+            let served: Vec<Name> = groups.iter().map(|group| group.name.clone()).collect();
+            btree_set(name(), 0..2).prop_flat_map(move |names| {
+                names.into_iter().map(|name| autoscaling_group(name, served.clone())).collect::<Vec<_>>()
+            })
         },
         agent in Just(agent), groups in Just(groups),
     ) -> Configuration {
         let named: BTreeMap<_, _> = listeners.into_iter().map(|(socket, (name, group))| (name, (socket, group))).collect();
         let listeners = named
             .into_iter()
-            .map(|(name, ((address, protocol, port), group))| Listener { name, address, protocol, port, group })
-            .filter(|listener| groups.iter().all(|group| group.name != listener.group || can_serve(group, listener.address)))
-            .collect();
-        Configuration { agent, listeners, groups }
+            .map(|(name, ((address, protocol, ports), group))| Listener { name, address, protocol, ports, group })
+            .filter(|listener| groups.iter().all(|group| group.name != listener.group || can_serve(group, listener)))
+            .collect::<Vec<_>>();
+        let addresses: BTreeSet<_> = listeners.iter().map(|listener: &Listener| listener.address).collect();
+        let said = addresses.into_iter().zip(exclusive);
+        let vips = said.filter_map(|(address, exclusive)| Some(Vip { address, exclusive: exclusive? })).collect();
+        Configuration { agent, listeners, vips, groups, autoscaling_groups }
     }
 }
 

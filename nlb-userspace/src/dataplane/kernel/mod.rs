@@ -25,6 +25,7 @@ mod mapped;
 mod object;
 mod pins;
 mod preflight;
+mod ranges;
 mod sketches;
 mod status;
 mod sys;

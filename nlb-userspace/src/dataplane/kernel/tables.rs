@@ -14,6 +14,7 @@ use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::hash::Flow;
 use nlb_common::layout::edge;
+use nlb_common::ranges::RangesKey;
 use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target};
 use nlb_common::way::WayOutcome;
@@ -23,6 +24,7 @@ use super::entries::{read_group, read_target, write_group, write_target};
 use super::grace::Grace;
 use super::listeners::Listeners;
 use super::mapped::{Mapped, to_usize};
+use super::ranges::RangeTable;
 use super::sketches::Sketches;
 use super::vips::Vips;
 use crate::dataplane::{CounterReading, DataplaneError, SketchOf, Tables, Write};
@@ -30,6 +32,7 @@ use crate::dataplane::{CounterReading, DataplaneError, SketchOf, Tables, Write};
 /// The maps of one set, open.
 pub(super) struct KernelTables {
     listeners: Listeners,
+    ranges: RangeTable,
     vips: Vips,
     groups: Mapped,
     slots: Mapped,
@@ -62,6 +65,7 @@ impl KernelTables {
         let table = Mapped::new(map(object, edge::LISTENERS)?, edge::LISTENERS, "listeners")?;
         Ok(Self {
             listeners: Listeners::take(table, listeners, &grace)?,
+            ranges: RangeTable::take(object)?,
             vips: Vips::take(object)?,
             groups: Mapped::new(map(object, edge::GROUPS)?, edge::GROUPS, "groups")?,
             slots: Mapped::new(map(object, edge::SLOTS)?, edge::SLOTS, "slots")?,
@@ -83,6 +87,7 @@ impl KernelTables {
     /// Everything that is in the tables. An entry without a tag is free.
     pub(super) fn read(&self) -> Result<Tables, DataplaneError> {
         let mut tables = Tables { listeners: self.listeners.read(), vips: self.vips.read()?, ..Tables::default() };
+        tables.listeners.extend(self.ranges.read()?);
         let used = (0..).zip(self.groups.entries().map(read_group)).filter(|(_, group)| group.tag != 0);
         tables.groups = used.collect();
         let used = (0..).zip(self.targets.entries().map(read_target)).filter(|(_, target)| target.tag != 0);
@@ -111,6 +116,7 @@ impl KernelTables {
             Write::Slots(slots) => self.write_slots(slots),
             Write::Group { index, value } => Ok(self.write_group(*index, value)?),
             Write::Listener { key, value, fresh } => Ok(self.write_listener(key, value, *fresh)?),
+            Write::Ranges { key, listeners, fresh } => Ok(self.write_ranges(key, listeners, fresh)?),
             Write::Vip { address, value } => Ok(self.vips.write(address, value)?),
             Write::RemoveVip(address) => Ok(self.vips.remove(address)?),
             Write::RemoveListener(key) => Ok(self.remove_listener(key)?),
@@ -175,6 +181,22 @@ impl KernelTables {
         Ok(())
     }
 
+    fn write_ranges(
+        &mut self,
+        key: &RangesKey,
+        listeners: &[(ListenerKey, Listener)],
+        fresh: &[u32],
+    ) -> Result<(), KernelError> {
+        for &counters in fresh {
+            reset(&mut self.listener_counters, edge::LISTENER_COUNTERS, counters, self.cpus)?;
+            self.sketches.clear(SketchOf::Listener(counters))?;
+        }
+        self.unsettled = true;
+        self.ranges.write(key, listeners)?;
+        // The memory of what was there may serve the next write, and the places that rings have left other rings.
+        self.settle()
+    }
+
     fn remove_listener(&mut self, key: &ListenerKey) -> Result<(), KernelError> {
         self.unsettled = true;
         self.listeners.remove(key)
@@ -221,11 +243,14 @@ fn map(object: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
     object.take_map(name).ok_or(KernelError::NotInObject { name })
 }
 
-fn typed<T: TryFrom<Map, Error = MapError>>(object: &mut Ebpf, name: &'static str) -> Result<T, KernelError> {
+pub(super) fn typed<T: TryFrom<Map, Error = MapError>>(
+    object: &mut Ebpf,
+    name: &'static str,
+) -> Result<T, KernelError> {
     T::try_from(map(object, name)?).map_err(at("open", name))
 }
 
-fn at(action: &'static str, table: &'static str) -> impl FnOnce(MapError) -> KernelError {
+pub(super) fn at(action: &'static str, table: &'static str) -> impl FnOnce(MapError) -> KernelError {
     move |source| KernelError::Table { action, table, source }
 }
 

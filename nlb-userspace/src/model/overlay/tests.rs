@@ -46,13 +46,15 @@ fn file(groups: &[&str], targets: &Targets, vip: Option<u8>) -> Configuration {
         name: "vip".parse().unwrap(),
         address: address(last),
         protocol: Protocol::Tcp,
-        port: 80,
+        ports: 80.into(),
         group: "a".parse().unwrap(),
     };
     Configuration {
         agent: AgentSettings::default(),
         listeners: vip.map(listener).into_iter().collect(),
+        vips: Vec::new(),
         groups: groups.iter().map(group).collect(),
+        autoscaling_groups: Vec::new(),
     }
 }
 

@@ -53,13 +53,15 @@ pub struct Ip {
     pub payload: Range<usize>,
 }
 
-/// TCP or UDP.
+/// TCP, UDP or SCTP.
 #[derive(Clone, Copy, Debug)]
 pub struct Transport {
     /// Source and destination port.
     pub ports: (u16, u16),
-    /// TCP's flags, 0 for UDP.
+    /// TCP's flags, 0 for others.
     pub flags: u8,
+    /// It is SCTP, and begins with INIT.
+    pub init: bool,
     /// Why a listener would drop it, if it is broken.
     pub broken: Option<DropReason>,
 }
@@ -67,7 +69,7 @@ pub struct Transport {
 impl Transport {
     /// Whether it opens a connection.
     pub fn opens(&self) -> bool {
-        self.flags & (SYN | ACK) == SYN
+        self.init || self.flags & (SYN | ACK) == SYN
     }
 
     /// Whether it ends one at once.
@@ -166,7 +168,7 @@ fn v6(frame: &[u8], at: usize) -> Result<Ip, End> {
 }
 
 /// Follows eight extension headers at most: what comes behind them, and how long they are.
-fn extensions(here: &[u8], room: usize, first: u8) -> Result<(u8, usize), End> {
+pub fn extensions(here: &[u8], room: usize, first: u8) -> Result<(u8, usize), End> {
     let (mut kind, mut length) = (first, 0);
     for _ in 0..8 {
         if !matches!(kind, 0 | 43 | 60) {
@@ -185,27 +187,33 @@ fn extensions(here: &[u8], room: usize, first: u8) -> Result<(u8, usize), End> {
     if matches!(kind, 0 | 43 | 60) { Err(Drop(DropReason::ExtensionHeaders)) } else { Ok((kind, length)) }
 }
 
-/// The TCP or UDP header.
+/// The TCP, UDP or SCTP header.
 pub fn transport(frame: &[u8], ip: &Ip) -> Result<Transport, End> {
-    if !matches!(ip.protocol, 6 | 17) {
-        return Err(Pass);
-    }
+    let least = match ip.protocol {
+        6 => 20,
+        17 => 8,
+        // With the header of a chunk.
+        132 => 16,
+        _ => return Err(Pass),
+    };
     let payload = &frame[ip.payload.clone()];
     if payload.len() < 4 {
         return Err(Drop(DropReason::TruncatedTransport));
     }
-    let ports = (u16::from_be_bytes([payload[0], payload[1]]), u16::from_be_bytes([payload[2], payload[3]]));
-    let least = if ip.protocol == 6 { 20 } else { 8 };
+    let word = |at: usize| u16::from_be_bytes([payload[at], payload[at + 1]]);
+    let transport = Transport { ports: (word(0), word(2)), flags: 0, init: false, broken: None };
     if payload.len() < least {
-        return Ok(Transport { ports, flags: 0, broken: Some(DropReason::TruncatedTransport) });
+        return Ok(Transport { broken: Some(DropReason::TruncatedTransport), ..transport });
     }
-    let (length, flags) = if ip.protocol == 6 {
-        (usize::from(payload[12] >> 4) * 4, payload[13])
-    } else {
-        (usize::from(u16::from_be_bytes([payload[4], payload[5]])), 0)
+    let (bad, flags, init) = match ip.protocol {
+        6 => {
+            let length = usize::from(payload[12] >> 4) * 4;
+            (length < least || length > payload.len(), payload[13], false)
+        }
+        17 => (usize::from(word(4)) < least || usize::from(word(4)) > payload.len(), 0, false),
+        _ => (word(14) < 4, 0, payload[12] == 1),
     };
-    let bad = length < least || length > payload.len();
-    Ok(Transport { ports, flags, broken: bad.then_some(DropReason::BadTransport) })
+    Ok(Transport { flags, init, broken: bad.then_some(DropReason::BadTransport), ..transport })
 }
 
 /// The flow of both.
