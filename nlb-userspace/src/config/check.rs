@@ -1,6 +1,6 @@
 //! What concerns more than one table: names, duplicates, addresses that collide, and the capacity of the kernel's tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -197,6 +197,17 @@ fn fits(top: &Table<'_>, capacity: Capacity, groups: &[ReadGroup], listeners: &[
     }
     if let Some(group) = groups.get(held(capacity.groups)) {
         wrong("groups", groups.len() as u64, capacity.groups, &group.span);
+    }
+    let mut networks = 0;
+    let mut lists = BTreeSet::new();
+    for listener in listeners {
+        let list = listener.access.as_ref().ok().and_then(|access| access.list.as_ref());
+        let Some(list) = list.filter(|list| lists.insert(list.tag())) else { continue };
+        networks += list.networks().len() as u64;
+        if networks > u64::from(capacity.networks) {
+            wrong("networks", networks, capacity.networks, &listener.span);
+            break;
+        }
     }
     let targets = || groups.iter().flat_map(|group| &group.targets);
     if let Some(target) = targets().nth(held(capacity.targets)) {

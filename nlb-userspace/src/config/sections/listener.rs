@@ -5,12 +5,12 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::name;
+use super::{access, name};
 use crate::config::address;
 use crate::config::error::Reported;
 use crate::config::ports;
-use crate::config::reader::Table;
-use crate::model::{Listener, Name, Ports, Protocol};
+use crate::config::reader::{Complaint, Table};
+use crate::model::{Access, Listener, Name, NewFlowLimit, Ports, Protocol};
 
 /// A listener as far as it could be read.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(in crate::config) struct ReadListener {
     pub(in crate::config) protocol: Result<Protocol, Reported>,
     pub(in crate::config) ports: Result<Spanned<Ports>, Reported>,
     pub(in crate::config) group: Result<Spanned<Name>, Reported>,
+    pub(in crate::config) access: Result<Access, Reported>,
+    pub(in crate::config) new_flows: Result<Option<NewFlowLimit>, Reported>,
 }
 
 /// Reads one `[[listener]]`.
@@ -31,6 +33,16 @@ pub(in crate::config) fn listener(table: &Table<'_>) -> ReadListener {
     let address = table.require("address").and_then(|value| value.parsed(address::unicast));
     let protocol = table.require("protocol").and_then(|value| value.one_of(&words));
     let ports = table.require("port").and_then(ports::ports);
+    let access = access::access(table);
+    let new_flows =
+        access::new_flow_limit(table).and_then(|limit| match (table.get("new_flows_per_source"), &protocol) {
+            (Some(value), Ok(protocol)) if *protocol != Protocol::Tcp => {
+                let message =
+                    format!("is for TCP, whose packets say that a flow begins; this listener's is {protocol}");
+                Err(value.wrong(Complaint::new(message).help("take it out")))
+            }
+            _ => Ok(limit),
+        });
     let default_name = || {
         let address = *address.as_ref().map_err(|&reported| reported)?.get_ref();
         let ports = *ports.as_ref().map_err(|&reported| reported)?.get_ref();
@@ -44,6 +56,8 @@ pub(in crate::config) fn listener(table: &Table<'_>) -> ReadListener {
         protocol,
         ports,
         group: table.require("target_group").and_then(super::name),
+        access,
+        new_flows,
     }
 }
 
@@ -56,6 +70,8 @@ impl ReadListener {
             protocol: self.protocol?,
             ports: self.ports?.into_inner(),
             group: self.group?.into_inner(),
+            access: self.access?,
+            new_flows: self.new_flows?,
         })
     }
 }
