@@ -19,7 +19,7 @@ use crate::ring::Member;
 /// Entries that slots have at first, on average.
 const FIRST: u32 = 4;
 /// How many times as many slots have for which members have run further.
-const FURTHER: u32 = 3;
+const FURTHER: u32 = 2;
 /// The most entries that a slot has in its row; further ones are somewhere else.
 const ROW: usize = 4;
 /// Entries that are looked up at a time.
