@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::duration;
 use crate::model::{
-    Affinity, AgentSettings, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, Probe, RingKind,
+    Affinity, AgentSettings, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, Probe, RingKind, ServedBy,
     TargetGroup, Tracking, XdpMode,
 };
 
@@ -140,8 +140,15 @@ fn health_check(out: &mut String, check: &HealthCheck) -> fmt::Result {
 }
 
 fn write_listener(out: &mut String, listener: &Listener) -> fmt::Result {
-    let Listener { name, address, protocol, ports, group } = listener;
+    let Listener { name, address, protocol, ports, served_by } = listener;
     writeln!(out, "\n[[listener]]\nname = {}\naddress = \"{address}\"", quoted(name))?;
     let port = ports.only().map_or_else(|| quoted(ports), |port| port.to_string());
-    writeln!(out, "protocol = \"{protocol}\"\nport = {port}\ntarget_group = {}", quoted(group))
+    writeln!(out, "protocol = \"{protocol}\"\nport = {port}")?;
+    match served_by {
+        ServedBy::Group(group) => writeln!(out, "target_group = {}", quoted(group)),
+        ServedBy::Shares(shares) => {
+            let shares = shares.iter().map(|share| quoted(format!("{}={}", share.group, share.weight.get())));
+            writeln!(out, "target_groups = [{}]", shares.collect::<Vec<_>>().join(", "))
+        }
+    }
 }

@@ -38,7 +38,8 @@ fn status_shows_what_is_wrong_at_a_glance() {
     status.config.reload_failure =
         Some(ReloadFailure { at: now(), reason: "nlb.toml:2:1: unknown key `interfces`".to_owned() });
     let (first, second) = readings(&snapshot);
-    golden(&text::status(&status, Ok((&first, &second)), Style::PLAIN), STATUS);
+    let layout = nlb_common::layout::LAYOUT_VERSION.to_string();
+    golden(&text::status(&status, Ok((&first, &second)), Style::PLAIN), &STATUS.replace("VERSION", &layout));
 }
 
 /// Two readings two seconds apart, with traffic and drops in between.
@@ -160,7 +161,7 @@ agent       nlb 0.1.0, up 3h 12m, pid 7, zone a
 config      /etc/nlb/nlb.toml, loaded 1h ago
             RELOAD FAILED 0s ago, the above is still in force:
             nlb.toml:2:1: unknown key `interfces`
-program     eth0 native (program 42), eth1 NOT ATTACHED; layout 3
+program     eth0 native (program 42), eth1 NOT ATTACHED; layout VERSION
 tables      NOT WHAT THEY SHOULD BE: no memory
 listeners   4
 traffic     1.23 M packets/s, 10.0 Gbit/s, 150 new flows/s

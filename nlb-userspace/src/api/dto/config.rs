@@ -92,7 +92,7 @@ pub struct ListenerConfig {
     pub protocol: Protocol,
     /// Port.
     pub port: ListenerPort,
-    /// Name of the target group.
+    /// Name of the target group; of several, each with its weight: `blue=90, green=10`.
     pub target_group: String,
 }
 
@@ -171,7 +171,7 @@ impl Config {
             address: state.listener.address,
             protocol: state.listener.protocol.into(),
             port: state.listener.ports.into(),
-            target_group: state.listener.group.to_string(),
+            target_group: state.listener.served_by.to_string(),
         });
         Self {
             agent: AgentConfig {

@@ -14,6 +14,7 @@ fn file(section: &str, line: &str, skip: &str) -> String {
                 key.absent == Absent::Required || (each.path, key.name) == ("target_group.target", "port");
             // The keys of an HTTP check have no meaning without its kind.
             written |= (each.path, key.name) == ("target_group.health_check", "kind");
+            written |= (each.path, key.name) == ("listener", "target_group") && skip != "target_groups";
             // Targets in short take it from their group.
             written |= (each.path, key.name, section, skip) == ("target_group", "port", "target_group", "targets");
             let example = if key.name == "kind" { "\"https\"" } else { key.example };

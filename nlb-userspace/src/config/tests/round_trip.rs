@@ -12,8 +12,9 @@ use proptest::sample::{Index, select};
 
 use crate::config::{parse, render};
 use crate::model::{
-    Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, Name,
-    Ports, Probe, Protocol, RingKind, RingSize, Target, TargetGroup, Tracking, Weight, XdpMode,
+    Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, GroupShare, HealthCheck,
+    Listener, Name, Ports, Probe, Protocol, RingKind, RingSize, ServedBy, Target, TargetGroup, Tracking, Weight,
+    XdpMode,
 };
 
 fn name() -> impl Strategy<Value = Name> {
@@ -157,15 +158,22 @@ prop_compose! {
                 (1_u16..9_000, 1_u16..9_000).prop_map(|(first, more)| Ports::new(first, first + more).unwrap()),
                 Just(Ports::ALL),
             ];
-            btree_map((address(192, 0x3fff), protocol, ports), (name(), select(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>())), 0..6)
+            btree_map((address(192, 0x3fff), protocol, ports), (name(), (select(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>()), of(1_u16..=999))), 0..6)
         },
         agent in Just(agent), groups in Just(groups),
     ) -> Configuration {
         let named: BTreeMap<_, _> = listeners.into_iter().map(|(socket, (name, group))| (name, (socket, group))).collect();
         let listeners = named
             .into_iter()
-            .map(|(name, ((address, protocol, ports), group))| Listener { name, address, protocol, ports, group })
-            .filter(|listener| groups.iter().all(|group| group.name != listener.group || can_serve(group, listener)))
+            .map(|(name, ((address, protocol, ports), (group, weight)))| {
+                // Whether several groups fit each other is not what is tried here.
+                let served_by = match weight {
+                    None => ServedBy::Group(group),
+                    Some(weight) => ServedBy::Shares(vec![GroupShare { group, weight: Weight::new(weight).unwrap() }]),
+                };
+                Listener { name, address, protocol, ports, served_by }
+            })
+            .filter(|listener| groups.iter().all(|group| !listener.served_by.is_by(&group.name) || can_serve(group, listener)))
             .collect();
         Configuration { agent, listeners, groups }
     }
