@@ -14,7 +14,9 @@ const PROGRAMS: [&str; 4] = ["nlb-edge", "nlb-target", "nlb-generator", "nlb-mea
 
 fn main() -> Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set: run this by cargo")?);
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the crate has no parent folder")?;
+    // Asked for when it runs: a target folder may have been copied here with this program in it, built elsewhere.
+    let own = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").context("CARGO_MANIFEST_DIR is not set")?);
+    let workspace = own.parent().context("the crate has no parent folder")?;
     for watched in ["nlb-ebpf", "nlb-common", "Cargo.lock"] {
         println!("cargo:rerun-if-changed={}", workspace.join(watched).display());
     }

@@ -52,6 +52,8 @@ pub(crate) struct Setup {
     pub(crate) forwarding: &'static str,
     /// Clients and targets have IPv6 addresses.
     pub(crate) v6: bool,
+    /// The program runs in the stack (`generic`) and not in the driver.
+    pub(crate) generic: bool,
 }
 
 impl Default for Setup {
@@ -64,6 +66,7 @@ impl Default for Setup {
             tracking: "transition",
             forwarding: "ipip",
             v6: false,
+            generic: false,
         }
     }
 }
@@ -117,9 +120,11 @@ impl Setup {
         };
         let targets: Vec<String> = (0..targets).map(|number| nth(TARGET_V4, TARGET_V6, number).to_string()).collect();
         let mut text = format!(
-            "agent.interfaces = [{interface:?}]\n[[target_group]]\nname = 'g'\nport = {PORT}\ntracking = '{}'\n\
+            "agent.interfaces = [{interface:?}]\nagent.mode = '{}'\n[[target_group]]\nname = 'g'\nport = {PORT}\ntracking = '{}'\n\
              forwarding = '{}'\nring_size = {SLOTS}\ntargets = {targets:?}\n",
-            self.tracking, self.forwarding
+            if self.generic { "generic" } else { "native" },
+            self.tracking,
+            self.forwarding
         );
         for number in 0..self.listeners {
             let vip = nth(VIP_V4, VIP_V6, number);

@@ -3,17 +3,21 @@
 //! One folder per bench; what they share is a [`Report`] of [`Figure`]s. The rule for all:
 //! what is compared was measured in the same run, turn by turn, several times; the figure is the median.
 
+mod autoscale;
 mod balancer;
 mod check;
+mod control;
 mod figure;
 mod latency;
 mod leftovers;
 mod list;
 mod page;
 mod pipeline;
+mod poller;
 mod program;
 mod report;
 mod ring;
+mod vm;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,9 +34,12 @@ use report::Report;
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 struct Arguments {
-    /// Which benches; all when none is named. `profile`: where in the program the time goes.
+    /// Which benches; all that need nothing special when none is named. `profile`: where in the program the time goes.
     #[arg(value_name = "NAME", value_parser = list::names())]
     benches: Vec<String>,
+    /// Measure nothing: take the figures from FILE, which `--json` wrote.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["benches", "quick"])]
+    figures: Option<PathBuf>,
     /// Write the figures to FILE: a list of {name, value, unit, goal, met, runs, min, max}.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -45,19 +52,31 @@ struct Arguments {
     /// Fewer and shorter runs: whether a bench works, not what it measures.
     #[arg(long, conflicts_with_all = ["check", "record"])]
     quick: bool,
+    /// Folder of recorded loads for `autoscale`: files NAME.csv of seconds and requests per second. Without it only made ones are tried.
+    #[arg(long, value_name = "DIR", env = "NLB_TRACES")]
+    traces: Option<PathBuf>,
+    /// Be the agent that the bench `control` looks at, with the configuration in FILE.
+    #[arg(long, value_name = "FILE", hide = true, exclusive = true)]
+    agent: Option<PathBuf>,
 }
 
 /// What every bench is told.
 #[derive(Clone, Copy, Debug)]
-struct Settings {
+struct Settings<'a> {
     /// How often each row is measured.
     runs: usize,
     /// Rows may be shortened.
     quick: bool,
+    /// Where recorded loads are.
+    traces: Option<&'a Path>,
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    let arguments = Arguments::parse();
+    if let Some(file) = &arguments.agent {
+        return control::agent::become_one(file);
+    }
+    match run(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -71,15 +90,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
     if arguments.benches.iter().any(|name| name == list::PROFILE) {
         return program::profile::run().map(|()| true);
     }
-    let settings = Settings { runs: if arguments.quick { 2 } else { 7 }, quick: arguments.quick };
-    let mut report = Report::default();
-    for bench in BENCHES {
-        if arguments.benches.is_empty() || arguments.benches.iter().any(|name| name == bench.name) {
-            report.begin(bench);
-            (bench.run)(settings, &mut report).with_context(|| format!("bench {}", bench.name))?;
-        }
-    }
-    let figures = report.finish();
+    let figures = match &arguments.figures {
+        Some(file) => read(file)?,
+        None => measure(arguments)?,
+    };
     if let Some(file) = &arguments.json {
         write(file, &figures)?;
     }
@@ -95,6 +109,23 @@ fn run(arguments: &Arguments) -> Result<bool> {
         return Ok(check::against(&read(&on_file)?, &figures));
     }
     Ok(true)
+}
+
+fn measure(arguments: &Arguments) -> Result<Vec<Figure>> {
+    let settings = Settings {
+        runs: if arguments.quick { 2 } else { 7 },
+        quick: arguments.quick,
+        traces: arguments.traces.as_deref(),
+    };
+    let mut report = Report::default();
+    for bench in BENCHES {
+        let named = arguments.benches.iter().any(|name| name == bench.name);
+        if named || (arguments.benches.is_empty() && !bench.apart) {
+            report.begin(bench);
+            (bench.run)(settings, &mut report).with_context(|| format!("bench {}", bench.name))?;
+        }
+    }
+    Ok(report.finish())
 }
 
 fn read(file: &Path) -> Result<Vec<Figure>> {

@@ -3,6 +3,8 @@
 //! A one's-complement sum does not care for byte order as long as all words have the same, so words are taken as they
 //! stand in memory and the result is stored as it is.
 
+use crate::packet::Door;
+
 /// A sum that is not folded yet. Words are in network byte order.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Checksum(u64);
@@ -31,6 +33,50 @@ impl Checksum {
     #[must_use]
     pub const fn add_u32(self, words: u32) -> Self {
         Self(self.0.wrapping_add(words as u64))
+    }
+
+    /// Adds what another chain has added.
+    #[inline(always)]
+    #[must_use]
+    pub const fn add(self, other: Self) -> Self {
+        // Folded to 32 bits, so that two long chains don't overflow.
+        self.add_u32(other.folded())
+    }
+
+    /// A chain that goes on from a [`folded`](Self::folded) one.
+    #[inline(always)]
+    pub const fn from_folded(sum: u32) -> Self {
+        Self(sum as u64)
+    }
+
+    /// The sum in 32 bits.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "folded to 32 bits just before")]
+    pub const fn folded(self) -> u32 {
+        let sum = (self.0 >> 32) + (self.0 & 0xffff_ffff);
+        ((sum >> 32) + (sum & 0xffff_ffff)) as u32
+    }
+
+    /// Adds `length` bytes of a packet from `offset` on, `MOST` at most; an odd byte as if a zero followed (RFC 1071).
+    #[inline(always)]
+    #[must_use]
+    pub fn add_bytes<D: Door + ?Sized, const MOST: usize>(
+        mut self,
+        door: &D,
+        offset: usize,
+        length: usize,
+    ) -> Option<Self> {
+        for at in (0..MOST).step_by(2) {
+            if at + 2 > length {
+                if at < length {
+                    let &byte = door.header::<u8>(offset + at)?;
+                    self = self.add_u16(u16::from_ne_bytes([byte, 0]));
+                }
+                break;
+            }
+            self = self.add_u16(u16::from_ne_bytes(*door.header::<[u8; 2]>(offset + at)?));
+        }
+        Some(self)
     }
 
     /// Takes away a 16-bit word that was added before.

@@ -52,6 +52,11 @@ reasons! {
     TargetDrained = "target_drained", "the flow's target is drained, and there is no reset to answer with";
     /// With its outer header the packet would be longer than an IP packet can be.
     TooLong = "too_long", "with its outer header the packet would be longer than an IP packet can be";
+    /// The packet doesn't fit the way to its target, and its sender is not told: it was told enough, or can't be.
+    TooBig = "too_big", "the packet does not fit the way to its target, and its sender has been told so often enough";
+    /// The packet is for a port of an exclusive VIP that has no listener, and its sender is not told: it was told enough, or can't
+    /// be.
+    Refused = "refused", "no listener of an exclusive VIP has the port, and the sender can't be told, or was often enough";
     /// The driver leaves no room for the outer header.
     NoHeadroom = "no_headroom", "the driver leaves no room for the outer header";
     /// A new flow can't be translated: no port is free of those that were tried, or its answers could not be told from those to

@@ -7,6 +7,8 @@
 
 pub mod active;
 pub mod address;
+pub mod answer;
+pub mod bucket;
 pub mod checksum;
 pub mod counters;
 pub mod drop_reason;

@@ -54,7 +54,7 @@ pub struct Target {
     pub next_hop_mac: [u8; 6],
     /// MAC address of the egress interface.
     pub source_mac: [u8; 6],
-    /// MTU of the way to the target, for the packet with its outer header.
+    /// The longest client's packet that fits the way to the target: its MTU, less what goes around the packet.
     pub mtu: u16,
     /// [`READY`](Self::READY) and the others, and in [`FORWARDING`](Self::FORWARDING) how packets travel.
     pub flags: u8,
@@ -117,8 +117,19 @@ impl Target {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Vip {
-    /// Spare: always zero.
+    /// [`EXCLUSIVE`](Self::EXCLUSIVE), or nothing.
     pub flags: u32,
+}
+
+impl Vip {
+    /// What comes for a port without listener is refused.
+    pub const EXCLUSIVE: u32 = 1;
+
+    /// Whether what comes for a port without listener is refused.
+    #[inline(always)]
+    pub const fn is_exclusive(&self) -> bool {
+        self.flags & Self::EXCLUSIVE != 0
+    }
 }
 
 /// The target table's entry 0 is never used, so that an empty slot names no target.

@@ -1,10 +1,11 @@
 //! Ways off the fast path: programs that rare packets are handed to.
 //!
-//! What the edge's program would pass to the host's stack it first offers to the way for that kind of packet, by a tail call
-//! through the program array [`WAYS`](crate::layout::edge::WAYS). A way has a stack of its own, parses the packet again and
-//! decides anew. So the fast path knows nothing of what rare packets need. Where the array has no program, the packet passes.
+//! What the edge's program would pass to the host's stack, or drop, it first offers to the way for that kind of packet, by a tail
+//! call through the program array [`WAYS`](crate::layout::edge::WAYS). A way has a stack of its own, parses the packet again and
+//! decides anew. So the fast path knows nothing of what rare packets need. Where the array has no program, the packet passes or is dropped.
 
-use crate::packet::NotOurs;
+use crate::drop_reason::DropReason;
+use crate::packet::{NotOurs, Stop};
 
 /// A way off the fast path. The number is its index in the program array.
 #[repr(u8)]
@@ -14,11 +15,15 @@ pub enum Way {
     Icmp = 0,
     /// Flows that are translated, and what no listener claims: it may be a target's answer to one.
     Nat = 1,
+    /// Packets that don't fit the way to their target: their senders are told.
+    TooBig = 2,
+    /// Packets for a port without listener, which are no target's answers either: an exclusive VIP refuses them.
+    Unclaimed = 3,
 }
 
 impl Way {
     /// Every way, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Icmp, Self::Nat];
+    pub const ALL: &'static [Self] = &[Self::Icmp, Self::Nat, Self::TooBig, Self::Unclaimed];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -29,21 +34,20 @@ impl Way {
         match self {
             Self::Icmp => "nlb_way_icmp",
             Self::Nat => "nlb_way_nat",
+            Self::TooBig => "nlb_way_too_big",
+            Self::Unclaimed => "nlb_way_unclaimed",
         }
     }
 
-    /// The way of a packet that is not the fast path's for that reason.
+    /// The way of a packet with which the fast path stopped for that reason.
     #[inline(always)]
-    pub const fn of(reason: NotOurs) -> Option<Self> {
-        match reason {
-            NotOurs::Protocol => Some(Self::Icmp),
-            NotOurs::Translated | NotOurs::NoListener => Some(Self::Nat),
-            NotOurs::Group
-            | NotOurs::EtherType
-            | NotOurs::Fragment
-            | NotOurs::Underway
-            | NotOurs::NoPayload
-            | NotOurs::Mapped => None,
+    pub const fn of(stop: Stop) -> Option<Self> {
+        match stop {
+            Stop::Pass(NotOurs::Protocol) => Some(Self::Icmp),
+            // From there it goes on to `Unclaimed`.
+            Stop::Pass(NotOurs::Translated | NotOurs::NoListener) => Some(Self::Nat),
+            Stop::Drop(DropReason::TooBig) => Some(Self::TooBig),
+            Stop::Pass(_) | Stop::Drop(_) => None,
         }
     }
 }
@@ -54,11 +58,19 @@ impl Way {
 pub enum WayOutcome {
     /// An echo request to a VIP was answered.
     Echo = 0,
+    /// An error message about a flow was sent to the flow's target.
+    Error = 1,
+    /// The sender of a packet that doesn't fit the way to its target was told so.
+    TooBig = 2,
+    /// A TCP packet for a port of an exclusive VIP that has no listener was answered with a reset.
+    Reset = 3,
+    /// A UDP packet for such a port was answered with an error message.
+    Unreachable = 4,
 }
 
 impl WayOutcome {
     /// Every outcome, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Echo];
+    pub const ALL: &'static [Self] = &[Self::Echo, Self::Error, Self::TooBig, Self::Reset, Self::Unreachable];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -68,6 +80,10 @@ impl WayOutcome {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Echo => "echo",
+            Self::Error => "error",
+            Self::TooBig => "too_big",
+            Self::Reset => "reset",
+            Self::Unreachable => "unreachable",
         }
     }
 }

@@ -11,7 +11,7 @@ use aya_ebpf::{
 use nlb_common::packet::Door;
 use nlb_common::wire::Header;
 
-use crate::opaque::opaque;
+use crate::opaque::{forgotten, opaque};
 
 /// A packet between `data` and `data_end` of an XDP context.
 ///
@@ -22,6 +22,9 @@ pub struct PacketDoor<'a> {
     data: usize,
     data_end: usize,
 }
+
+/// Within what the verifier takes for an offset into a packet, and beyond what any packet's headers have.
+const MOST: usize = 0x7fff;
 
 /// The kernel did not move the packet's start or end.
 pub struct Refused;
@@ -131,5 +134,10 @@ impl Door for PacketDoor<'_> {
         // SAFETY: `place` lies within the packet for the length of a `T`, and a `Header` has alignment 1 and takes any bit
         // pattern. Nobody writes while `self` is borrowed: the packet belongs to this CPU until the program returns.
         Some(unsafe { &*place })
+    }
+
+    #[inline(always)]
+    fn settled(&self, offset: usize) -> usize {
+        forgotten(offset) & MOST
     }
 }

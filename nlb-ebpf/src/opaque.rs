@@ -12,3 +12,16 @@ pub fn opaque(mut value: usize) -> usize {
     unsafe { asm!("{0} = {0}", inlateout(reg) value, options(pure, nomem, nostack, preserves_flags)) };
     value
 }
+
+/// The same value, which is below 65,536, and of which the verifier knows no more than that.
+///
+/// What it knows about a value differs for each way on which it was computed, and what follows is checked anew for each. Of a
+/// value whose bytes are swapped it forgets everything; swapped twice, it is what it was.
+#[inline(always)]
+pub fn forgotten(mut value: usize) -> usize {
+    // SAFETY: swaps two bytes of a register and swaps them back: touches no memory.
+    unsafe {
+        asm!("{0} = be16 {0}", "{0} = be16 {0}", inlateout(reg) value, options(pure, nomem, nostack, preserves_flags));
+    }
+    value & 0xffff
+}

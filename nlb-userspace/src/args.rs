@@ -1,10 +1,14 @@
 //! The command line: raw words become typed arguments here, and nowhere else.
 
+mod asg;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use asg::{Asg, Backtest, BacktestRule};
 
 use crate::api::DEFAULT_SOCKET;
 use crate::api::client::{TargetPath, TracePattern};
@@ -62,6 +66,9 @@ pub enum Command {
     Ask(Question),
     /// Take programs, links and maps out of the kernel: traffic is no longer balanced
     Detach(Detach),
+    /// Autoscaling groups
+    #[command(subcommand)]
+    Asg(Asg),
     /// Print the OpenAPI document of the control API
     #[command(hide = true)]
     Openapi,

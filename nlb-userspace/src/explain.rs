@@ -67,6 +67,8 @@ pub enum Verdict {
     Dropped,
     /// It goes to this host's own stack.
     Passed,
+    /// Its sender is told that nobody serves it.
+    Refused,
 }
 
 /// What becomes of a flow, and why.
@@ -95,7 +97,8 @@ pub struct Explanation {
 /// One stage of the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
-    /// The stage: `listener`, `share`, `group`, `hash`, `slot`, `flow`, `target`, `next hop`, `outer header` or `second chance`.
+    /// The stage: `listener`, `share`, `group`, `hash`, `slot`, `flow`, `target`, `next hop`,
+    /// `outer header`, `size` or `second chance`.
     pub stage: String,
     /// What it found.
     pub text: String,
@@ -171,6 +174,14 @@ impl Story {
         let Some((&state, others)) = found.split_first() else {
             self.step("listener", format!("none accepts {} {wanted}", query.protocol));
             self.step("listener", nearest(snapshot, query));
+            if snapshot.configuration.is_exclusive(wanted.ip()) {
+                let how = match query.protocol {
+                    Protocol::Tcp => "a reset",
+                    Protocol::Udp | Protocol::Sctp => "`port unreachable`",
+                };
+                let summary = format!("no listener, and {} is exclusive: the sender gets {how}", wanted.ip());
+                return Err((Verdict::Refused, summary));
+            }
             return Err((Verdict::Passed, "no listener: the packet passes to this host's own stack".to_owned()));
         };
         let name = &state.listener.name;
@@ -334,7 +345,8 @@ impl Story {
             .map_or_else(String::new, |length| format!(" (varied by flow within {}/{length})", hop.source));
         let outer = if address.is_ipv4() { "IPv4" } else { "IPv6" };
         let inner = if query.destination.is_ipv4() { "IPv4" } else { "IPv6" };
-        let header = match forwarding(snapshot, &target.key.group) {
+        let forwarding = forwarding(snapshot, &target.key.group);
+        let header = match forwarding {
             Forwarding::Ipip => format!("{inner} in {outer}, from {}{varied} to {address}", hop.source),
             Forwarding::Gue => format!("{inner} in GUE in UDP in {outer}, from {}{varied} to {address}", hop.source),
             Forwarding::L2 => "none: the packet stays as it is, its frame gets that MAC address".to_owned(),
@@ -345,6 +357,9 @@ impl Story {
             }
         };
         self.step("outer header", header);
+        let fits = hop.mtu.saturating_sub(forwarding.overhead(address));
+        let answer = if query.destination.is_ipv4() { "fragmentation needed" } else { "packet too big" };
+        self.step("size", format!("up to {fits} bytes; a longer packet's sender gets `{answer}`"));
         Ok(format!("goes to target {} out of `{}`", target.key.socket(), hop.interface))
     }
 }

@@ -1,7 +1,19 @@
 //! Control messages between real hosts and a VIP.
 
-use anyhow::{Result, ensure};
-use nlb_tests::lab::{NginxOptions, Options, Service, VIP_V4, VIP_V6, web_and_dns};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use nlb_tests::lab::{
+    Forwarding, HealthCheck, Host, ListenerConfig, NginxOptions, Options, Service, VIP_V4, VIP_V6, ensure_same,
+    literal, web_and_dns,
+};
+use serde_json::Value;
+
+/// Far more than any answer takes.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_vip_answers_to_ping_without_any_loss() -> Result<()> {
@@ -14,4 +26,101 @@ fn a_vip_answers_to_ping_without_any_loss() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Options of a laboratory in which a client's longest packet leaves no room for an outer header.
+fn narrow(forwarding: Forwarding) -> Options {
+    Options { forwarding, inside_mtu: 1500, ..Options::default() }
+}
+
+/// How often that was done with rare packets, as the agent tells.
+fn outcome(service: &Service, outcome: &str) -> Result<u64> {
+    let stats: Value = serde_json::from_str(&service.lab.nlb(["stats", "--json"])?.success()?)?;
+    let ways = stats["ways"].as_array().context("no ways")?;
+    let counted = ways.iter().find(|way| way["outcome"] == outcome);
+    counted.and_then(|way| way["packets"].as_u64()).with_context(|| format!("no `{outcome}` in {stats}"))
+}
+
+#[test]
+fn large_files_travel_whole_where_the_path_to_the_targets_is_no_wider_than_the_clients() -> Result<()> {
+    let nginx = NginxOptions { file_bytes: 100_000_000, ..NginxOptions::default() };
+    for forwarding in [Forwarding::IpIp, Forwarding::Gue] {
+        let service = Service::start(narrow(forwarding), nginx, web_and_dns())?;
+        let (client, original) = (service.lab.client(), service.nginx["t1"].file());
+        for vip in [VIP_V4.into(), VIP_V6.into()].map(literal) {
+            let here = client.dir().join("download");
+            client.download(&format!("http://{vip}/file"), &here)?;
+            ensure_same(&original, &here)?;
+            let told = outcome(&service, "too_big")?;
+            client.upload(&here, &format!("http://{vip}/upload/back"))?;
+            ensure!(outcome(&service, "too_big")? > told, "{forwarding:?} {vip}: nobody was told of a smaller MTU");
+            let uploaded: Vec<PathBuf> = service.nginx.values().map(|nginx| nginx.uploaded("back")).collect();
+            let arrived: Vec<_> = uploaded.into_iter().filter(|path| path.exists()).collect();
+            ensure!(arrived.len() == 1, "one upload arrived at {arrived:?}");
+            ensure_same(&arrived[0], &here)?;
+            std::fs::remove_file(&arrived[0])?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn bulk_traffic_flows_both_ways_where_the_path_to_the_targets_is_no_wider_than_the_clients() -> Result<()> {
+    let mut listeners = web_and_dns();
+    listeners.extend([VIP_V4.into(), VIP_V6.into()].map(|address: IpAddr| ListenerConfig {
+        name: format!("bulk-{}", if address.is_ipv4() { "v4" } else { "v6" }),
+        address,
+        protocol: "tcp",
+        port: 5201,
+        health: HealthCheck::Tcp(80),
+        targets_v6: address.is_ipv6(),
+        affinity: "source_ip",
+        targets: 3,
+    }));
+    for forwarding in [Forwarding::IpIp, Forwarding::Gue] {
+        let service = Service::start(narrow(forwarding), NginxOptions::default(), listeners.clone())?;
+        let _servers = service.lab.targets().map(Host::iperf_server).collect::<Result<Vec<_>>>()?;
+        for vip in [VIP_V4.into(), VIP_V6.into()] {
+            for reverse in [false, true] {
+                let report = service.lab.client().iperf(vip, 100, reverse)?;
+                ensure!(report.bytes_sent >= 100 * 1024 * 1024 && report.bytes_received > 0, "{vip}: {report:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn an_exclusive_vip_refuses_what_no_listener_takes_at_once() -> Result<()> {
+    let service = Service::start(Options::default(), NginxOptions::default(), web_and_dns())?;
+    let client = service.lab.client();
+    let agent = service.agent.as_ref().context("the agent runs")?;
+    let plain = std::fs::read_to_string(agent.file())?;
+    let vips = [VIP_V4.to_string(), VIP_V6.to_string()];
+    let exclusive: String =
+        vips.iter().map(|vip| format!("\n[[vip]]\naddress = \"{vip}\"\nexclusive = true\n")).collect();
+    agent.rewrite(&format!("{plain}{exclusive}"))?;
+    service.lab.nlb(["reload"])?.success()?;
+    for vip in [VIP_V4.into(), VIP_V6.into()] {
+        let nobody = SocketAddr::new(vip, 7);
+        let tcp = client.inside(|| TcpStream::connect_timeout(&nobody, PATIENCE).map(drop))?;
+        let udp = client.inside(|| ask_by_udp(nobody))?;
+        for said in [tcp, udp] {
+            ensure!(said.as_ref().is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused), "{vip}: {said:?}");
+        }
+    }
+    ensure!(outcome(&service, "reset")? > 0 && outcome(&service, "unreachable")? > 0, "nothing was counted");
+    let tally = client.requests(VIP_V4.into(), 100, 10)?;
+    ensure!(tally.failed.is_empty(), "{:?}", tally.failed);
+    Ok(())
+}
+
+/// Sends a word and waits for what comes back.
+fn ask_by_udp(server: SocketAddr) -> std::io::Result<()> {
+    let own: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((own, 0))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.connect(server)?;
+    socket.send(b"hello")?;
+    socket.recv(&mut [0; 64]).map(drop)
 }

@@ -20,7 +20,6 @@
 use std::num::NonZero;
 use std::ops::AddAssign;
 use std::path::Path;
-use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -34,9 +33,9 @@ use nlb_tests::generator::{Generator, Sink, Traffic, keep_on, stay_on};
 use nlb_tests::segment::Host;
 use nlb_userspace::programs;
 
-use super::poller;
 use crate::balancer::{Balancer, Setup};
 use crate::leftovers;
+use crate::poller;
 
 const GENERATOR_CPU: usize = 0;
 const EDGE_CPU: usize = 1;
@@ -174,13 +173,7 @@ impl Lane {
 
     /// Divides the work among so many cores.
     pub(super) fn use_cores(&mut self, cores: Cores) -> Result<()> {
-        let threaded = if cores == Cores::One { "0" } else { "1" };
-        // sysfs shows the network namespace that it was mounted in.
-        let line = format!("echo {threaded} > /sys/class/net/{}/threaded", self.edge);
-        let words = ["netns", "exec", self.host.name(), "sh", "-c", &line];
-        let done = Command::new("ip").args(words).status().context("cannot run ip")?;
-        ensure!(done.success(), "cannot set {} of {} threaded", self.edge, self.host.name());
-        self.poller = if cores == Cores::One { None } else { Some(poller::of(&self.edge)?) };
+        self.poller = poller::set(&self.host, &self.edge, cores == Cores::Two)?;
         self.poller.map_or(Ok(()), |poller| keep_on(poller, EDGE_CPU))
     }
 

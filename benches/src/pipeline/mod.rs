@@ -5,7 +5,6 @@
 //! a ratio is the median of the ratios of each turn.
 
 mod lane;
-mod poller;
 mod rows;
 
 use std::collections::BTreeMap;

@@ -29,6 +29,7 @@ impl Again {
             .override_global("IS_V6", &v6, true)
             .override_global("DESTINATION", &packet.destination_v4(), true)
             .override_global("DESTINATION_MASK", &packet.destination_mask, true)
+            .override_global("MESSAGE", &packet.message(), true)
             .override_global("FLOW_MASK", &(flows - 1), true)
             .load(programs::MEASURE)
             .context("cannot load the measuring programs")?;

@@ -1,8 +1,8 @@
-//! The packets that are measured: as short as Ethernet allows.
+//! The packets that are measured: as short as Ethernet allows, but for those that are too big.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use etherparse::{PacketBuilder, TcpHeader};
+use etherparse::{Icmpv4Type, Icmpv6Type, PacketBuilder, TcpHeader, icmpv4, icmpv6};
 
 /// VIPs of both families. Some packets go to the addresses that follow the first.
 pub(super) const VIP_V4: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 0);
@@ -10,6 +10,8 @@ pub(super) const VIP_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xf, 0, 0, 0, 0
 
 /// Shortest frame, without its check sequence.
 const SHORTEST: usize = 60;
+/// Data of a packet that is too big. An answer quotes all of it, so that what ran before finds the packet whole.
+const TOO_BIG: usize = 400;
 
 /// What kind of packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,13 +22,19 @@ pub(super) enum Kind {
     Syn,
     /// UDP.
     Udp,
+    /// TCP that doesn't fit the way to its target.
+    TooBig,
+    /// An echo request.
+    Echo,
+    /// An error message about a flow: unreachable, with as little quoted as may be.
+    Error,
 }
 
 impl Kind {
-    /// IP protocol number.
+    /// IP protocol number of the listener that it is for, or of the flow that it is about.
     pub(super) const fn protocol(self) -> u8 {
         match self {
-            Self::Data | Self::Syn => 6,
+            Self::Data | Self::Syn | Self::TooBig | Self::Echo | Self::Error => 6,
             Self::Udp => 17,
         }
     }
@@ -70,15 +78,51 @@ impl Packet {
                 let payload = vec![0; SHORTEST.saturating_sub(datagram.size(0))];
                 datagram.write(&mut frame, &payload)
             }
-            Kind::Data | Kind::Syn => {
+            Kind::Data | Kind::Syn | Kind::TooBig => {
                 let mut header = TcpHeader::new(40_000, self.port, 1, 1_024);
-                (header.syn, header.ack) = (self.kind == Kind::Syn, self.kind == Kind::Data);
+                (header.syn, header.ack) = (self.kind == Kind::Syn, self.kind != Kind::Syn);
                 let segment = network.tcp_header(header);
-                let payload = vec![0; SHORTEST.saturating_sub(segment.size(0))];
-                segment.write(&mut frame, &payload)
+                let payload =
+                    if self.kind == Kind::TooBig { TOO_BIG } else { SHORTEST.saturating_sub(segment.size(0)) };
+                segment.write(&mut frame, &vec![0; payload])
             }
+            Kind::Echo if self.v6() => network.icmpv6_echo_request(1, 1).write(&mut frame, &[0; 8]),
+            Kind::Echo => network.icmpv4_echo_request(1, 1).write(&mut frame, &[0; 8]),
+            Kind::Error if self.v6() => network
+                .icmpv6(Icmpv6Type::DestinationUnreachable(icmpv6::DestUnreachableCode::Address))
+                .write(&mut frame, &self.quoted()),
+            Kind::Error => network
+                .icmpv4(Icmpv4Type::DestinationUnreachable(icmpv4::DestUnreachableHeader::Host))
+                .write(&mut frame, &self.quoted()),
         };
         written.expect("short packets to unicast addresses can be written");
         frame
+    }
+
+    /// The beginning of what a target has sent to a client: IP header and eight bytes.
+    fn quoted(&self) -> Vec<u8> {
+        let mut whole = Vec::new();
+        let header = TcpHeader::new(self.port, 40_000, 1, 1_024);
+        let written = match self.vip {
+            IpAddr::V4(vip) => {
+                PacketBuilder::ipv4(vip.octets(), [100, 64, 0, 0], 64).tcp_header(header).write(&mut whole, &[])
+            }
+            IpAddr::V6(vip) => {
+                let client = Ipv6Addr::new(0x2001, 0xdb8, 0xc, 0, 0, 0, 0, 0).octets();
+                PacketBuilder::ipv6(vip.octets(), client, 64).tcp_header(header).write(&mut whole, &[])
+            }
+        };
+        written.expect("short packets between unicast addresses can be written");
+        whole.truncate(whole.len() - 12);
+        whole
+    }
+
+    /// What an answer changes in the packet behind its IP header, as it was: type, code and checksum of an echo request.
+    pub(super) fn message(&self) -> u32 {
+        let at = if self.v6() { 54 } else { 34 };
+        match (self.kind, self.frame().get(at..at + 4).map(<[u8; 4]>::try_from)) {
+            (Kind::Echo, Some(Ok(bytes))) => u32::from_ne_bytes(bytes),
+            _ => 0,
+        }
     }
 }

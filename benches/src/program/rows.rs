@@ -1,4 +1,6 @@
 //! What is measured: a row for each protocol, family, way to forward and kind of tracking, and for what leaves the fast path.
+//!
+//! One flow whose packets are too big is soon told enough, and its packets are dropped; of a million each is told.
 
 use nlb_common::flow::Tracking;
 use nlb_common::hash::Affinity;
@@ -28,6 +30,8 @@ pub(super) struct Way {
     pub(super) redirect: bool,
     /// Bits of the outer source that vary by flow.
     pub(super) source_bits: u8,
+    /// The longest packet that fits.
+    pub(super) mtu: u16,
 }
 
 /// What stands in the slots.
@@ -67,7 +71,7 @@ pub(super) struct Row {
 /// Targets of most rows.
 pub(super) const MOST_TARGETS: u32 = 500;
 
-const IPIP: Way = Way { v6: false, by: Target::IPIP, redirect: false, source_bits: 0 };
+const IPIP: Way = Way { v6: false, by: Target::IPIP, redirect: false, source_bits: 0, mtu: 1_500 };
 const IPIP_V6: Way = Way { v6: true, ..IPIP };
 const GUE: Way = Way { by: Target::GUE, ..IPIP };
 const GUE_V6: Way = Way { v6: true, ..GUE };
@@ -132,6 +136,12 @@ pub(super) const ROWS: &[Row] = &[
         tracking: Tracking::None,
         ..V4
     },
+    Row { name: "v4 echo request", kind: Kind::Echo, ..V4 },
+    Row { name: "v6 echo request", kind: Kind::Echo, ..V6 },
+    Row { name: "v4 error about a flow", kind: Kind::Error, ..V4 },
+    Row { name: "v6 error about a flow", kind: Kind::Error, ..V6 },
+    Row { name: "v4 tcp, too big", kind: Kind::TooBig, way: Way { mtu: 300, ..IPIP }, ..V4 },
+    Row { name: "v6 tcp, too big", kind: Kind::TooBig, way: Way { mtu: 300, ..IPIP_V6 }, ..V6 },
     Row { name: "v4 tcp, not ours", ours: false, ..V4 },
     Row { name: "v6 tcp, not ours", ours: false, ..V6 },
     Row { name: "v4 tcp ipip, by source_ip", affinity: Affinity::SourceIp, ..V4 },

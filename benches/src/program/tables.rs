@@ -7,7 +7,7 @@ use nlb_common::address::Address;
 use nlb_common::layout::edge;
 use nlb_common::ranges::MOST;
 use nlb_common::slot::{Slot, Tick};
-use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_tests::run::{Edge, INGRESS};
 
 use super::packet::{Packet, VIP_V4, VIP_V6};
@@ -37,6 +37,7 @@ pub(super) fn fill() -> Result<Edge> {
     let room = [
         (edge::LISTENERS, 16_384),
         (edge::LISTENER_COUNTERS, 16_384),
+        (edge::VIPS, 16_384),
         (edge::GROUPS, rows),
         (edge::SLOTS, rows * RING),
         (edge::TARGETS, rows * MOST_TARGETS + 1),
@@ -65,8 +66,9 @@ pub(super) fn fill() -> Result<Edge> {
         let group = Group { tag: 1, first_slot, slot_mask: RING - 1, affinity, tracking, ..Group::default() };
         edge.set_group(number, group)?;
         for vip in 0..row.vips {
-            let vip = if row.v6 { VIP_V6.into() } else { Ipv4Addr::from_bits(VIP_V4.to_bits() + vip).into() };
+            let vip: IpAddr = if row.v6 { VIP_V6.into() } else { Ipv4Addr::from_bits(VIP_V4.to_bits() + vip).into() };
             let counters = counters.next().context("endless")?;
+            edge.set_vip(vip.into(), Some(Vip::default()))?;
             let key = ListenerKey { more_ports: row.more_ports, ..key(vip, port(row), row.kind.protocol()) };
             edge.set_listener(key, Listener::new(counters, number, &group))?;
         }
@@ -115,7 +117,7 @@ fn target(way: Way, index: u32) -> Target {
         interface: if way.redirect { ELSEWHERE } else { INGRESS },
         next_hop_mac: [2, 0xaa, 0, 0, 0, 0x11],
         source_mac: [2, 0xbb, 0, 0, 0, 0x22],
-        mtu: 1_500,
+        mtu: way.mtu,
         flags: Target::READY | way.by,
         source_bits: way.source_bits,
         port: 8_080_u16.to_be(),

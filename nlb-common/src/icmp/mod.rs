@@ -1,108 +1,92 @@
-//! ICMP and ICMPv6: what a VIP answers, and to whom.
+//! ICMP (RFC 792) and ICMPv6 (RFC 4443): what a VIP answers, and whose flow a message is about.
 //!
-//! Pure: from headers to headers. The families differ in numbers and headers, which [`Control`] names, and in nothing else.
+//! Pure code over headers and a door. The families differ in numbers and headers, which [`Control`] names, and in nothing else.
 
 pub mod echo;
+pub mod error;
+pub mod quote;
 
-use crate::address::Address;
-use crate::checksum::Checksum;
-use crate::packet::network::{Family, V4, V6};
-use crate::tunnel::HOP_LIMIT;
-use crate::wire::{Header, Ipv4, Ipv6, protocol};
+use crate::answer::Answering;
+use crate::packet::network::{V4, V6};
+use crate::wire::{Icmp, Ipv4, Ipv6, protocol};
+use error::Refusal;
+use quote::Quoted;
 
 /// A family's control messages.
-pub trait Control: Family {
-    /// Its IP header, without options or extensions.
-    type Ip: Header;
-
+pub trait Control: Answering + Quoted {
     /// The number of its control protocol.
     const CONTROL: u8;
     /// The type of an echo request.
     const ECHO_REQUEST: u8;
     /// The type of the answer to one.
     const ECHO_REPLY: u8;
+    /// As much of a packet as an error message about it quotes: an answer has no more than 576 bytes (RFC 1812, section 4.3.2.3),
+    /// or than the least MTU of 1,280 (RFC 4443, section 2.4).
+    const QUOTE: usize;
+    /// Whether the checksum covers a pseudo-header (RFC 4443, section 2.3).
+    const PSEUDO_HEADER: bool;
 
-    /// `header` with source and destination exchanged, and a hop limit as from a host. What else it says stays.
-    fn returned(header: &Self::Ip) -> Self::Ip;
+    /// Whether messages of this type are errors about a packet, which they quote.
+    fn is_error(kind: u8) -> bool;
+
+    /// The header of the message, without its checksum.
+    fn refusal(refusal: Refusal) -> Icmp;
 }
 
 impl Control for V4 {
-    type Ip = Ipv4;
-
     const CONTROL: u8 = protocol::ICMP;
     const ECHO_REQUEST: u8 = 8;
     const ECHO_REPLY: u8 = 0;
+    const QUOTE: usize = 576 - Ipv4::LENGTH - Icmp::LENGTH;
+    const PSEUDO_HEADER: bool = false;
 
     #[inline(always)]
-    fn returned(header: &Ipv4) -> Ipv4 {
-        // Exchanging two words leaves their sum as it is.
-        let checksum = Checksum::from_header(header.checksum)
-            .remove_u16(u16::from_ne_bytes([header.ttl, header.protocol]))
-            .add_u16(u16::from_ne_bytes([HOP_LIMIT, header.protocol]))
-            .finish();
-        Ipv4 { ttl: HOP_LIMIT, checksum, source: header.destination, destination: header.source, ..*header }
+    fn is_error(kind: u8) -> bool {
+        matches!(kind, V4::UNREACHABLE | V4::TIME_EXCEEDED | V4::PARAMETER_PROBLEM)
     }
+
+    #[inline(always)]
+    fn refusal(refusal: Refusal) -> Icmp {
+        let (code, rest) = match refusal {
+            // The MTU is the lower half (RFC 1191, section 4).
+            Refusal::TooBig { mtu } => (4, u32::from(mtu)),
+            Refusal::PortUnreachable => (3, 0),
+        };
+        Icmp { kind: Self::UNREACHABLE, code, checksum: 0, rest: rest.to_be() }
+    }
+}
+
+impl V4 {
+    const UNREACHABLE: u8 = 3;
+    const TIME_EXCEEDED: u8 = 11;
+    const PARAMETER_PROBLEM: u8 = 12;
 }
 
 impl Control for V6 {
-    type Ip = Ipv6;
-
     const CONTROL: u8 = protocol::ICMPV6;
     const ECHO_REQUEST: u8 = 128;
     const ECHO_REPLY: u8 = 129;
+    const QUOTE: usize = 1_280 - Ipv6::LENGTH - Icmp::LENGTH;
+    const PSEUDO_HEADER: bool = true;
 
     #[inline(always)]
-    fn returned(header: &Ipv6) -> Ipv6 {
-        Ipv6 {
-            hop_limit: HOP_LIMIT,
-            source: { header.destination }.by_words(),
-            destination: { header.source }.by_words(),
-            ..*header
-        }
+    fn is_error(kind: u8) -> bool {
+        matches!(kind, V6::UNREACHABLE | V6::TOO_BIG | V6::TIME_EXCEEDED | V6::PARAMETER_PROBLEM)
+    }
+
+    #[inline(always)]
+    fn refusal(refusal: Refusal) -> Icmp {
+        let (kind, code, rest) = match refusal {
+            Refusal::TooBig { mtu } => (Self::TOO_BIG, 0, u32::from(mtu)),
+            Refusal::PortUnreachable => (Self::UNREACHABLE, 4, 0),
+        };
+        Icmp { kind, code, checksum: 0, rest: rest.to_be() }
     }
 }
 
-/// Whether `source` is one host that may be answered: neither unspecified nor a group, nor what never leaves a host (RFC 1122,
-/// section 3.2.2; RFC 4443, section 2.4).
-#[inline(always)]
-pub const fn is_answerable(source: &Address) -> bool {
-    let [first, second, third, fourth] = source.0;
-    if source.is_v4() {
-        // 0/8, 127/8, and from 224 on: multicast, reserved and broadcast.
-        let network = fourth.to_ne_bytes()[0];
-        network != 0 && network != 127 && network < 224
-    } else {
-        let is_multicast = first.to_ne_bytes()[0] == 0xff;
-        // ::/96 holds the unspecified address, the loopback and what nobody uses.
-        !is_multicast && (first != 0 || second != 0 || third != 0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use core::net::IpAddr;
-
-    use super::*;
-
-    #[test]
-    fn only_a_single_host_is_answered() {
-        let table = [
-            ("198.51.100.7", true),
-            ("10.0.0.1", true),
-            ("0.0.0.0", false),
-            ("0.1.2.3", false),
-            ("127.0.0.1", false),
-            ("224.0.0.1", false),
-            ("255.255.255.255", false),
-            ("2001:db8::1", true),
-            ("fe80::1", true),
-            ("::", false),
-            ("::1", false),
-            ("ff02::1", false),
-        ];
-        for (address, answerable) in table {
-            let source = Address::from(address.parse::<IpAddr>().unwrap());
-            assert_eq!(is_answerable(&source), answerable, "{address}");
-        }
-    }
+impl V6 {
+    const UNREACHABLE: u8 = 1;
+    const TOO_BIG: u8 = 2;
+    const TIME_EXCEEDED: u8 = 3;
+    const PARAMETER_PROBLEM: u8 = 4;
 }

@@ -52,6 +52,12 @@ pub trait Translated: Header {
     /// packet to each other would never end.
     #[must_use]
     fn translated(self, source: Address, destination: Address) -> Self;
+
+    /// The header of a packet that an error message quotes, with other addresses, and what the message's checksum changes by.
+    fn requoted(self, source: Address, destination: Address) -> (Self, Checksum);
+
+    /// What the checksum of an error message changes by when its own packet, which had this header, has other addresses.
+    fn message_change(&self, source: Address, destination: Address) -> Checksum;
 }
 
 impl Translated for Ipv4 {
@@ -75,6 +81,25 @@ impl Translated for Ipv4 {
             .finish();
         Self { ttl, checksum, source, destination, ..self }
     }
+
+    /// The header's own checksum changes as its addresses do, so the sum of all its words stays.
+    #[inline(always)]
+    fn requoted(self, source: Address, destination: Address) -> (Self, Checksum) {
+        let (source, destination) = (source.0[3], destination.0[3]);
+        let checksum = Checksum::from_header(self.checksum)
+            .remove_u32(self.source)
+            .add_u32(source)
+            .remove_u32(self.destination)
+            .add_u32(destination)
+            .finish();
+        (Self { checksum, source, destination, ..self }, Checksum::new())
+    }
+
+    /// ICMP's covers the message alone (RFC 792).
+    #[inline(always)]
+    fn message_change(&self, _: Address, _: Address) -> Checksum {
+        Checksum::new()
+    }
 }
 
 impl Translated for Ipv6 {
@@ -87,6 +112,19 @@ impl Translated for Ipv6 {
     fn translated(self, source: Address, destination: Address) -> Self {
         let hop_limit = self.hop_limit.saturating_sub(1);
         Self { hop_limit, source: source.by_words(), destination: destination.by_words(), ..self }
+    }
+
+    #[inline(always)]
+    fn requoted(self, source: Address, destination: Address) -> (Self, Checksum) {
+        let change = self.message_change(source, destination);
+        (Self { source: source.by_words(), destination: destination.by_words(), ..self }, change)
+    }
+
+    /// ICMPv6's covers the addresses too (RFC 4443, section 2.3).
+    #[inline(always)]
+    fn message_change(&self, source: Address, destination: Address) -> Checksum {
+        let (from, to) = (self.source.by_words(), self.destination.by_words());
+        replace(replace(Checksum::new(), &from, &source), &to, &destination)
     }
 }
 

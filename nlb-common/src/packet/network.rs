@@ -131,7 +131,7 @@ const fn is_extension(next_header: u8) -> bool {
 
 /// Follows the chain that begins at `offset` with a header of kind `kind`: gives the protocol at its end, and its length.
 #[inline(always)]
-fn follow_extensions<D: Door + ?Sized>(
+pub(crate) fn follow_extensions<D: Door + ?Sized>(
     door: &D,
     offset: usize,
     payload_length: usize,

@@ -53,6 +53,12 @@ impl Ipv4 {
         u16::from_be(self.total_length)
     }
 
+    /// Whether this is a part of a datagram that isn't its first.
+    #[inline(always)]
+    pub const fn is_later_fragment(&self) -> bool {
+        self.fragment & 0x1fff_u16.to_be() != 0
+    }
+
     /// Whether this is a part of a datagram: more follow, or it isn't the first.
     #[inline(always)]
     pub const fn is_fragment(&self) -> bool {

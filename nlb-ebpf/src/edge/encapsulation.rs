@@ -16,8 +16,8 @@ use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::programs::XdpContext;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::packet::link::Link;
-use nlb_common::packet::network::Family;
-use nlb_common::packet::{Door as _, Packet, Stop};
+use nlb_common::packet::network::{Family, Network};
+use nlb_common::packet::{Door as _, Stop};
 use nlb_common::slot::TargetIndex;
 use nlb_common::tables::Target;
 use nlb_common::tunnel::gue::{self, Gue, Second};
@@ -32,16 +32,17 @@ use super::transmit::{self, WayOut};
 #[inline(always)]
 pub(super) fn wrap<F: Family>(
     door: PacketDoor<'_>,
-    packet: &Packet,
+    link: &Link,
+    network: &Network,
     target: &Target,
     hash: u64,
     way_out: WayOut,
 ) -> Result<(), Stop> {
-    let carried = carried::<F>(packet);
+    let carried = carried::<F>(network);
     if target.destination.is_v4() {
-        wrap_in::<Ipv4, _>(door, &packet.link, carried, target, hash, way_out, Nothing)
+        wrap_in::<Ipv4, _>(door, link, carried, target, hash, way_out, Nothing)
     } else {
-        wrap_in::<Ipv6, _>(door, &packet.link, carried, target, hash, way_out, Nothing)
+        wrap_in::<Ipv6, _>(door, link, carried, target, hash, way_out, Nothing)
     }
 }
 
@@ -50,13 +51,14 @@ pub(super) fn wrap<F: Family>(
 #[inline(always)]
 pub(super) fn wrap_gue<F: Family>(
     ctx: &XdpContext,
-    packet: &Packet,
+    link: &Link,
+    network: &Network,
     index: TargetIndex,
     target: &Target,
     second: TargetIndex,
     hash: u64,
 ) -> Result<(), Stop> {
-    let parts = Parts { tags: packet.link.tags(), inner: carried::<F>(packet) };
+    let parts = Parts { tags: link.tags(), inner: carried::<F>(network) };
     let (parts, index, other) = (parts.packed(), index.into(), second.into());
     let wrapped = match (target.destination.is_v4(), other) {
         (true, 0) => nlb_gue_in_v4(ctx.ctx, parts, index, hash),
@@ -166,8 +168,7 @@ fn gue_in<O: Outer, const NAMES_SECOND: bool>(
 }
 
 #[inline(always)]
-fn carried<F: Family>(packet: &Packet) -> Carried {
-    let network = &packet.network;
+fn carried<F: Family>(network: &Network) -> Carried {
     Carried { protocol: F::PROTOCOL, length: network.length, traffic_class: network.traffic_class }
 }
 
@@ -182,18 +183,32 @@ fn wrap_in<O: Outer, B: Between<O>>(
     between: B,
 ) -> Result<(), Stop> {
     let outer = O::new(carried, target, hash).ok_or(Stop::Drop(DropReason::TooLong))?;
+    put_before(door, link, || Macs::new(target.next_hop_mac, target.source_mac), outer, way_out, between)
+}
+
+/// Puts `outer` and what is `between` before the packet, and a link header with these addresses before both. They are asked for
+/// when they are written: until then the fast path would keep them on its stack.
+#[inline(always)]
+pub(super) fn put_before<O: Outer, B: Between<O>>(
+    door: PacketDoor<'_>,
+    link: &Link,
+    macs: impl FnOnce() -> Macs,
+    outer: O,
+    way_out: WayOut,
+    between: B,
+) -> Result<(), Stop> {
     let room = size_of::<O>() + between.length();
     match (link.tags(), way_out) {
-        (0, _) => write::<O, B, 0>(door, outer, target, room, between),
-        (1, WayOut::Same) => write::<O, B, 1>(door, outer, target, room, between),
-        (_, WayOut::Same) => write::<O, B, 2>(door, outer, target, room, between),
-        (_, WayOut::Other(_)) => write::<O, B, 0>(door, outer, target, room + Link::UNTAGGED - link.length, between),
+        (0, _) => write::<O, B, 0>(door, outer, macs, room, between),
+        (1, WayOut::Same) => write::<O, B, 1>(door, outer, macs, room, between),
+        (_, WayOut::Same) => write::<O, B, 2>(door, outer, macs, room, between),
+        (_, WayOut::Other(_)) => write::<O, B, 0>(door, outer, macs, room + Link::UNTAGGED - link.length, between),
     }
 }
 
 /// What stands between the outer header and the packet. A type for each forwarding, so that one pays nothing for the other:
 /// with a length that is known only at run time IP in IP took some 3 ns more.
-trait Between<O: Outer> {
+pub(super) trait Between<O: Outer> {
     fn length(&self) -> usize;
 
     /// Writes it; `None` if the frame ends before it does.
@@ -262,7 +277,7 @@ impl<O: Outer> Between<O> for Naming<'_> {
 fn write<O: Outer, B: Between<O>, const TAGS: usize>(
     door: PacketDoor<'_>,
     outer: O,
-    target: &Target,
+    macs: impl FnOnce() -> Macs,
     room: usize,
     between: B,
 ) -> Result<(), Stop> {
@@ -274,12 +289,7 @@ fn write<O: Outer, B: Between<O>, const TAGS: usize>(
         *door.header::<[TagBytes; TAGS]>(Framed::<O, TAGS>::TAGS_AT).ok_or(TRUNCATED)?
     };
     let mut door = door.grow(room).map_err(|_| Stop::Drop(DropReason::NoHeadroom))?;
-    let headers = Framed {
-        macs: Macs::new(target.next_hop_mac, target.source_mac),
-        tags,
-        ether_type: O::ETHER_TYPE,
-        header: outer,
-    };
+    let headers = Framed { macs: macs(), tags, ether_type: O::ETHER_TYPE, header: outer };
     door.write(0, headers).ok_or(TRUNCATED)?;
     between.write(door, size_of::<Framed<O, TAGS>>()).ok_or(TRUNCATED)
 }

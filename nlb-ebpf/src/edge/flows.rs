@@ -155,34 +155,49 @@ fn decide(flow: &Flow, held: &mut Pin, slot: Slot, asked: Asked, tcp_flags: u8) 
         table.remove(flow);
         is_new |= !expired;
     }
-    let (index, target) = match unpinned(slot, is_new) {
-        Ok(chosen) => chosen,
-        // The target's stage says why there is none.
-        Err(current) => return current,
-    };
-    let (current, previous) = (slot.current(), slot.previous());
+    // The target's stage says why there is none.
+    let Some((index, target)) = unpinned(slot, is_new) else { return slot.current() };
     if target.flags & Target::RESET != 0 {
         return over(tcp, tcp_flags, index);
     }
-    if all || slot.is_open() && current != previous {
+    if all || slot.is_open() && slot.current() != slot.previous() {
         *held = Pin::new(index, target.tag, place, now);
         return remember::pin(flow, Table::of(tcp, opens), held);
     }
     index
 }
 
-/// The target of a flow that is not pinned; `Err`: the number that no target serves under. `is_new`: it begins.
+/// Whose a flow of `slot` is that isn't pinned.
 #[inline(always)]
-pub(super) fn unpinned(slot: Slot, is_new: bool) -> Result<(TargetIndex, &'static Target), TargetIndex> {
-    let current = slot.current();
-    let previous = slot.previous();
+pub(super) fn unpinned(slot: Slot, is_new: bool) -> Option<(TargetIndex, &'static Target)> {
+    let (current, previous) = (slot.current(), slot.previous());
     // A flow that another edge sent to `current` until now is not pinned here either: of a target whose flows are over, only
     // pinned ones are reset for sure. The others are `current`'s, which resets what it doesn't know.
     let kept = if is_new || !slot.is_open() { None } else { serving(previous) };
     match kept.filter(|target| target.flags & Target::RESET == 0) {
-        Some(target) => Ok((previous, target)),
-        None => serving(current).map(|target| (current, target)).ok_or(current),
+        Some(target) => Some((previous, target)),
+        None => serving(current).map(|target| (current, target)),
     }
+}
+
+/// Whose the flow is, for what is about it and none of its packets: it is looked up, and left as it is.
+#[inline(always)]
+pub(super) fn owner(flow: &Flow, slot: Slot, tracking: u8) -> TargetIndex {
+    if slot.is_steady() || tracking == Tracking::None as u8 {
+        return slot.current();
+    }
+    let tcp = flow.protocol == protocol::TCP;
+    if let Some((table, pin)) = Table::find(flow, tcp) {
+        // SAFETY: as in `decide`.
+        let held = unsafe { pin.read_volatile() };
+        let expired = table == Table::HalfOpen && held.silence(seconds()) > Pin::HANDSHAKE;
+        if !expired && serving(held.target).is_some_and(|target| held.is_of(target.tag)) {
+            return held.target;
+        }
+    }
+    // Where all flows of UDP are remembered, those that aren't are new.
+    let is_new = !tcp && tracking == Tracking::All as u8;
+    unpinned(slot, is_new).map_or(slot.current(), |(index, _)| index)
 }
 
 /// Notes on a pin that a packet was seen, and what it says. A SYN begins a new connection to the same target.

@@ -11,7 +11,8 @@
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::programs::XdpContext;
 use nlb_common::drop_reason::DropReason;
-use nlb_common::packet::{Door as _, Packet, Stop};
+use nlb_common::packet::link::Link;
+use nlb_common::packet::{Door as _, Stop};
 use nlb_common::slot::TargetIndex;
 use nlb_common::wire::{EtherType, Framed, Macs, VlanTag};
 use nlb_ebpf::door::PacketDoor;
@@ -19,15 +20,11 @@ use nlb_ebpf::door::PacketDoor;
 use super::maps::TARGETS;
 use super::transmit::{self, WayOut};
 
-/// Addresses the packet's frame to the target `index`.
+/// Addresses a frame with that link header to the target `index`.
 #[inline(always)]
-pub(super) fn readdress(ctx: &XdpContext, packet: &Packet, index: TargetIndex) -> Result<(), Stop> {
+pub(super) fn readdress(ctx: &XdpContext, link: &Link, index: TargetIndex) -> Result<(), Stop> {
     // It can't fail: target and frame were looked at before.
-    if nlb_readdress(ctx.ctx, packet.link.tags(), index) == 0 {
-        Err(Stop::Drop(DropReason::TruncatedLink))
-    } else {
-        Ok(())
-    }
+    if nlb_readdress(ctx.ctx, link.tags(), index) == 0 { Err(Stop::Drop(DropReason::TruncatedLink)) } else { Ok(()) }
 }
 
 /// A global function, as those of [`functions`](super::functions). 1 if it was done.

@@ -3,7 +3,7 @@
 use core::hint::cold_path;
 
 use nlb_common::hash::Flow;
-use nlb_common::listener::{Claim, Entry, Key};
+use nlb_common::listener::{Claim, Key};
 use nlb_common::packet::{NotOurs, Stop};
 use nlb_common::ranges::RangesKey;
 

@@ -9,7 +9,7 @@
 //!                 the slot is in transition, or was: flows, remember, reset  or l2, without a tunnel
 //! ```
 //!
-//! What is not for this path is offered to a [`way`] of its own, a program in a file below `way`, before it passes.
+//! What is not for this path is offered to a [`way`] of its own, a program in a file below `way`, before it passes or is dropped.
 //!
 //! Invariants: there are six table accesses (listener, slot, target, sketch of active flows, two counters) on a packet's way,
 //! all of them to arrays, and no more as long as its slot is steady, but for a listener that stands at its second place, for the
@@ -59,8 +59,8 @@ mod program {
     #[inline(always)]
     fn nlb_edge(ctx: XdpContext) -> u32 {
         let verdict = if constants::tracing() { receive::<true>(&ctx) } else { receive::<false>(&ctx) };
-        if let Err(Stop::Pass(reason)) = verdict {
-            way::hand_over(&ctx, reason);
+        if let Err(stop) = verdict {
+            way::hand_over(&ctx, stop);
         }
         way::action(verdict)
     }
@@ -114,17 +114,18 @@ mod program {
         trace.decision(found.slot, hash, index);
         let target = target::find(index)?;
         trace.target(index);
+        target::fits(target, &packet.network)?;
         active::note::<F>(ctx, packet, &found, listener, index, opens);
         let way_out = transmit::way_out(ctx, target);
         match target.forwarding() {
             Target::GUE => {
                 let second = target::second(found.slot, index, target, packet, opens);
                 trace.second(second);
-                encapsulation::wrap_gue::<F>(ctx, packet, index, target, second, hash)?;
+                encapsulation::wrap_gue::<F>(ctx, &packet.link, &packet.network, index, target, second, hash)?;
             }
-            Target::L2 => l2::readdress(ctx, packet, index)?,
+            Target::L2 => l2::readdress(ctx, &packet.link, index)?,
             Target::NAT | Target::NAT_SOURCE => return Err(Stop::Pass(NotOurs::Translated)),
-            _ => encapsulation::wrap::<F>(door, packet, target, hash, way_out)?,
+            _ => encapsulation::wrap::<F>(door, &packet.link, &packet.network, target, hash, way_out)?,
         }
         count::add(&maps::LISTENER_COUNTERS, claim.counters(), packet.network.length, opens);
         count::add(&maps::TARGET_COUNTERS, index, packet.network.length, opens);

@@ -5,6 +5,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray};
 use nlb_common::active::Sketch;
 use nlb_common::address::Address;
+use nlb_common::bucket::Bucket;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
@@ -50,6 +51,10 @@ pub(super) static WAYS: ProgramArray = ProgramArray::with_max_entries(Way::COUNT
 /// What the ways did with packets, by [`WayOutcome`].
 #[map]
 pub(super) static WAY_OUTCOMES: PerCpuArray<u64> = PerCpuArray::with_max_entries(WayOutcome::COUNT, 0);
+
+/// How often each source may still be told what is wrong with its packets. The oldest make room.
+#[map]
+pub(super) static ANSWERED: LruHashMap<Address, Bucket> = LruHashMap::with_max_entries(4096, 0);
 
 /// What each listener forwarded.
 #[map]

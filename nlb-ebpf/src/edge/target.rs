@@ -1,6 +1,9 @@
 //! Where is the target, and may packets be sent there?
 
+use core::hint::cold_path;
+
 use nlb_common::drop_reason::DropReason;
+use nlb_common::packet::network::Network;
 use nlb_common::packet::{Packet, Stop};
 use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{FIRST_TARGET, Target};
@@ -23,6 +26,16 @@ pub(super) fn find(index: TargetIndex) -> Result<&'static Target, Stop> {
     } else {
         Err(Stop::Drop(DropReason::NoNextHop))
     }
+}
+
+/// Whether the packet fits the way to `target`.
+#[inline(always)]
+pub(super) fn fits(target: &Target, network: &Network) -> Result<(), Stop> {
+    if network.length <= usize::from(target.mtu) {
+        return Ok(());
+    }
+    cold_path();
+    Err(Stop::Drop(DropReason::TooBig))
 }
 
 /// The slot's other target, for a packet that goes by GUE to `target`, which is `index`: where its flow may be instead. 0

@@ -29,6 +29,10 @@ static DESTINATION_MASK: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static FLOW_MASK: Global<u32> = Global::new(0);
 
+/// What stands behind the IP header, if a program changes it: type, code and checksum of an echo request. 0 if none does.
+#[unsafe(no_mangle)]
+static MESSAGE: Global<u32> = Global::new(0);
+
 /// Number of the last flow.
 #[map]
 static LAST_FLOW: Array<u32> = Array::with_max_entries(1, 0);
@@ -41,6 +45,8 @@ static MEASURED: ProgramArray = ProgramArray::with_max_entries(1, 0);
 const ETHER_TYPE: usize = 12;
 const V4_ADDRESSES: usize = 26;
 const V6_SOURCE_LOW_HALF: usize = 30;
+const V4_MESSAGE: usize = 34;
+const V6_MESSAGE: usize = 54;
 
 /// 100.64.0.0.
 const FIRST_V4: u32 = 0x6440_0000;
@@ -63,6 +69,10 @@ pub(super) fn restore(ctx: &XdpContext) -> Option<()> {
     } else {
         let destination = DESTINATION.load().wrapping_add(flow & DESTINATION_MASK.load());
         door.write(V4_ADDRESSES, (u64::from(FIRST_V4 | flow) << 32 | u64::from(destination)).to_be_bytes())?;
+    }
+    let message = MESSAGE.load();
+    if message != 0 {
+        door.write(if v6 { V6_MESSAGE } else { V4_MESSAGE }, message.to_ne_bytes())?;
     }
     // SAFETY: nothing of this program is in use any more.
     unsafe { MEASURED.tail_call(ctx, 0) };

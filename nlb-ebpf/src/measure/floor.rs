@@ -61,6 +61,12 @@ fn wrap<const N: usize>(ctx: &XdpContext, room: usize, write: impl FnOnce(&mut R
     let Ok(mut door) = grown else { return xdp_action::XDP_DROP };
     let Some(mut headers) = door.room(0) else { return xdp_action::XDP_DROP };
     write(&mut headers);
+    forward()
+}
+
+/// Sends the packet on.
+#[inline(always)]
+pub(super) fn forward() -> u32 {
     match WAY_OUT.load() {
         0 => xdp_action::XDP_TX,
         // SAFETY: the helper only notes the interface; without flags it always answers XDP_REDIRECT.

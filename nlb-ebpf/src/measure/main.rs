@@ -1,6 +1,8 @@
 //! Programs for the benches alone: yardsticks beside the edge's program, and what makes a repeated run of any of them fair.
 //!
 //! - `nlb_bare`: passes every packet. What running a program costs by itself.
+//! - `nlb_wire`: sends every packet on as it is. Behind it a packet is what a network card's driver makes of it, wherever it came
+//!   from: a page with room in front.
 //! - `nlb_floor_v4`, `nlb_floor_v6`: put every packet into a tunnel whose headers are constants. What no balancer can do for
 //!   less.
 //! - `nlb_again`: `BPF_PROG_TEST_RUN` hands a program its own output for the next run. This program takes off what the last
@@ -22,6 +24,11 @@ mod program {
     #[xdp]
     fn nlb_bare(_: XdpContext) -> u32 {
         xdp_action::XDP_PASS
+    }
+
+    #[xdp]
+    fn nlb_wire(_: XdpContext) -> u32 {
+        floor::forward()
     }
 
     #[xdp]

@@ -3,6 +3,7 @@
 //! Reading never asks the owner: the last [`Snapshot`] is there at once. What changes something, or needs the kernel,
 //! is a [`Command`] that carries its own way back.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use nlb_common::flow::Pin;
@@ -58,6 +59,8 @@ pub enum Command {
 pub struct ReloadReport {
     /// Listeners that differ.
     pub listeners: Difference<Name>,
+    /// VIPs whose settings differ.
+    pub vips: Difference<IpAddr>,
     /// Groups whose own settings differ.
     pub groups: Difference<Name>,
     /// Targets that differ.

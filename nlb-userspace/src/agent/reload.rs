@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tracing::warn;
+
 use super::handle::{Difference, ReloadReport};
 use crate::model::{AgentSettings, Configuration, TargetGroup};
 
@@ -11,12 +13,21 @@ pub(super) fn difference(before: &Configuration, after: &Configuration) -> Reloa
     let groups = |c: &Configuration| c.groups.iter().map(|g| (g.name.clone(), without_targets(g))).collect();
     let targets =
         |c: &Configuration| c.groups.iter().flat_map(|g| g.targets.iter().map(|t| (g.key(t), t.clone()))).collect();
+    let vips = |c: &Configuration| c.vips.iter().map(|vip| (vip.address, *vip)).collect();
     ReloadReport {
         listeners: compare(&listeners(before), &listeners(after)),
+        vips: compare(&vips(before), &vips(after)),
         groups: compare(&groups(before), &groups(after)),
         targets: compare(&targets(before), &targets(after)),
         dropped: Vec::new(),
         restart_needed: restart_needed(&before.agent, &after.agent),
+    }
+}
+
+/// Autoscaling groups are read and checked, but nothing drives their engines yet: whoever configures one has to know.
+pub(super) fn warn_of_what_is_not_run(configuration: &Configuration) {
+    for group in &configuration.autoscaling_groups {
+        warn!("autoscaling group `{}` is checked and not run: this agent launches nothing", group.name);
     }
 }
 
@@ -29,6 +40,7 @@ pub(super) fn summary(report: &ReloadReport) -> String {
     }
     let mut parts: Vec<String> = [
         part("listeners", &report.listeners),
+        part("VIPs", &report.vips),
         part("groups", &report.groups),
         part("targets", &report.targets),
         (!report.dropped.is_empty()).then(|| format!("{} runtime changes forgotten", report.dropped.len())),

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 use super::handle::Handle;
 use super::owner::{Inlets, Owner, settle};
+use super::reload;
 use crate::api::server;
 use crate::clock::Clock;
 use crate::control::{Event, Kept, State};
@@ -41,6 +42,7 @@ pub fn run(path: &Path) -> Result<()> {
 
 async fn agent(path: &Path) -> Result<()> {
     let configuration = config::load(path)?;
+    reload::warn_of_what_is_not_run(&configuration);
     let settings = configuration.agent.clone();
     // The socket first: where another agent answers, this one must not touch the kernel.
     let api = server::Server::bind(&settings.socket).await?;

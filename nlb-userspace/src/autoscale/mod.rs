@@ -6,6 +6,8 @@
 //! The invariant: an instance that a provider was asked for is in the store before the asking, under a token that the
 //! provider gives back, so that a crash at any moment neither loses an instance nor launches it twice.
 
+pub mod backtest;
 pub mod engine;
+pub mod forecast;
 pub mod model;
 pub mod policy;

@@ -22,7 +22,7 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
     }
     let tone = match explanation.verdict {
         Verdict::Forwarded => Tone::Good,
-        Verdict::Passed => Tone::Warn,
+        Verdict::Passed | Verdict::Refused => Tone::Warn,
         Verdict::Dropped => Tone::Bad,
     };
     let verdict = style.paint(tone, &style.marked(tone, &explanation.summary));

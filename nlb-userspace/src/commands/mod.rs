@@ -4,6 +4,7 @@
 //! It decides nothing about traffic. Each has a pure function from answer to text.
 
 mod agents;
+mod asg;
 mod config;
 mod detach;
 mod doctor;
@@ -31,6 +32,7 @@ use crate::args::{Arguments, Command, Global, Question};
 
 /// The texts that commands show, for tests.
 pub mod text {
+    pub use super::asg::backtest_text as backtest;
     pub use super::doctor::text as doctor;
     pub use super::explain::text as explain;
     pub use super::listener::{detail as listener, list as listeners};
@@ -58,6 +60,7 @@ fn dispatch(global: Global, command: Command) -> Result<(), CommandError> {
         Command::Agent(run) => agents::edge(&run),
         Command::TargetAgent(run) => agents::target(&run),
         Command::Detach(arguments) => detach::run(Output::new(&global), &arguments),
+        Command::Asg(command) => asg::run(Output::new(&global), &command),
         Command::Openapi => Output::new(&global).text(&crate::api::openapi::text()),
         Command::Ask(question) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

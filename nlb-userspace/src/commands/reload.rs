@@ -17,9 +17,12 @@ pub fn text(report: &ReloadReport, style: Style) -> String {
         return "nothing changed: the file says what is in force already\n".to_owned();
     }
     let mut text = String::new();
-    for (thing, difference) in
-        [("listener", &report.listeners), ("target group", &report.target_groups), ("target", &report.targets)]
-    {
+    for (thing, difference) in [
+        ("listener", &report.listeners),
+        ("VIP", &report.vips),
+        ("target group", &report.target_groups),
+        ("target", &report.targets),
+    ] {
         text.push_str(&lines(thing, difference, style));
     }
     for lost in &report.dropped {

@@ -91,6 +91,10 @@ impl Change {
             let before = last.drops.iter().find(|before| before.reason == drop.reason);
             drop.packets = drop.packets.saturating_sub(before.map_or(0, |before| before.packets));
         }
+        for way in &mut stats.ways {
+            let before = last.ways.iter().find(|before| before.outcome == way.outcome);
+            way.packets = way.packets.saturating_sub(before.map_or(0, |before| before.packets));
+        }
         Self { stats, seconds: next.at.since(last.at).as_secs_f64().max(0.001) }
     }
 

@@ -44,9 +44,10 @@ pub fn detail(group: &GroupView, now: Moment, style: Style) -> String {
     let summary = &group.summary;
     let mut text = list(std::slice::from_ref(summary), style);
     let slots = count(u64::try_from(group.ring_slots).unwrap_or(u64::MAX));
+    let source = if group.source_nat { " from the edge's own address" } else { "" };
     let zones = if group.cross_zone { "all zones alike" } else { "own zone first" };
     let mut facts = vec![
-        ("forwarding", format!("{}, affinity {}, {zones}", group.forwarding, group.affinity)),
+        ("forwarding", format!("{}{source}, affinity {}, {zones}", group.forwarding, group.affinity)),
         ("health check", group.health_check.clone()),
         ("flows", flows(group)),
         ("leaving", leaving(group)),

@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::nearest::{listed, nearest};
 use super::reader::{Complaint, Table};
-use super::sections::{ReadGroup, ReadListener};
+use super::sections::{ReadAutoscalingGroup, ReadGroup, ReadListener, ReadVip};
 use crate::model::{Capacity, Forwarding, Name, Ports, Protocol, Weight, at};
 
 /// Notes every problem between tables.
@@ -33,13 +33,42 @@ pub(super) fn check(top: &Table<'_>, capacity: Option<Capacity>, groups: &[ReadG
     ranges(top, listeners);
     listeners.iter().for_each(|listener| shares(top, listener, groups));
 
-    unknown_groups(top, &names.map(Spanned::get_ref).collect::<Vec<_>>(), listeners);
+    let wanted = listeners.iter().filter_map(|listener| listener.groups.as_ref().ok()).flatten().map(|(name, _)| name);
+    unknown_groups(top, &names.map(Spanned::get_ref).collect::<Vec<_>>(), wanted);
     targets_that_are_vips(top, groups, listeners);
     targets_of_another_family(top, groups, listeners);
     translated_listeners(top, groups, listeners);
     if let Some(capacity) = capacity {
         fits(top, capacity, groups, listeners);
     }
+}
+
+/// Notes every problem of VIPs: one has one answer, and is the address of a listener.
+pub(super) fn check_vips(top: &Table<'_>, vips: &[ReadVip], listeners: &[ReadListener]) {
+    let addresses = vips.iter().filter_map(|vip| vip.address.as_ref().ok());
+    once(top, addresses.clone().map(|address| (*address.get_ref(), address.span())), |address| {
+        format!("VIP {address}")
+    });
+    // A listener whose address is wrong may have been meant.
+    let Ok(known) = listeners.iter().map(|listener| listener.address.as_ref()).collect::<Result<Vec<_>, _>>() else {
+        return;
+    };
+    for address in addresses.filter(|address| known.iter().all(|known| known.get_ref() != address.get_ref())) {
+        let message = format!("no listener has the address {}", address.get_ref());
+        let help = "write the `address` of a `[[listener]]`, or leave this `[[vip]]` out";
+        top.wrong_at(&address.span(), Complaint::new(message).help(help));
+    }
+}
+
+/// The same for autoscaling groups.
+pub(super) fn check_autoscaling(top: &Table<'_>, groups: &[ReadGroup], autoscaling: &[ReadAutoscalingGroup]) {
+    let names = autoscaling.iter().filter_map(|group| group.name.as_ref().ok());
+    once(top, names.map(|name| (name.get_ref(), name.span())), |name| format!("autoscaling group `{name}`"));
+    for (what, names) in autoscaling.iter().flat_map(|group| &group.named) {
+        once(top, names.iter().map(|name| (name.get_ref(), name.span())), |name| format!("{what} `{name}`"));
+    }
+    let known: Vec<&Name> = groups.iter().filter_map(|group| group.name.as_ref().ok()).map(Spanned::get_ref).collect();
+    unknown_groups(top, &known, autoscaling.iter().flat_map(|group| &group.target_groups));
 }
 
 /// Notes each key that stands a second time.
@@ -113,8 +142,8 @@ fn ranges(top: &Table<'_>, listeners: &[ReadListener]) {
     }
 }
 
-fn unknown_groups(top: &Table<'_>, known: &[&Name], listeners: &[ReadListener]) {
-    for (wanted, _) in listeners.iter().filter_map(|listener| listener.groups.as_ref().ok()).flatten() {
+fn unknown_groups<'a>(top: &Table<'_>, known: &[&Name], wanted: impl Iterator<Item = &'a Spanned<Name>>) {
+    for wanted in wanted {
         let name = wanted.get_ref();
         if known.contains(&name) {
             continue;

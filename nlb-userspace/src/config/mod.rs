@@ -52,10 +52,19 @@ fn configuration(top: &Table<'_>) -> Result<Configuration, Reported> {
     };
     let groups: Vec<_> = top.tables("target_group").iter().map(sections::group).collect();
     let listeners: Vec<_> = top.tables("listener").iter().map(sections::listener).collect();
+    let vips: Vec<_> = top.tables("vip").iter().map(sections::vip).collect();
+    let autoscaling: Vec<_> = top.tables("autoscaling_group").iter().map(sections::autoscaling_group).collect();
     check::check(top, agent.as_ref().ok().map(|agent| agent.capacity), &groups, &listeners);
+    check::check_autoscaling(top, &groups, &autoscaling);
+    check::check_vips(top, &vips, &listeners);
     Ok(Configuration {
         agent: agent?,
         listeners: listeners.into_iter().map(sections::ReadListener::complete).collect::<Result<_, _>>()?,
+        vips: vips.into_iter().map(sections::ReadVip::complete).collect::<Result<_, _>>()?,
         groups: groups.into_iter().map(sections::ReadGroup::complete).collect::<Result<_, _>>()?,
+        autoscaling_groups: autoscaling
+            .into_iter()
+            .map(sections::ReadAutoscalingGroup::complete)
+            .collect::<Result<_, _>>()?,
     })
 }

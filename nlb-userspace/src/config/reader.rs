@@ -310,6 +310,43 @@ impl<'a> Value<'a> {
             .ok_or_else(|| self.wrong(Complaint::new(format!("is {number}: it must be from {least} to {most}"))))
     }
 
+    /// The whole number, which may be below zero and must be in `range`.
+    pub fn signed(&self, range: RangeInclusive<i32>) -> Result<i32, Reported> {
+        let DeValue::Integer(number) = self.value.get_ref() else { return Err(self.wrong_type("an integer")) };
+        let read = i32::from_str_radix(number.as_str(), number.radix()).ok().filter(|number| range.contains(number));
+        read.ok_or_else(|| {
+            let (least, most) = range.into_inner();
+            self.wrong(Complaint::new(format!("is {number}: it must be from {least} to {most}")))
+        })
+    }
+
+    /// The number, with a fraction or without, which must be in `range`. A range up to [`f64::MAX`] is that of what is above 0.
+    pub fn number(&self, range: RangeInclusive<f64>) -> Result<f64, Reported> {
+        let written = match self.value.get_ref() {
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+            DeValue::Float(number) => number.as_str(),
+            _ => return Err(self.wrong_type("a number")),
+        };
+        let number = written.parse::<f64>().ok().filter(|number| number.is_finite());
+        number.filter(|number| range.contains(number)).ok_or_else(|| {
+            let (least, most) = range.into_inner();
+            let right = match number {
+                None => "it must be finite".to_owned(),
+                Some(_) if most >= f64::MAX => "it must be above 0".to_owned(),
+                Some(_) => format!("it must be from {least} to {most}"),
+            };
+            self.wrong(Complaint::new(format!("is {written}: {right}")))
+        })
+    }
+
+    /// A table of whatever somebody else understands.
+    pub fn json_table(&self) -> Result<serde_json::Map<String, serde_json::Value>, Reported> {
+        match json(self.value.get_ref()) {
+            serde_json::Value::Object(table) => Ok(table),
+            _ => Err(self.wrong_type("a table")),
+        }
+    }
+
     /// The number as it is written, when the value is one.
     pub fn as_integer(&self) -> Option<String> {
         self.value.get_ref().as_integer().map(ToString::to_string)
@@ -372,6 +409,22 @@ impl<'a> Value<'a> {
             }
         })?;
         Ok(address.into_inner())
+    }
+}
+
+fn json(value: &DeValue<'_>) -> serde_json::Value {
+    match value {
+        DeValue::String(text) => text.as_ref().into(),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or_else(|_| number.as_str().into(), serde_json::Value::from),
+        DeValue::Float(number) => number.as_str().parse::<f64>().unwrap_or(f64::NAN).into(),
+        DeValue::Boolean(value) => (*value).into(),
+        DeValue::Datetime(moment) => moment.to_string().into(),
+        DeValue::Array(values) => values.iter().map(|value| json(value.get_ref())).collect(),
+        DeValue::Table(table) => {
+            let pairs = table.iter().map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref())));
+            serde_json::Value::Object(pairs.collect())
+        }
     }
 }
 

@@ -1,12 +1,17 @@
 //! Every key of the edge's configuration. The reader refuses what is not here; tests hold the rest of this list, and
 //! the README's table, against the code.
 
+mod autoscaling;
+
+use std::sync::LazyLock;
+
 use super::schema::Absent::{Is, Means, Required};
 use super::schema::{Section, key};
 
 /// All sections, in the order of the documentation.
 pub fn reference() -> &'static [Section] {
-    SECTIONS
+    static ALL: LazyLock<Vec<Section>> = LazyLock::new(|| [SECTIONS, autoscaling::SECTIONS].concat());
+    &ALL
 }
 
 /// The reference as Markdown: one table for each section.
@@ -388,6 +393,21 @@ const SECTIONS: &[Section] = &[
                 r#"["web=100"]"#,
                 "groups that share its new flows by weight; a flow stays in its group, whatever becomes of the weights. Their `affinity`, \
                  `tracking` and `idle_timeout` are the same",
+            ),
+        ],
+    },
+    Section {
+        path: "vip",
+        repeated: true,
+        about: "What holds for an address of listeners, whatever its port. An address without it has the defaults.",
+        keys: &[
+            key("address", "unicast address", Required, r#""192.0.2.1""#, "the address of at least one listener"),
+            key(
+                "exclusive",
+                "`true` or `false`",
+                Is("false"),
+                "true",
+                "whether what comes for a port without listener is refused, TCP by a reset and UDP by `port unreachable`, instead of passing to the edge's own stack",
             ),
         ],
     },

@@ -15,6 +15,7 @@ use super::rings::Stepped;
 use super::select::{Candidate, select};
 use super::snapshot::Routing;
 use super::state::State;
+use super::target_set::TargetSet;
 use crate::dataplane::Tables;
 use crate::model::{Forwarding, Listener, Name, ServedBy, TargetGroup, Timestamp};
 use crate::ring::Member;
@@ -96,13 +97,13 @@ impl State {
 
     /// What each target of `group` may still do, written into its entry. Gives what the group's slots follow from.
     fn build_lives(&self, group: &TargetGroup, members: &[Member], tables: &mut Tables, now: Timestamp) -> Stepped {
-        let (mut exist, mut serve) = (BTreeSet::new(), BTreeSet::new());
-        let members: BTreeSet<_> = members.iter().map(|member| member.index).collect();
+        let (mut exist, mut serve) = (TargetSet::default(), TargetSet::default());
+        let members: TargetSet = members.iter().map(|member| member.index).collect();
         for target in self.with_leaving(group) {
             let key = group.key(target);
             let Some(index) = self.target_indexes.get(&target_tag(&key)) else { continue };
             let Some(entry) = tables.targets.get_mut(&index) else { continue };
-            let flags = self.flags(group, &key, members.contains(&index), now);
+            let flags = self.flags(group, &key, members.contains(index), now);
             entry.flags |= flags;
             exist.insert(index);
             if flags & tables::Target::DEAD == 0 {
@@ -119,7 +120,7 @@ impl State {
                 let outer = self.configuration.agent.source_for(address);
                 // Answers to translated packets must come back: they are from one address.
                 let outer = outer.filter(|_| !matches!(forwarding, Forwarding::Nat { .. }));
-                resolved(tag, address, &hop, outer)
+                resolved(tag, address, &hop, outer, hop.mtu.saturating_sub(forwarding.overhead(address)))
             }
             (Err(NoNextHop::Pending), Some(found)) => {
                 tables::Target { flags: found.flags & tables::Target::READY, ..*found }
@@ -219,7 +220,8 @@ impl State {
             };
             let in_group = listener.served_by.groups().next().and_then(|name| by_group.get(name));
             let sketch = Self::sketch(&key, counters, in_group.copied().unwrap_or_default());
-            tables.vips.insert(key.address, tables::Vip::default());
+            let flags = if self.configuration.is_exclusive(listener.address) { tables::Vip::EXCLUSIVE } else { 0 };
+            tables.vips.insert(key.address, tables::Vip { flags });
             tables.listeners.insert(key, tables::Listener { sketch, ..tables::Listener::new(counters, index, &group) });
             served.insert(key, group.tag);
         }
@@ -251,7 +253,8 @@ fn forwarded(target: tables::Target, forwarding: Forwarding) -> tables::Target {
     tables::Target { flags: target.flags & !tables::Target::FORWARDING | way, ..target }
 }
 
-fn resolved(tag: u64, address: IpAddr, hop: &NextHop, configured: Option<IpNet>) -> tables::Target {
+/// `mtu`: what the way leaves a client's packet.
+fn resolved(tag: u64, address: IpAddr, hop: &NextHop, configured: Option<IpNet>, mtu: u32) -> tables::Target {
     let (source, bits) = match configured {
         Some(net) => (net.network(), net.max_prefix_len() - net.prefix_len()),
         None => (hop.source, 0),
@@ -263,7 +266,7 @@ fn resolved(tag: u64, address: IpAddr, hop: &NextHop, configured: Option<IpNet>)
         interface: hop.interface,
         next_hop_mac: hop.mac,
         source_mac: hop.source_mac,
-        mtu: u16::try_from(hop.mtu).unwrap_or(u16::MAX),
+        mtu: u16::try_from(mtu).unwrap_or(u16::MAX),
         flags: tables::Target::READY,
         source_bits: bits,
         port: 0,

@@ -65,7 +65,7 @@ impl State {
             return true;
         }
         let Some(index) = self.target_indexes.get(&target_tag(key)) else { return true };
-        let awaited = self.rings.values().any(|ring| ring.open.previous.contains(&index));
+        let awaited = self.rings.values().any(|ring| ring.open.previous.contains(index));
         let handshake = Duration::from_secs(HANDSHAKE.into());
         let counted = self.counted.as_ref().filter(|counted| counted.began > drain.began + handshake);
         !awaited && counted.is_some_and(|counted| !counted.found.targets.contains_key(&index))

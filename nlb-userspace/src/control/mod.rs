@@ -8,6 +8,7 @@ pub mod event;
 mod first_round;
 mod identity;
 mod indexes;
+mod kept_rings;
 mod life;
 mod notice;
 mod plan;
@@ -19,6 +20,7 @@ mod sizes;
 pub mod snapshot;
 mod state;
 mod sweeping;
+mod target_set;
 #[cfg(test)]
 mod tests;
 mod transition;

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 pub(super) struct Regions {
     /// First slot to owner and size.
     used: BTreeMap<u32, (u64, u32)>,
+    /// Owner and size to first slot, of those that don't rest.
+    held: BTreeMap<(u64, u32), u32>,
     resting: Vec<u32>,
     end: u32,
 }
@@ -15,7 +17,7 @@ pub(super) struct Regions {
 impl Regions {
     /// A table of `end` slots, all free.
     pub(super) fn new(end: u32) -> Self {
-        Self { used: BTreeMap::new(), resting: Vec::new(), end }
+        Self { used: BTreeMap::new(), held: BTreeMap::new(), resting: Vec::new(), end }
     }
 
     /// Takes over a region found in the kernel. False when it does not fit or overlaps another.
@@ -23,7 +25,7 @@ impl Regions {
         if !size.is_power_of_two() || !self.is_free(first, size) {
             return false;
         }
-        self.used.insert(first, (owner, size));
+        self.hold(owner, first, size);
         true
     }
 
@@ -40,22 +42,24 @@ impl Regions {
                 return None;
             }
         }
-        self.used.insert(first, (owner, size));
+        self.hold(owner, first, size);
         Some(first)
+    }
+
+    fn hold(&mut self, owner: u64, first: u32, size: u32) {
+        self.used.insert(first, (owner, size));
+        self.held.insert((owner, size), first);
     }
 
     /// Where `owner`'s region of `size` slots lies, if it has one.
     pub(super) fn held(&self, owner: u64, size: u32) -> Option<u32> {
-        let own = |(first, region): &(&u32, &(u64, u32))| **region == (owner, size) && !self.resting.contains(first);
-        self.used.iter().find(own).map(|(&first, _)| first)
+        self.held.get(&(owner, size)).copied()
     }
 
     /// Takes back the regions of every owner that `keep` refuses, to rest.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(u64) -> bool) {
-        let resting = self.used.iter().filter(|(_, (owner, _))| !keep(*owner)).map(|(&first, _)| first);
-        self.resting.extend(resting.collect::<Vec<_>>());
-        self.resting.sort_unstable();
-        self.resting.dedup();
+        let resting = self.held.extract_if(.., |&(owner, _), _| !keep(owner));
+        self.resting.extend(resting.map(|(_, first)| first));
     }
 
     /// The tables are rewritten: what rested is free.

@@ -1,6 +1,5 @@
 //! Rings with their history: which target each slot names, and what is in transition.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use super::notice::Notice;
 use super::sizes::repeated;
 use super::snapshot::RingChange;
 use super::state::State;
+use super::target_set::TargetSet;
 use super::transition::step::{Circumstances, open_for, step};
 use crate::model::{FlowRules, Forwarding, Protocol, RingKind, RingSize, TargetGroup, Timestamp};
 use crate::ring::{self, Member};
@@ -32,9 +32,9 @@ pub(super) struct Ring {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stepped {
     /// Targets with an entry.
-    pub(super) exist: BTreeSet<TargetIndex>,
+    pub(super) exist: TargetSet,
     /// Those of them that may serve flows.
-    pub(super) serve: BTreeSet<TargetIndex>,
+    pub(super) serve: TargetSet,
     /// Which flows are remembered.
     pub(super) tracking: Tracking,
     /// Seconds after which a flow without packets is over: the longest of any protocol, TCP's, and that of UDP and SCTP.
@@ -61,7 +61,7 @@ pub(super) struct OpenSlots {
     /// Slots that may have pins, the open ones included.
     pub(super) pinned: u32,
     /// The targets whose flows are waited for.
-    pub(super) previous: BTreeSet<TargetIndex>,
+    pub(super) previous: TargetSet,
     /// When the first of them closes.
     pub(super) due: Option<Timestamp>,
 }
@@ -75,12 +75,7 @@ impl Ring {
 
 impl Stepped {
     /// For a group with these `rules` in force.
-    pub(super) fn new(
-        group: &TargetGroup,
-        rules: &FlowRules,
-        exist: BTreeSet<TargetIndex>,
-        serve: BTreeSet<TargetIndex>,
-    ) -> Self {
+    pub(super) fn new(group: &TargetGroup, rules: &FlowRules, exist: TargetSet, serve: TargetSet) -> Self {
         let idle = |protocol| seconds(group.flows.idle_timeout_of(protocol));
         Self {
             exist,
@@ -135,7 +130,7 @@ impl State {
             held.clone()
         } else {
             let (kind, size, members) = &filled;
-            repeated(&ring::build(*kind, self.seed, *size, members), held.len())
+            repeated(&self.kept_rings.build(tag, (*kind, *size), self.seed, members), held.len())
         };
         let (slots, change) =
             self.advance(tag, first_slot, before, Wanted { filled: Some(filled), built, stepped }, now);
@@ -170,8 +165,8 @@ impl State {
 
     fn step_all(&self, slots: &[Slot], built: &[TargetIndex], stepped: &Stepped, now: Timestamp) -> Vec<Slot> {
         let circumstances = Circumstances {
-            serves: &|target| stepped.serve.contains(&target),
-            exists: &|target| stepped.exist.contains(&target),
+            serves: &|target| stepped.serve.contains(target),
+            exists: &|target| stepped.exist.contains(target),
             tracking: stepped.tracking,
             idle: stepped.idle,
             now: self.packets.tick(now),

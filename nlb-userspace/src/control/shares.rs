@@ -10,7 +10,6 @@
 //!
 //! Groups whose targets all fail, or that have none, are passed over as long as another has healthy ones.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nlb_common::slot::{Slot, TargetIndex};
@@ -23,6 +22,7 @@ use super::rings::{Ring, Stepped, Wanted};
 use super::sizes::repeated;
 use super::snapshot::{OwnRing, Routing};
 use super::state::State;
+use super::target_set::TargetSet;
 use crate::dataplane::Tables;
 use crate::model::{GroupShare, Listener, RingKind, RingSize, ServedBy, TargetGroup, Timestamp};
 use crate::ring::{self, Member};
@@ -117,7 +117,7 @@ impl State {
     /// Every target may have flows of the listener, also of a group that shares it no longer.
     fn stepped_by_all(listener: &Listener, group: &TargetGroup, tables: &Tables) -> Stepped {
         let is_serving = |target: &tables::Target| target.flags & tables::Target::DEAD == 0;
-        let serve: BTreeSet<_> =
+        let serve: TargetSet =
             tables.targets.iter().filter(|(_, target)| is_serving(target)).map(|(&index, _)| index).collect();
         Stepped::new(group, &group.flows.in_force([listener.protocol]), tables.targets.keys().copied().collect(), serve)
     }

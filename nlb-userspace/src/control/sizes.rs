@@ -12,7 +12,7 @@
 //! Until then the old size is in force: what a group's ring is called in the kernel, and how large it is, say
 //! [`tag_of`](State::tag_of) and [`size_of`](State::size_of), never the configuration alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nlb_common::slot::{Slot, Tick};
 
@@ -49,17 +49,17 @@ impl State {
 
     /// Gives the rings their configured sizes, where that is possible now.
     pub(super) fn resize(&mut self, notices: &mut Vec<Notice>, now: Timestamp) {
-        let names: Vec<&Name> = self.groups.iter().map(|group| &group.name).collect();
-        self.sizes.retain(|name, _| names.contains(&name));
-        for group in self.groups.clone() {
-            let (tag, wanted) = (self.tag_of(&group), group.ring_size);
-            let Some(ring) = self.rings.get(&tag).filter(|_| self.size_of(&group) != wanted) else {
+        let names: BTreeSet<&Name> = self.groups.iter().map(|group| &group.name).collect();
+        self.sizes.retain(|name, _| names.contains(name));
+        for group in &self.groups.clone() {
+            let (tag, wanted) = (self.tag_of(group), group.ring_size);
+            let Some(ring) = self.rings.get(&tag).filter(|_| self.size_of(group) != wanted) else {
                 if !self.rings.contains_key(&tag) {
                     self.sizes.insert(group.name.clone(), wanted);
                 }
                 continue;
             };
-            let Some(slots) = self.resized(&group, ring, now) else { continue };
+            let Some(slots) = self.resized(group, ring, now) else { continue };
             let next = group_tag(&group.name, wanted.get());
             let missing = match (self.regions.assign(next, wanted.get()), self.group_indexes.assign(&next)) {
                 (Some(_), Some(_)) => None,

@@ -11,6 +11,7 @@ use nlb_common::tables::{self, FIRST_TARGET, ListenerKey};
 use super::event::{Change, ChangeError, Event, Health, HealthReport, NextHop, NoNextHop};
 use super::identity::{named_by, target_tag};
 use super::indexes::Indexes;
+use super::kept_rings::KeptRings;
 use super::notice::Notice;
 use super::regions::Regions;
 use super::rings::Ring;
@@ -47,6 +48,8 @@ pub struct State {
     /// Tags of targets that held slots when their tables were adopted.
     in_service: Vec<u64>,
     pub(super) rings: BTreeMap<u64, Ring>,
+    /// What is kept for the next rings of some groups.
+    pub(super) kept_rings: KeptRings,
     /// The sizes in force of the groups' rings.
     pub(super) sizes: Sizes,
     /// The moments of slots and pins.
@@ -130,6 +133,7 @@ impl State {
             adopted: BTreeMap::new(),
             in_service: Vec::new(),
             rings: BTreeMap::new(),
+            kept_rings: KeptRings::default(),
             sizes: Sizes::new(),
             rules: BTreeMap::new(),
             condemned: BTreeSet::new(),
@@ -340,8 +344,8 @@ impl State {
         self.next_hops = next_hops;
         // In service at the start means nothing for a target that is registered again later.
         self.in_service.clear();
-        let names: Vec<&Name> = self.groups.iter().map(|group| &group.name).collect();
-        self.routings.retain(|name, _| names.contains(&name));
+        let names: BTreeSet<&Name> = self.groups.iter().map(|group| &group.name).collect();
+        self.routings.retain(|name, _| names.contains(name));
     }
 
     fn begin(&self, key: &TargetKey, now: Timestamp) -> Condition {

@@ -1,6 +1,6 @@
 //! The snapshot of a state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -86,11 +86,12 @@ impl State {
     fn group_state(&self, group: &TargetGroup, now: Timestamp) -> Option<GroupState> {
         let tag = self.tag_of(group);
         let ring = self.rings.get(&tag)?;
-        let mut held = BTreeMap::<u32, u32>::new();
+        let mut held = HashMap::<u32, u32>::new();
         for slot in ring.slots.iter() {
             *held.entry(slot.current()).or_default() += 1;
         }
-        let in_file = self.configuration.group(&group.name).map_or(&[][..], |file| &file.targets);
+        let file = self.configuration.group(&group.name).map_or(&[][..], |file| &file.targets);
+        let in_file = file.iter().map(|target| ((target.address, target.port), target)).collect();
         Some(GroupState {
             name: group.name.clone(),
             index: self.group_indexes.get(&tag)?,
@@ -98,7 +99,7 @@ impl State {
             routing: self.routings.get(&group.name).copied().unwrap_or(Routing::Waiting),
             targets: self
                 .with_leaving(group)
-                .filter_map(|target| self.target_state(group, target, in_file, (&held, now)))
+                .filter_map(|target| self.target_state(group, target, &in_file, (&held, now)))
                 .collect(),
             first_slot: self.regions.held(tag, self.size_of(group).get())?,
             ring: Arc::clone(&ring.slots),
@@ -113,13 +114,13 @@ impl State {
         &self,
         group: &TargetGroup,
         target: &Target,
-        in_file: &[Target],
-        (held, now): (&BTreeMap<u32, u32>, Timestamp),
+        in_file: &HashMap<(IpAddr, u16), &Target>,
+        (held, now): (&HashMap<u32, u32>, Timestamp),
     ) -> Option<TargetState> {
         let key = group.key(target);
         let index = self.target_indexes.get(&target_tag(&key))?;
         let condition = self.conditions.get(&key)?;
-        let file = in_file.iter().find(|file| (file.address, file.port) == (target.address, target.port));
+        let file = in_file.get(&(target.address, target.port));
         let flags = self.flags(group, &key, held.contains_key(&index), now);
         let draining = self.drains.get(&key).map(|&Drain { cause, began, ends, .. }| {
             let cutting = flags & Entry::RESET != 0;

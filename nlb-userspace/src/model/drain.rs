@@ -1,6 +1,6 @@
 //! Targets that are leaving.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,8 +36,11 @@ pub type Drains = BTreeMap<TargetKey, Drain>;
 /// never of one that is registered again, nor of one whose group is gone.
 pub fn drains_after(drains: &Drains, before: &[TargetGroup], after: &[TargetGroup], now: Timestamp) -> Drains {
     let mut next = Drains::new();
+    let before: HashMap<_, _> = before.iter().map(|group| (&group.name, &group.targets[..])).collect();
     for group in after {
-        let registered = |key: &TargetKey| group.targets.iter().find(|target| group.key(target) == *key);
+        let by_socket: HashMap<_, _> =
+            group.targets.iter().map(|target| ((target.address, target.port), target)).collect();
+        let registered = |key: &TargetKey| by_socket.get(&(key.address, key.port)).copied();
         for (key, drain) in drains.iter().filter(|(key, _)| key.group == group.name) {
             match (registered(key), drain.cause) {
                 (Some(target), DrainCause::Command) => {
@@ -49,8 +52,7 @@ pub fn drains_after(drains: &Drains, before: &[TargetGroup], after: &[TargetGrou
                 }
             }
         }
-        let known = before.iter().find(|known| known.name == group.name).map_or(&[][..], |known| &known.targets);
-        for target in known {
+        for target in before.get(&group.name).copied().unwrap_or_default() {
             let key = group.key(target);
             if registered(&key).is_none() && !next.contains_key(&key) {
                 let ends = now + group.flows.deregistration_delay;

@@ -15,6 +15,9 @@ mod overlay;
 mod ports;
 mod target;
 mod time;
+mod vip;
+
+use std::net::IpAddr;
 
 pub use agent::{AgentSettings, Capacity, XdpMode};
 pub use change::{Change, ChangeError};
@@ -28,23 +31,35 @@ pub use overlay::{Moot, Overlay, Overridden, Settled};
 pub use ports::{InvalidPorts, Ports, at};
 pub use target::{Target, TargetKey, Weight};
 pub use time::Timestamp;
+pub use vip::Vip;
+
+use crate::autoscale::model::AutoscalingGroup;
 
 /// A whole configuration, checked: names are unique, every listener's group exists, no two listeners of an address and
 /// protocol claim the same port by equally many ports, and everything fits the capacity.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Configuration {
     /// How the agent itself runs.
     pub agent: AgentSettings,
     /// Where traffic is accepted, in the file's order.
     pub listeners: Vec<Listener>,
+    /// What holds for addresses of listeners, in the file's order; each is there once.
+    pub vips: Vec<Vip>,
     /// Where it goes, in the file's order.
     pub groups: Vec<TargetGroup>,
+    /// What launches instances that become targets, in the file's order.
+    pub autoscaling_groups: Vec<AutoscalingGroup>,
 }
 
 impl Configuration {
     /// The group of that name.
     pub fn group(&self, name: &Name) -> Option<&TargetGroup> {
         self.groups.iter().find(|group| &group.name == name)
+    }
+
+    /// Whether what comes to `address` for a port without listener is refused.
+    pub fn is_exclusive(&self, address: IpAddr) -> bool {
+        self.vips.iter().any(|vip| vip.address == address && vip.exclusive)
     }
 
     /// The target of that name.

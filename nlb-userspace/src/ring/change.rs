@@ -19,26 +19,11 @@ pub fn moved(old: &[TargetIndex], new: &[TargetIndex]) -> u32 {
 /// shares of `new`; so this is a lower bound that some ring attains.
 pub fn least_moved(old: &[TargetIndex], new: &[TargetIndex]) -> u32 {
     let size = old.len().max(new.len());
-    let sorted = |ring: &[TargetIndex]| {
-        let mut targets: Vec<TargetIndex> = repeated(ring, size).collect();
-        targets.sort_unstable();
-        targets
-    };
-    let (old, new) = (sorted(old), sorted(new));
-    // What is not lost is the intersection of both as multisets.
-    let (mut i, mut j, mut kept) = (0, 0, 0);
-    while i < size && j < size {
-        match old[i].cmp(&new[j]) {
-            std::cmp::Ordering::Less => i += 1,
-            std::cmp::Ordering::Greater => j += 1,
-            std::cmp::Ordering::Equal => {
-                kept += 1;
-                i += 1;
-                j += 1;
-            }
-        }
-    }
-    count(size - kept)
+    let greatest = old.iter().chain(new).max().map_or(0, |&target| target as usize);
+    let mut lost = vec![0_i64; greatest + 1];
+    repeated(old, size).for_each(|target| lost[target as usize] += 1);
+    repeated(new, size).for_each(|target| lost[target as usize] -= 1);
+    u32::try_from(lost.iter().filter(|&&slots| slots > 0).sum::<i64>()).unwrap_or(u32::MAX)
 }
 
 /// The ring repeated to `size` slots; a ring of no slots is one that has no targets.

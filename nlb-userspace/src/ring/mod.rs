@@ -39,9 +39,28 @@ pub struct Member {
 ///   and below as chance has it: the bench `ring` says how far for how many.
 /// - A change of members or weights moves little more than the [least](least_moved) that the new shares ask for.
 pub fn build(kind: RingKind, seed: u64, size: RingSize, members: &[Member]) -> Vec<TargetIndex> {
-    match kind {
-        RingKind::Rendezvous => rendezvous::build(seed, size, members),
-        RingKind::Maglev => maglev::build(seed, size, members),
+    Kept::default().build(kind, seed, size, members)
+}
+
+/// What is kept of a group's ring so that the next one, of nearly the same members, costs less. It changes no ring.
+#[derive(Clone, Debug, Default)]
+pub struct Kept(Option<rendezvous::Lists>);
+
+impl Kept {
+    /// Whether there is nothing in it: always so after a ring of Maglev's.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// As [`build`] does.
+    pub fn build(&mut self, kind: RingKind, seed: u64, size: RingSize, members: &[Member]) -> Vec<TargetIndex> {
+        match kind {
+            RingKind::Rendezvous => rendezvous::build(&mut self.0, seed, size, members),
+            RingKind::Maglev => {
+                self.0 = None;
+                maglev::build(seed, size, members)
+            }
+        }
     }
 }
 

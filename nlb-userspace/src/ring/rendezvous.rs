@@ -13,24 +13,27 @@
 //! and a member that comes or goes displaces few: a displaced slot ranks its next member lower than most slots there do,
 //! so that it is turned away instead of displacing another, until it finds one with room.
 //!
+//! Slots ask in the order in which members like them: all of them whom they like best, those with lower hashes first; then
+//! those that were turned away their second, and so on. Whoever asks later is liked less, so a slot that was taken never has
+//! to go again, and a member is no more than the room that it has left.
+//!
 //! The moments: a member's order of slots is a permutation (an offset and an odd skip, as Maglev's), and its `k`-th slot is
 //! reached at `-ln(1 - (k + phase) / slots) / weight`, `phase` in `[0, 1)` from a hash. That is an exponential variable,
 //! so that members win a slot in proportion to their weights, but one drawn evenly: shares vary only by who meets whom, less
 //! than by independent draws, and fewer slots have to go on.
 //!
-//! Cost: the beginning of every slot's list is made by letting all members run for a while, see [`lists`]; how it goes on is
-//! looked up for the few slots that ask further.
+//! Cost: most of it is the beginning of every slot's list, which [`lists`] keeps from one ring to the next.
 
 mod lists;
 pub(super) mod moments;
 
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 
 use nlb_common::slot::TargetIndex;
 
 use super::Member;
 use crate::model::RingSize;
-use lists::Lists;
+pub(super) use lists::Lists;
 use moments::Runner;
 
 /// By how much a member's slots may exceed its share, in percent.
@@ -38,79 +41,55 @@ const TOLERANCE: u64 = 2;
 
 /// The most slots that each member takes: its share and 2 % of it, in whole slots; its share rounded up where that is more.
 /// Together they are never fewer than there are slots.
-fn bounds(slots: u64, members: &[Member]) -> Vec<usize> {
+fn bounds(slots: u64, members: &[Member]) -> Vec<u32> {
     let weight = |member: &Member| u64::from(member.weight.get());
     let total: u64 = members.iter().map(weight).sum();
     let bound = |member| {
         let exact = slots * weight(member);
         exact.div_ceil(total).max(exact * (100 + TOLERANCE) / (total * 100))
     };
-    members.iter().map(|member| usize::try_from(bound(member)).unwrap_or(usize::MAX)).collect()
+    members.iter().map(|member| u32::try_from(bound(member)).unwrap_or(u32::MAX)).collect()
 }
 
-/// How little a member wants to keep a slot, so that the greatest is the first to go: the rank that the slot gives the
-/// member, the slot's hash, the slot.
-type Claim = (u32, u32, u32);
-
-/// The slots that a member holds.
-struct Holding {
-    bound: usize,
-    claims: BinaryHeap<Claim>,
-}
-
-impl Holding {
-    /// Takes the slot in, if there is room or it is wanted more than another. The slot that has to go on.
-    fn offer(&mut self, claim: Claim) -> Option<u32> {
-        if self.claims.len() < self.bound {
-            self.claims.push(claim);
-            return None;
-        }
-        let mut least = self.claims.peek_mut()?;
-        let turned_away = if claim < *least { std::mem::replace(&mut *least, claim) } else { claim };
-        Some(turned_away.2)
-    }
-}
-
-/// See [`super::build`].
-pub(super) fn build(seed: u64, size: RingSize, members: &[Member]) -> Vec<TargetIndex> {
+/// See [`super::build`]. `kept` is what the last ring of the group left, whatever its members were; it is left for the next.
+pub(super) fn build(kept: &mut Option<Lists>, seed: u64, size: RingSize, members: &[Member]) -> Vec<TargetIndex> {
     let slots = size.get() as usize;
     let mut members: Vec<Member> = members.iter().filter(|member| member.weight.get() > 0).copied().collect();
     if members.is_empty() {
         return vec![0; slots];
     }
     members.sort_unstable_by_key(|member| member.identity);
+    let lists = Lists::of(kept, seed, size, &members);
     let bounds = bounds(size.get().into(), &members);
-    let mut holdings: Vec<Holding> =
-        bounds.iter().map(|&bound| Holding { bound, claims: BinaryHeap::with_capacity(bound) }).collect();
-    let runners: Vec<Runner> = members.iter().map(|member| Runner::new(seed, size, member)).collect();
-    let weight = members.iter().map(|member| u64::from(member.weight.get())).sum();
-    let mut lists = Lists::new(&runners, size, weight);
-    for asking in 0..size.get() {
-        let mut next = Some(asking);
-        while let Some(slot) = next {
-            // Every slot asks everyone before it is left without a member, and together they have room for all.
-            let Some((rank, member)) = lists.next(slot) else { break };
-            next = holdings[member].offer((rank, moments::precedence(seed, slot), slot));
-        }
-    }
+    let mut room = bounds.clone();
     let mut ring = vec![0; slots];
-    for (member, holding) in members.iter().zip(&holdings) {
-        for &(_, _, slot) in &holding.claims {
-            ring[slot as usize] = member.index;
+    let mut asking = lists.order().to_vec();
+    // Every slot asks everyone before it is left without a member, and together they have room for all.
+    for rank in 0..members.len() {
+        if asking.is_empty() {
+            break;
         }
+        lists.run_further(&asking, rank);
+        asking.retain(|&slot| {
+            let Some(member) = lists.member(slot, rank).filter(|&member| room[member] > 0) else { return true };
+            room[member] -= 1;
+            ring[slot as usize] = members[member].index;
+            false
+        });
     }
-    give_each_one(&mut ring, seed, size, &members, &holdings);
+    let held: Vec<u32> = bounds.iter().zip(&room).map(|(bound, room)| bound - room).collect();
+    give_each_one(&mut ring, seed, size, &members, &held);
     ring
 }
 
 /// A member that no slot came to takes the first of its own order whose holder has others left.
-fn give_each_one(ring: &mut [TargetIndex], seed: u64, size: RingSize, members: &[Member], holdings: &[Holding]) {
-    let empty = || members.iter().zip(holdings).filter(|(_, holding)| holding.claims.is_empty());
+fn give_each_one(ring: &mut [TargetIndex], seed: u64, size: RingSize, members: &[Member], held: &[u32]) {
+    let empty = || members.iter().zip(held).filter(|&(_, &held)| held == 0);
     if empty().next().is_none() {
         return;
     }
-    let held = members.iter().zip(holdings).map(|(member, holding)| (member.index, holding.claims.len()));
-    let mut held: HashMap<TargetIndex, usize> = held.collect();
+    let mut held: HashMap<TargetIndex, u32> =
+        members.iter().map(|member| member.index).zip(held.iter().copied()).collect();
     for (member, _) in empty() {
         let mut runner = Runner::new(seed, size, member);
         while let Some((_, slot)) = runner.next_before(u64::MAX) {

@@ -98,6 +98,7 @@ fn reloaded() -> ReloadReport {
     let name = |text: &str| text.parse().unwrap();
     ReloadReport {
         listeners: Difference { added: vec![name("new")], ..Difference::default() },
+        vips: Difference::default(),
         groups: Difference { changed: vec![name("web")], ..Difference::default() },
         targets: Difference {
             removed: vec![TargetKey { group: name("web"), address: [10, 0, 0, 9].into(), port: 80 }],

@@ -43,6 +43,9 @@ fn every_documented_command_is_understood() {
         "nlb detach",
         "nlb detach --target --config /etc/nlb/nlb-target.toml",
         "nlb detach --pin-path /sys/fs/bpf/nlb",
+        "nlb asg backtest --trace load.csv",
+        "nlb asg backtest --trace load.csv --policy predictive --policy hpa --quantile 0.99 --target 60 --svg out.svg --json",
+        "nlb asg backtest --trace load.csv --capacity 12.5 --start 120 --bin 60",
         "nlb openapi",
     ] {
         if let Err(error) = parse(line) {

@@ -1,12 +1,14 @@
 //! `explain` against the packet path's own hash and ring.
 
+use std::sync::Arc;
+
 use nlb_common::flow::Pin;
 use nlb_common::hash::HashKeys;
 use nlb_common::slot::{Slot, Tick};
 use nlb_userspace::control::event::NoNextHop;
 use nlb_userspace::control::snapshot::Snapshot;
 use nlb_userspace::explain::{Explanation, FlowQuery, Verdict, explain};
-use nlb_userspace::model::{Forwarding, Protocol};
+use nlb_userspace::model::{Forwarding, Protocol, Vip};
 
 use crate::sample;
 
@@ -85,9 +87,10 @@ fn it_follows_the_packet_to_its_outer_header() {
         step(&to_v6, "outer header"),
         "IPv4 in IPv6, from 2001:db8:ffff:: (varied by flow within 2001:db8:ffff::/64) to 2001:db8:1::3"
     );
+    assert_eq!(step(&to_v6, "size"), "up to 1560 bytes; a longer packet's sender gets `fragmentation needed`");
     assert_eq!(step(&to_v6, "next hop"), "by router 2001:db8:1::1, MAC 02:00:00:00:00:02, out of `eth0`, MTU 1600");
     let stages: Vec<_> = to_v6.steps.iter().map(|step| step.stage.as_str()).collect();
-    assert_eq!(stages, ["listener", "group", "hash", "slot", "flow", "target", "next hop", "outer header"]);
+    assert_eq!(stages, ["listener", "group", "hash", "slot", "flow", "target", "next hop", "outer header", "size"]);
 }
 
 #[test]
@@ -137,6 +140,19 @@ fn what_no_listener_takes_passes_and_the_nearest_are_named() {
     assert!(nearest.starts_with("nearest listeners: `web-http` tcp 192.0.2.10:80, `dns`"), "{nearest}");
     let other_protocol = ask(&snapshot, "198.51.100.7:1", "192.0.2.10:80", Protocol::Udp);
     assert_eq!(other_protocol.verdict, Verdict::Passed);
+}
+
+#[test]
+fn what_no_listener_of_an_exclusive_vip_takes_is_refused() {
+    let mut snapshot = sample::snapshot();
+    let address = "192.0.2.10".parse().unwrap();
+    Arc::make_mut(&mut snapshot.configuration).vips = vec![Vip { address, exclusive: true }];
+    for (protocol, how) in [(Protocol::Tcp, "a reset"), (Protocol::Udp, "`port unreachable`")] {
+        let explanation = ask(&snapshot, "198.51.100.7:1", "192.0.2.10:81", protocol);
+        assert_eq!(explanation.verdict, Verdict::Refused);
+        assert!(explanation.summary.ends_with(how), "{}", explanation.summary);
+    }
+    assert_eq!(ask(&snapshot, "198.51.100.7:1", "192.0.2.11:81", Protocol::Tcp).verdict, Verdict::Passed);
 }
 
 #[test]

@@ -18,8 +18,6 @@ pub const VIP_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x80, 0, 0, 0, 0, 0x10
 const VIPS_V4: &str = "192.0.2.0/24";
 const VIPS_V6: &str = "2001:db8:80::/64";
 const CLIENT_MTU: u16 = 1500;
-/// Room for an outer header around a client's packet.
-const INSIDE_MTU: u16 = 1600;
 const ROUTER: u8 = 1;
 const EDGE: u8 = 2;
 const SECOND_EDGE: u8 = 3;
@@ -64,11 +62,13 @@ pub struct Options {
     pub targets: u8,
     /// How packets travel to the targets of a [`Service`](super::Service).
     pub forwarding: Forwarding,
+    /// MTU between router, edge and targets: by default there is room for an outer header around a client's packet.
+    pub inside_mtu: u16,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { arms: Arms::One, edges: 1, targets: 3, forwarding: Forwarding::IpIp }
+        Self { arms: Arms::One, edges: 1, targets: 3, forwarding: Forwarding::IpIp, inside_mtu: 1600 }
     }
 }
 
@@ -112,7 +112,7 @@ pub(super) fn build(lease: &Lease, options: &Options) -> Result<(BTreeMap<String
     address(&client, "eth0", Net::Clients, 2)?;
     default_route(&client, Net::Clients)?;
 
-    let inside = Cable { mtu: INSIDE_MTU, xdp_sends: true };
+    let inside = Cable { mtu: options.inside_mtu, xdp_sends: true };
     anyhow::ensure!((1..=EDGES.len()).contains(&usize::from(options.edges)), "there can be one edge or two");
     let mut edges = Vec::new();
     for (name, net) in EDGES.into_iter().take(options.edges.into()) {
@@ -145,7 +145,8 @@ pub(super) fn build(lease: &Lease, options: &Options) -> Result<(BTreeMap<String
             address(edge, "eth1", Net::Targets, number)?;
         }
     }
-    router.ip(&format!("link set lan mtu {INSIDE_MTU} up"))?;
+    let inside_mtu = options.inside_mtu;
+    router.ip(&format!("link set lan mtu {inside_mtu} up"))?;
     address(&router, "lan", Net::Targets, ROUTER)?;
     for target in hosts.values() {
         default_route(target, Net::Targets)?;

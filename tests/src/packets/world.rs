@@ -42,7 +42,7 @@ pub fn target(index: u32) -> Target {
         interface,
         next_hop_mac: [2, 0xaa, 0, 0, 0, 0x11],
         source_mac: [2, 0xbb, 0, 0, 0, 0x22],
-        mtu: 1_500,
+        mtu: 3_000,
         flags: Target::READY,
         source_bits: 0,
         port: 8_080_u16.to_be(),

@@ -1,5 +1,6 @@
 //! Tables of packets for translated flows, both ways: packet in, action and packet out, and what is remembered.
 
+mod errors;
 mod headers;
 mod ports;
 mod rules;

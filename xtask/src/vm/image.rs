@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::archive::Archive;
 use super::kernel::Kernel;
+use super::modules;
 use crate::tools;
 
 const INIT: &[u8] = include_bytes!("guest/init.sh");
@@ -43,7 +44,7 @@ impl Image {
         let mut order = String::new();
         for (name, content) in &kernel.modules {
             image.archive.file(&format!("/modules/{name}.ko"), 0o644, content);
-            order += &format!("{name}\n");
+            order += &format!("{name} {}\n", modules::options(name));
         }
         image.archive.file("/modules/order", 0o644, order.as_bytes());
         for tool in tools {

@@ -30,7 +30,8 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// The newest kernel of `series` that apt offers, or the newest that is here already when apt offers none.
+    /// The newest kernel of `series` that apt offers, or the newest that is here already when apt offers none. A series is like
+    /// `6.12`, or with a variant of Debian's `6.12-cloud`.
     pub(super) fn of_series(cache: &Path, series: &str) -> Result<Self> {
         ensure!(std::env::consts::ARCH == "x86_64", "the virtual machine is made for x86_64");
         fs::create_dir_all(cache).with_context(|| format!("cannot make {}", cache.display()))?;
@@ -57,8 +58,9 @@ impl Kernel {
 
 /// Package and version of the newest kernel of a series.
 fn offered(series: &str) -> Option<(String, String)> {
-    let names = said(Command::new("apt-cache").args(["pkgnames", &format!("linux-image-{series}.")]))?;
-    let mut packages: Vec<_> = names.lines().filter_map(|name| Some((release(name)?, name))).collect();
+    let (numbers, _) = parts(series);
+    let names = said(Command::new("apt-cache").args(["pkgnames", &format!("linux-image-{numbers}.")]))?;
+    let mut packages: Vec<_> = names.lines().filter_map(|name| Some((release(name, series)?, name))).collect();
     packages.sort();
     // The list also has names of packages that are gone.
     packages.into_iter().rev().find_map(|(_, package)| {
@@ -68,10 +70,17 @@ fn offered(series: &str) -> Option<(String, String)> {
     })
 }
 
-/// The numbers in a package's name, if it is one of the plain kernels: no variant for clouds, for real time, unsigned.
-fn release(package: &str) -> Option<Vec<u32>> {
-    let release = package.strip_prefix("linux-image-")?.strip_suffix("-amd64")?.replace("+deb", ".");
-    release.split(['.', '-']).map(|number| number.parse().ok()).collect()
+/// A series' numbers and its variant, which is empty for plain kernels.
+fn parts(series: &str) -> (&str, &str) {
+    series.split_at(series.find('-').unwrap_or(series.len()))
+}
+
+/// The numbers in a package's name, if it is a kernel of the series: of no other variant, and signed.
+fn release(package: &str, series: &str) -> Option<Vec<u32>> {
+    let (numbers, variant) = parts(series);
+    let release = package.strip_prefix("linux-image-")?.strip_suffix("-amd64")?.strip_suffix(variant)?;
+    release.strip_prefix(numbers)?.strip_prefix('.')?;
+    release.replace("+deb", ".").split(['.', '-']).map(|number| number.parse().ok()).collect()
 }
 
 /// Fetches apt's lists anew, which a fresh machine has to.
@@ -81,20 +90,20 @@ fn refresh() -> bool {
 }
 
 fn newest_here(cache: &Path, series: &str) -> Result<PathBuf> {
-    let prefix = format!("linux-image-{series}.");
     let mut here = Vec::new();
     for entry in fs::read_dir(cache)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let package = name.split('_').next().unwrap_or_default();
-        if let Some(release) = release(package).filter(|_| name.starts_with(&prefix)) {
+        if let Some(release) = release(package, series) {
             here.push((release, path));
         }
     }
     here.sort();
     let newest = here.pop().with_context(|| {
         format!(
-            "apt offers no linux-image-{series}.*-amd64; try `apt-get update`, or name another series with --kernel"
+            "apt offers no kernel {series}; try `apt-get update`, or name another one with --kernel: a series like 6.12, \
+             or a variant of it like 6.12-cloud"
         )
     })?;
     Ok(newest.1)
@@ -184,18 +193,28 @@ mod tests {
     use super::release;
 
     #[test]
-    fn only_plain_kernels_are_taken_and_the_newest_is_the_greatest() {
+    fn only_kernels_of_the_series_and_variant_are_taken_and_the_newest_is_the_greatest() {
         for other in [
             "linux-image-6.1.0-56-cloud-amd64",
             "linux-image-6.1.0-56-rt-amd64",
             "linux-image-6.1.0-56-amd64-unsigned",
             "linux-image-6.1.0-56-amd64-dbg",
             "linux-headers-6.1.0-56-amd64",
+            "linux-image-6.12.9+deb12-amd64",
+            "linux-image-6.1-amd64",
         ] {
-            assert_eq!(release(other), None, "{other}");
+            assert_eq!(release(other, "6.1"), None, "{other}");
         }
-        let ascending = ["6.1.0-9", "6.1.0-56", "6.12.9+deb12", "6.12.117+deb12"];
-        let releases = ascending.map(|name| release(&format!("linux-image-{name}-amd64")));
-        assert!(releases.is_sorted() && releases.iter().all(Option::is_some), "{releases:?}");
+        for (series, variant, ascending) in [
+            ("6.1", "", ["6.1.0-9", "6.1.0-56"]),
+            ("6.12", "", ["6.12.9+deb12", "6.12.117+deb12"]),
+            ("6.12-cloud", "-cloud", ["6.12.9+deb12", "6.12.117+deb12"]),
+            ("6.1-rt", "-rt", ["6.1.0-9", "6.1.0-56"]),
+        ] {
+            let package = |release: &str, variant: &str| format!("linux-image-{release}{variant}-amd64");
+            let releases = ascending.map(|name| release(&package(name, variant), series));
+            assert!(releases.is_sorted() && releases.iter().all(Option::is_some), "{series}: {releases:?}");
+            assert_eq!(release(&package(ascending[0], "-other"), series), None, "{series}");
+        }
     }
 }

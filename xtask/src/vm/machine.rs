@@ -26,6 +26,18 @@ pub(super) struct Machine<'a> {
     pub(super) label: &'a str,
     /// When it is ended, whatever it is at.
     pub(super) limit: Duration,
+    /// What its time is.
+    pub(super) clock: Clock,
+}
+
+/// What passes for time within a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// Time itself, with what else this machine is at.
+    Real,
+    /// Instructions, each of which takes a nanosecond: the same for the same work, whatever this machine is at. While there is
+    /// nothing to do, time jumps to when there is.
+    Instructions,
 }
 
 /// What a machine left.
@@ -41,7 +53,7 @@ pub(super) struct Ended {
 }
 
 /// The line with which `guest/init.sh` ends the report.
-const FINISHED: &str = "finished";
+pub(super) const FINISHED: &str = "finished";
 
 impl Machine<'_> {
     /// Runs it.
@@ -53,6 +65,9 @@ impl Machine<'_> {
         // theirs whenever an XDP program is attached.
         command.args(["-accel", "tcg", "-smp", "1", "-cpu", "max", "-m", "3G"]);
         command.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
+        if self.clock == Clock::Instructions {
+            command.args(["-icount", "shift=0,sleep=off"]);
+        }
         // In this order they are ttyS0 to ttyS2 of the guest.
         command.args(["-serial", "stdio", "-serial", &file(&kernel_log), "-serial", &file(&report)]);
         command.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(self.image);

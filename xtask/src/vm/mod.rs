@@ -10,6 +10,7 @@
 //! limit. Nothing here knows what a job does: that is the guest's script, and what reads its report.
 
 mod archive;
+mod bench;
 mod cargo;
 mod image;
 mod kernel;
@@ -31,6 +32,8 @@ pub(crate) struct Arguments {
 enum Job {
     /// Do the kernel programs load there, and do what the packet tables say?
     Test(test::Arguments),
+    /// How fast is it beside the kernel's own balancer, IPVS?
+    Bench(bench::Arguments),
 }
 
 /// The kernels that are tried when none is named: the oldest that is supported.
@@ -39,5 +42,6 @@ const KERNEL: &str = "6.1";
 pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
     match &arguments.job {
         Job::Test(arguments) => test::run(root, arguments),
+        Job::Bench(arguments) => bench::run(root, arguments),
     }
 }

@@ -15,10 +15,16 @@ pub(super) const WANTED: [&str; 14] = [
     "fou6",
     "sch_ingress",
     "pktgen",
+    // What IPVS asks for by what it does, and not by its name.
+    "crc32c_generic",
     "ip_vs",
     "ip_vs_mh",
-    "crc32c_generic",
 ];
+
+/// What a module is loaded with. A table of connections for more than a few thousand of them, as a busy balancer has.
+pub(super) fn options(module: &str) -> &'static str {
+    if module == "ip_vs" { "conn_tab_bits=20" } else { "" }
+}
 
 /// The modules to load, in order, from the content of each module that there is by its name.
 pub(super) fn in_order<'a>(wanted: &[&'a str], all: &'a BTreeMap<String, Vec<u8>>) -> Vec<&'a str> {

@@ -11,19 +11,20 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 
 use super::image::Image;
 use super::kernel::Kernel;
-use super::machine::{Ended, Machine};
+use super::machine::{Clock, Ended, Machine};
 use super::{KERNEL, cargo};
 use crate::steps::{Outcome, Steps};
 
 const JOB: &[u8] = include_bytes!("guest/test.sh");
 /// What tests run, besides what busybox has.
-const TOOLS: [&str; 5] = ["busybox", "ip", "ethtool", "setpriv", "ping"];
+const TOOLS: [&str; 7] = ["busybox", "ip", "ethtool", "setpriv", "ping", "bash", "jq"];
 /// The beginnings of the names of tests that need nothing but a kernel; the laboratory's need servers.
-const OURS: [&str; 5] = ["packets_", "dataplane_kernel", "second_chance", "target_agent", "netlink_ways"];
+const OURS: [&str; 6] =
+    ["packets_", "dataplane_kernel", "second_chance", "target_agent", "netlink_ways", "pktgen_script"];
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// A series of Debian's kernels to test on; may be given several times.
+    /// A series of Debian's kernels to test on, or a variant of one (6.12, 6.1-cloud); may be given several times.
     #[arg(long = "kernel", value_name = "SERIES", default_values_t = [KERNEL.to_owned()])]
     kernels: Vec<String>,
     /// A machine is ended after so many seconds.
@@ -100,11 +101,13 @@ fn boot(
     for program in share {
         image.program(&format!("/tests/{}", program.name), &program.path)?;
     }
-    // Where a test that reads them looks for them.
-    image.copy(&root.join("tests/fuzz/corpus"))?;
+    // Where tests that read them look for them.
+    for folder in ["tests/fuzz/corpus", "scripts"] {
+        image.copy(&root.join(folder))?;
+    }
     image.text("/tests.list", &share.iter().map(|program| format!("{}\n", program.name)).collect::<String>());
     image.write(&file)?;
-    let ended = Machine { kernel, image: &file, logs: &logs, label, limit }.run()?;
+    let ended = Machine { kernel, image: &file, logs: &logs, label, limit, clock: Clock::Real }.run()?;
     fs::remove_file(&file)?;
     Ok(ended)
 }

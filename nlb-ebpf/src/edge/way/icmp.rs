@@ -1,50 +1,66 @@
 //! ICMP and ICMPv6 to a VIP.
 //!
-//! An echo request is answered here: a VIP is on no interface of the edge, so nobody else would. Everything else passes, neighbour
-//! discovery above all.
+//! - An echo request is answered here: a VIP is on no interface of the edge, so nobody else would.
+//! - An error message about a flow (what a target sent didn't arrive, or was too big) goes to the flow's target, whole, in a
+//!   tunnel like the client's packets, or by translation. Any edge can do that: slots are the same everywhere.
+//! - Everything else passes, neighbour discovery above all.
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
-use nlb_common::icmp::{Control, echo, is_answerable};
+use nlb_common::answer::is_answerable;
+use nlb_common::icmp::{Control, echo, quote};
 use nlb_common::packet::link::{self, Link};
 use nlb_common::packet::network::{Network, V4, V6};
 use nlb_common::packet::{Door as _, NotOurs, Stop};
+use nlb_common::tables::Target;
 use nlb_common::way::WayOutcome;
 use nlb_common::wire::{EtherType, Ethernet, Icmp, Macs};
+use nlb_ebpf::count;
 use nlb_ebpf::door::PacketDoor;
 
-use super::super::maps::VIPS;
+use super::super::maps::{LISTENER_COUNTERS, TARGET_COUNTERS, VIPS};
+use super::super::{encapsulation, l2, transmit};
+use super::route;
 
 const OTHER: Stop = Stop::Pass(NotOurs::Protocol);
 
 #[xdp]
 #[inline(always)]
 fn nlb_way_icmp(ctx: XdpContext) -> u32 {
-    super::action(receive(PacketDoor::new(&ctx)))
+    let verdict = receive(&ctx);
+    if let Err(Stop::Pass(_)) = verdict {
+        // It may be about a translated flow, and then to anybody.
+        super::hand_over(&ctx, Stop::Pass(NotOurs::Translated));
+    }
+    super::action(verdict)
 }
 
 #[inline(always)]
-fn receive(door: PacketDoor<'_>) -> Result<u32, Stop> {
-    let link = link::read(&door)?;
+fn receive(ctx: &XdpContext) -> Result<u32, Stop> {
+    let link = link::read(&PacketDoor::new(ctx))?;
     match link.ether_type {
-        EtherType::IPV4 => family::<V4>(door, &link),
-        EtherType::IPV6 => family::<V6>(door, &link),
+        EtherType::IPV4 => family::<V4>(ctx, &link),
+        EtherType::IPV6 => family::<V6>(ctx, &link),
         _ => Err(OTHER),
     }
 }
 
 #[inline(always)]
-fn family<F: Control>(door: PacketDoor<'_>, link: &Link) -> Result<u32, Stop> {
-    let network = F::read(&door, link.length)?;
+fn family<F: Control>(ctx: &XdpContext, link: &Link) -> Result<u32, Stop> {
+    let mut door = PacketDoor::new(ctx);
+    let network = super::read::<F>(&door, link)?;
     if network.protocol != F::CONTROL || network.payload_length < Icmp::LENGTH {
         return Err(OTHER);
     }
     VIPS.get_ptr(&network.destination).ok_or(OTHER)?;
-    echo::<F>(door, link, &network).ok_or(OTHER)
+    match echo::<F>(&mut door, link, &network) {
+        Some(action) => Ok(action),
+        None => error::<F>(ctx, door, link, &network),
+    }
 }
 
 /// Answers an echo request; `None`, and an untouched packet, if it is none.
 #[inline(always)]
-fn echo<F: Control>(mut door: PacketDoor<'_>, link: &Link, network: &Network) -> Option<u32> {
+fn echo<F: Control>(door: &mut PacketDoor<'_>, link: &Link, network: &Network) -> Option<u32> {
     if !is_answerable(&network.source) {
         return None;
     }
@@ -56,4 +72,22 @@ fn echo<F: Control>(mut door: PacketDoor<'_>, link: &Link, network: &Network) ->
     door.write(0, Macs::new(source, destination))?;
     super::outcome(WayOutcome::Echo);
     Some(xdp_action::XDP_TX)
+}
+
+/// Takes an error message to the target of the flow that it is about.
+#[inline(always)]
+fn error<F: Control>(ctx: &XdpContext, door: PacketDoor<'_>, link: &Link, network: &Network) -> Result<u32, Stop> {
+    let flow = quote::flow::<F, _>(&door, network).ok_or(OTHER)?;
+    let route = route::of(&flow)?;
+    let way_out = transmit::way_out(ctx, route.target);
+    match route.target.forwarding() {
+        Target::GUE => encapsulation::wrap_gue::<F>(ctx, link, network, route.index, route.target, 0, route.hash)?,
+        Target::L2 => l2::readdress(ctx, link, route.index)?,
+        Target::NAT | Target::NAT_SOURCE => return Err(Stop::Pass(NotOurs::Translated)),
+        _ => encapsulation::wrap::<F>(door, link, network, route.target, route.hash, way_out)?,
+    }
+    count::add(&LISTENER_COUNTERS, route.claim.counters(), network.length, false);
+    count::add(&TARGET_COUNTERS, route.index, network.length, false);
+    super::outcome(WayOutcome::Error);
+    Ok(transmit::send(way_out))
 }

@@ -1,8 +1,8 @@
 //! Ways off the fast path: programs of their own for rare packets, reached by a tail call.
 //!
 //! ```text
-//! nlb_edge: … → listener: not the fast path's ─▶ hand_over ─▶ WAYS[way]: nlb_way_icmp, nlb_way_nat
-//!                                                    └─▶ no such program: to the stack
+//! nlb_edge: … stop ─▶ hand_over ─▶ WAYS[way]: nlb_way_icmp, nlb_way_too_big, nlb_way_nat ─▶ nlb_way_unclaimed
+//!                        └─▶ no such way or program: to the stack, or dropped
 //! ```
 //!
 //! What lives here: one file for each way, with its program. They share the maps and stages of the fast path, which pays a
@@ -11,24 +11,38 @@
 
 mod icmp;
 pub(super) mod nat;
+mod refuse;
+mod route;
+mod too_big;
+mod unclaimed;
 
 use core::hint::cold_path;
 
 use aya_ebpf::{bindings::xdp_action, programs::XdpContext};
-use nlb_common::packet::{NotOurs, Stop};
+use nlb_common::packet::link::Link;
+use nlb_common::packet::network::{Family, Network};
+use nlb_common::packet::{Door as _, Stop};
 use nlb_common::way::{Way, WayOutcome};
 use nlb_ebpf::count;
+use nlb_ebpf::door::PacketDoor;
+use nlb_ebpf::opaque::forgotten;
 
 use super::maps::{DROPS, WAY_OUTCOMES, WAYS};
 
-/// Hands the packet to the way that `reason` leads to. It returns only if there is none.
+/// Hands the packet to the way that `stop` leads to. It returns only if there is none.
 #[inline(always)]
-pub(super) fn hand_over(ctx: &XdpContext, reason: NotOurs) {
+pub(super) fn hand_over(ctx: &XdpContext, stop: Stop) {
     cold_path();
-    if let Some(way) = Way::of(reason) {
-        // SAFETY: nothing of this program needs to be dropped, and the program that goes on is one of the same kind.
-        unsafe { WAYS.tail_call(ctx, way as u32) };
+    if let Some(way) = Way::of(stop) {
+        go_on(ctx, way);
     }
+}
+
+/// Hands the packet to a way. It returns only if that has no program.
+#[inline(always)]
+fn go_on(ctx: &XdpContext, way: Way) {
+    // SAFETY: nothing of this program needs to be dropped, and the program that goes on is one of the same kind.
+    unsafe { WAYS.tail_call(ctx, way as u32) };
 }
 
 /// The XDP action of a verdict; counts a drop.
@@ -42,6 +56,14 @@ pub(super) fn action(verdict: Result<u32, Stop>) -> u32 {
             xdp_action::XDP_DROP
         }
     }
+}
+
+/// Reads the IP header; what follows extension headers is [settled](PacketDoor::settled).
+#[inline(always)]
+fn read<F: Family>(door: &PacketDoor<'_>, link: &Link) -> Result<Network, Stop> {
+    let network = F::read(door, link.length)?;
+    let (payload, payload_length) = (door.settled(network.payload), forgotten(network.payload_length));
+    Ok(Network { payload, payload_length, ..network })
 }
 
 /// Counts what a way did with a packet.

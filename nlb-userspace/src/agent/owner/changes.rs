@@ -22,6 +22,7 @@ impl<D: Dataplane> Owner<D> {
             self.publish();
         })?;
         self.reload_failure = None;
+        reload::warn_of_what_is_not_run(&configuration);
         let mut overlay = self.state.overlay().clone();
         let mut report = reload::difference(self.state.configuration(), &configuration);
         let settled = overlay.settle(&configuration);

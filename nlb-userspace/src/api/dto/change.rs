@@ -61,6 +61,9 @@ impl From<handle::ChangeReport> for ChangeReport {
 pub struct ReloadReport {
     /// Listeners that differ, by name.
     pub listeners: Difference,
+    /// VIPs whose settings differ.
+    #[serde(default)]
+    pub vips: Difference,
     /// Groups whose own settings differ, by name.
     pub target_groups: Difference,
     /// Targets that differ: `group/address:port`.
@@ -103,6 +106,7 @@ impl From<handle::ReloadReport> for ReloadReport {
         let dropped = report.dropped.into_iter();
         Self {
             listeners: report.listeners.into(),
+            vips: report.vips.into(),
             target_groups: report.groups.into(),
             targets: report.targets.into(),
             dropped: dropped.map(|lost| DroppedChange { change: name(&lost.change), reason: lost.reason }).collect(),

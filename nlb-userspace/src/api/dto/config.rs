@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{Affinity, ListenerPort, Origin, Protocol, RingKind, Tracking, XdpMode, group};
 use crate::config::{self, duration};
 use crate::control::snapshot::Snapshot;
-use crate::model::{Capacity, Configuration, FlowRules, FlowSettings};
+use crate::model::{Capacity, Configuration, FlowRules, FlowSettings, Forwarding};
 
 /// The configuration in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -103,6 +103,8 @@ pub struct GroupConfig {
     pub name: String,
     /// How packets travel to the targets.
     pub forwarding: String,
+    /// Whether they are translated to come from the edge's own address.
+    pub source_nat: bool,
     /// Which part of a flow decides its target.
     pub affinity: Affinity,
     /// How slots are shared out.
@@ -240,6 +242,7 @@ impl GroupConfig {
         Self {
             name: configured.name.to_string(),
             forwarding: configured.forwarding.name().to_owned(),
+            source_nat: configured.forwarding == Forwarding::Nat { source: true },
             affinity: configured.affinity.into(),
             ring: configured.ring.into(),
             ring_size: configured.ring_size.get(),

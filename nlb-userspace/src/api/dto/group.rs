@@ -7,7 +7,7 @@ use super::{Affinity, Moment, Routing, TargetView, Tracking};
 use crate::config::duration;
 use crate::control::event::Health;
 use crate::control::snapshot::{self, GroupState, Snapshot};
-use crate::model::{Probe, TargetGroup};
+use crate::model::{Forwarding, Probe, TargetGroup};
 
 /// A target group in one line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -35,6 +35,8 @@ pub struct GroupView {
     pub summary: GroupSummary,
     /// How packets travel to the targets.
     pub forwarding: String,
+    /// Whether they are translated to come from the edge's own address.
+    pub source_nat: bool,
     /// Which part of a flow decides its target.
     pub affinity: Affinity,
     /// Whether targets of other zones get traffic while this edge's own zone has healthy ones.
@@ -110,6 +112,7 @@ impl GroupView {
         Self {
             summary: GroupSummary::of(snapshot, group),
             forwarding: configured.map_or_else(String::new, |group| group.forwarding.name().to_owned()),
+            source_nat: configured.is_some_and(|group| group.forwarding == Forwarding::Nat { source: true }),
             affinity: group.affinity.into(),
             cross_zone: configured.is_some_and(|group| group.cross_zone),
             health_check: configured.map_or_else(String::new, health_check),

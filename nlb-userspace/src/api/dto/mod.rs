@@ -22,7 +22,7 @@ pub use group::{GroupSummary, GroupView, RingChange};
 pub use listener::{GroupShareView, ListenerDetail, ListenerView};
 pub use moment::Moment;
 pub use ports::ListenerPort;
-pub use stats::{DropCount, ListenerCount, Stats, TargetCount, TrafficCount};
+pub use stats::{DropCount, ListenerCount, Stats, TargetCount, TrafficCount, WayCount};
 pub use status::{AgentStatus, ConfigStatus, InterfaceStatus, ReloadFailure, Status};
 pub use target::{DrainingView, NextHopView, TargetView};
 pub use words::{Affinity, DrainCause, Health, Origin, Protocol, RingKind, Routing, Tracking, XdpMode};

@@ -21,6 +21,9 @@ pub struct Stats {
     pub targets: Vec<TargetCount>,
     /// Dropped packets by reason; every reason is there, also those that never happened.
     pub drops: Vec<DropCount>,
+    /// Packets that left the fast path, by what was done with them; every outcome is there.
+    #[serde(default)]
+    pub ways: Vec<WayCount>,
 }
 
 /// Packets, bytes and new flows.
@@ -84,6 +87,15 @@ pub struct DropCount {
     pub packets: u64,
 }
 
+/// Rare packets with which one thing was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WayCount {
+    /// What was done: `echo`, `error`, `too_big`, …
+    pub outcome: String,
+    /// Packets.
+    pub packets: u64,
+}
+
 impl From<Counters> for TrafficCount {
     fn from(counters: Counters) -> Self {
         Self { packets: counters.packets, bytes: counters.bytes, new_flows: counters.new_flows }
@@ -114,6 +126,14 @@ impl Stats {
             text: reason.text().to_owned(),
             packets: *packets,
         });
-        Self { at: Moment::now(), listeners: listeners.collect(), targets: targets.collect(), drops: drops.collect() }
+        let ways = reading.way_outcomes.iter();
+        let ways = ways.map(|(outcome, packets)| WayCount { outcome: outcome.name().to_owned(), packets: *packets });
+        Self {
+            at: Moment::now(),
+            listeners: listeners.collect(),
+            targets: targets.collect(),
+            drops: drops.collect(),
+            ways: ways.collect(),
+        }
     }
 }

@@ -25,10 +25,8 @@ impl Engine {
             (self.state.bounds, self.state.configured) = (group.bounds, group.bounds);
             self.set_desired(group.bounds.clamp(self.state.desired), Cause::Bounds, "other bounds are configured", now);
         }
-        if group.template.version != self.state.configured_version {
-            self.launch_from(group.template.clone());
-            self.state.configured_version = group.template.version.clone();
-            self.state.troubles.reset();
+        if group.template != self.state.configured_template {
+            self.configure_template(group.template.clone());
         }
         self.state.memories.retain(|name, _| group.policies.iter().any(|policy| &policy.name == name));
         self.schedule_due = None;
@@ -41,6 +39,17 @@ impl Engine {
                 self.register(number);
             }
         }
+    }
+
+    /// Takes another template. Its version is the one that it says, or the next one after all that there were.
+    fn configure_template(&mut self, configured: LaunchTemplate) {
+        let known = self.state.templates.iter().map(|template| template.version.version).max().unwrap_or_default();
+        let mut template = configured.clone();
+        template.version.version = template.version.version.max(known.saturating_add(1));
+        self.state.configured_template = configured;
+        self.state.configured_version = template.version.clone();
+        self.launch_from(template);
+        self.state.troubles.reset();
     }
 
     /// Launches from another template from now on.

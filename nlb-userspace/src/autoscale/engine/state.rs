@@ -24,7 +24,9 @@ pub struct State {
     pub(super) configured: Bounds,
     /// What instances are launched from.
     pub(super) template: LaunchTemplate,
-    /// The configured version that `template` came from: another takes its place.
+    /// The configured template, as it was last seen: another takes its place.
+    pub(super) configured_template: LaunchTemplate,
+    /// The version that it was given.
     pub(super) configured_version: TemplateVersion,
     /// The templates of all versions that instances are of.
     pub(super) templates: Vec<LaunchTemplate>,
@@ -64,6 +66,7 @@ impl State {
             bounds: group.bounds,
             configured: group.bounds,
             template: group.template.clone(),
+            configured_template: group.template.clone(),
             configured_version: group.template.version.clone(),
             templates: vec![group.template.clone()],
             instances: BTreeMap::new(),

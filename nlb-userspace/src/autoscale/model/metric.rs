@@ -3,9 +3,15 @@
 //! A metric that can't be had is no figure at all, never zero: arithmetic with it is no figure either, so that what is
 //! missing never scales anything in.
 
+mod parse;
+mod show;
+mod value;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use parse::InvalidMetric;
 
 use crate::model::{Name, Timestamp};
 

@@ -17,7 +17,7 @@ pub use group::{
     WarmPool, WarmState,
 };
 pub use instance::{Instance, InstanceId, InstanceState, Lifecycle, Purpose, Standing, Token, Wait};
-pub use metric::{Metric, MetricError, Operator, Sample, Source, Statistic};
+pub use metric::{InvalidMetric, Metric, MetricError, Operator, Sample, Source, Statistic};
 pub use policy::{
     Adjustment, AdjustmentKind, Cooldowns, MaxCapacityBehavior, Policy, PolicyKind, Predictive, PredictiveMode, Simple,
     Step, StepScaling, TargetTracking,

@@ -85,6 +85,16 @@ impl Cron {
         Ok(Self { pattern: parsed, zone, text })
     }
 
+    /// The five fields, as they were given.
+    pub fn pattern(&self) -> &str {
+        &self.text.pattern
+    }
+
+    /// The time zone's name.
+    pub fn time_zone(&self) -> &str {
+        &self.text.time_zone
+    }
+
     /// The first moment after `moment` that it names; `None` when there is none.
     pub fn next_after(&self, moment: Timestamp) -> Option<Timestamp> {
         let seconds = i64::try_from(moment.since_epoch().as_secs()).ok()?;

@@ -1,15 +1,19 @@
 //! One file per table of the configuration: what its keys become. What concerns more than one table is in `check`.
 
 mod agent;
+mod autoscaling;
 mod flow_settings;
 mod group;
 mod health_check;
 mod listener;
 mod target;
+mod vip;
 
 pub(super) use agent::agent;
+pub(super) use autoscaling::{ReadAutoscalingGroup, autoscaling_group};
 pub(super) use group::{ReadGroup, group};
 pub(super) use listener::{ReadListener, listener};
+pub(super) use vip::{ReadVip, vip};
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

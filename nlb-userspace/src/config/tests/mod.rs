@@ -1,6 +1,7 @@
 //! What the configuration file promises: which mistakes are told and where, which files are read, and that text and
 //! settings are each other's image.
 
+mod any_autoscaling_group;
 mod errors;
 mod files;
 mod reference;

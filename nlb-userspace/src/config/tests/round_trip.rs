@@ -1,6 +1,6 @@
 //! Any configuration, written as text, reads as itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -10,14 +10,15 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
+use super::any_autoscaling_group::autoscaling_group;
 use crate::config::{parse, render};
 use crate::model::{
     Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, GroupShare, HealthCheck,
-    Listener, Name, Ports, Probe, Protocol, RingKind, RingSize, ServedBy, Target, TargetGroup, Tracking, Weight,
+    Listener, Name, Ports, Probe, Protocol, RingKind, RingSize, ServedBy, Target, TargetGroup, Tracking, Vip, Weight,
     XdpMode,
 };
 
-fn name() -> impl Strategy<Value = Name> {
+pub(super) fn name() -> impl Strategy<Value = Name> {
     "[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}".prop_map(|text| text.parse().unwrap())
 }
 
@@ -160,6 +161,13 @@ prop_compose! {
             ];
             btree_map((address(192, 0x3fff), protocol, ports), (name(), (select(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>()), of(1_u16..=999))), 0..6)
         },
+        exclusive in vec(of(any::<bool>()), 6),
+        autoscaling_groups in {
+            let served: Vec<Name> = groups.iter().map(|group| group.name.clone()).collect();
+            btree_set(name(), 0..2).prop_flat_map(move |names| {
+                names.into_iter().map(|name| autoscaling_group(name, served.clone())).collect::<Vec<_>>()
+            })
+        },
         agent in Just(agent), groups in Just(groups),
     ) -> Configuration {
         let named: BTreeMap<_, _> = listeners.into_iter().map(|(socket, (name, group))| (name, (socket, group))).collect();
@@ -174,8 +182,11 @@ prop_compose! {
                 Listener { name, address, protocol, ports, served_by }
             })
             .filter(|listener| groups.iter().all(|group| !listener.served_by.is_by(&group.name) || can_serve(group, listener)))
-            .collect();
-        Configuration { agent, listeners, groups }
+            .collect::<Vec<_>>();
+        let addresses: BTreeSet<_> = listeners.iter().map(|listener: &Listener| listener.address).collect();
+        let said = addresses.into_iter().zip(exclusive);
+        let vips = said.filter_map(|(address, exclusive)| Some(Vip { address, exclusive: exclusive? })).collect();
+        Configuration { agent, listeners, vips, groups, autoscaling_groups }
     }
 }
 

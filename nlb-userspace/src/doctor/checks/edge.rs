@@ -128,6 +128,12 @@ const fn mend(reason: DropReason) -> &'static str {
         DropReason::TooLong => {
             "somebody sends packets near 64 KiB: is a virtual interface's GRO or LRO on? ethtool -K DEV gro off lro off"
         }
+        DropReason::TooBig => {
+            "somebody goes on sending packets that do not fit, or a firewall keeps ICMP from him: see MTU of `nlb doctor`"
+        }
+        DropReason::Refused => {
+            "somebody looks for open ports, or a `[[listener]]` is missing: `nlb explain` says for which"
+        }
         DropReason::NoHeadroom => {
             "the driver leaves no room before a packet: use `agent.mode = \"generic\"`, or another driver"
         }

@@ -115,7 +115,7 @@ fn way(group: &GroupView, target: &TargetView, name: &str, client_mtu: u32) -> F
             "MTU",
             format!(
                 "{name}: the way out of `{}` has MTU {}, a client's packet of {client_mtu} bytes needs {needed} with all \
-                 headers: large packets will not arrive",
+                 headers: senders of longer ones are told so, and wait for it",
                 hop.interface, hop.mtu
             ),
             format!(

@@ -52,7 +52,9 @@ fn file(groups: &[&str], targets: &Targets, vip: Option<u8>) -> Configuration {
     Configuration {
         agent: AgentSettings::default(),
         listeners: vip.map(listener).into_iter().collect(),
+        vips: Vec::new(),
         groups: groups.iter().map(group).collect(),
+        autoscaling_groups: Vec::new(),
     }
 }
 

@@ -2,110 +2,325 @@
 //!
 //! An entry is one word: the moment above, the member below, so that it sorts as it should. The first entries of all slots come
 //! from letting all members run until some moment: a word written for each slot that is reached, however many members there
-//! are. A slot that has read those is looked up by itself: the moment of each member, and of those to come the next ones.
+//! are. Nearly all slots go to their first member. When many others have read what they have, all members run again, further,
+//! and only what the slots are reached by that want more is noted; a single one is looked up: the moment of each member, and
+//! of those to come the next ones.
+//!
+//! What a member does at a slot depends on no other member. So the lists of one ring, less who went and with who came, are
+//! those of the next: [`Lists::of`] changes them where few differ, and makes them anew otherwise. They hold what new ones would
+//! at least as far as anybody reads, so the ring doesn't tell how they came about.
 
 use std::collections::HashMap;
 
-use super::moments::{Runner, moment_of_share};
+use super::moments::{self, Runner, moment_of_share};
 use crate::model::RingSize;
+use crate::ring::Member;
 
-/// Entries that each slot has at first, on average.
-const FIRST: u64 = 7;
+/// Entries that slots have at first, on average.
+const FIRST: u64 = 4;
+/// Those that they have, some as many times, when members have run further.
+const FURTHER: u64 = 3;
+/// The most entries that a slot has in its row; further ones are somewhere else.
+const ROW: usize = 4;
 /// Entries that are looked up at a time.
 const PAGE: usize = 16;
 /// Bits of a member within an entry: there are fewer targets than this holds.
 const MEMBER_BITS: u32 = 20;
+const MEMBER_MASK: u64 = (1 << MEMBER_BITS) - 1;
 /// Bits of a moment that an entry has no room for.
 const DROPPED_BITS: u32 = MEMBER_BITS - 4;
+/// No entry: behind all others.
+const NONE: u64 = u64::MAX;
 
 fn entry(moment: u64, member: usize) -> u64 {
     (moment >> DROPPED_BITS) << MEMBER_BITS | member as u64
 }
 
-/// How far a slot has read its list.
-#[derive(Clone, Copy, Default)]
-struct Reader {
-    /// Entries read.
-    rank: u32,
-    /// The last of them.
-    last: u64,
+fn member_of(entry: u64) -> usize {
+    (entry & MEMBER_MASK) as usize
+}
+
+/// The moment as far as entries tell it.
+const fn whole(moment: u64) -> u64 {
+    (moment >> DROPPED_BITS) << DROPPED_BITS
+}
+
+/// The entry's moment: what is before it has a smaller one or the same one.
+const fn moment_of(entry: u64) -> u64 {
+    entry & !MEMBER_MASK
 }
 
 /// All slots' lists.
-pub(super) struct Lists<'a> {
-    runners: &'a [Runner],
-    /// Where each slot's first entries begin; one more at the end.
-    begins: Vec<u32>,
-    first: Vec<u64>,
-    readers: Vec<Reader>,
-    /// Of slots that have read their first entries: what comes next, the last one foremost.
-    pages: HashMap<u32, Vec<u64>>,
-    /// Working memory of a look-up.
-    scratch: Vec<u64>,
+#[derive(Clone, Debug)]
+pub(in crate::ring) struct Lists {
+    seed: u64,
+    size: RingSize,
+    /// Slots, those first that every member prefers where it has the same rank.
+    order: Vec<u32>,
+    /// The members in the order of their identities, which is the order of their numbers.
+    members: Vec<Member>,
+    runners: Vec<Runner>,
+    /// The total weight for which the rows were made.
+    weight: u64,
+    /// By when members had reached what is in the rows.
+    end: u64,
+    /// Each slot's first entries, [`ROW`] words each.
+    rows: Vec<u64>,
+    /// How far each slot's list goes: it holds all entries whose moment is before this.
+    ends: Vec<u64>,
+    /// What follows the row, of slots that asked for more.
+    more: HashMap<u32, Vec<u64>>,
 }
 
-impl<'a> Lists<'a> {
-    /// The lists of `size` slots of members of that total `weight`.
-    pub(super) fn new(runners: &'a [Runner], size: RingSize, weight: u64) -> Self {
+impl Lists {
+    /// The lists of `members`, which are in the order of their identities and all have a weight; made of those in `kept` if
+    /// that is less work.
+    pub(super) fn of<'a>(kept: &'a mut Option<Self>, seed: u64, size: RingSize, members: &[Member]) -> &'a mut Self {
+        match kept.take() {
+            Some(mut lists) if (lists.seed, lists.size) == (seed, size) => {
+                let renumbering = Renumbering::between(&lists.members, members);
+                if lists.is_worth_changing(&renumbering, members) {
+                    lists.change(&renumbering, members);
+                    kept.insert(lists)
+                } else {
+                    let order = lists.order;
+                    kept.insert(Self::new(seed, size, order, members))
+                }
+            }
+            _ => kept.insert(Self::new(seed, size, order(seed, size), members)),
+        }
+    }
+
+    fn new(seed: u64, size: RingSize, order: Vec<u32>, members: &[Member]) -> Self {
         let slots = size.get() as usize;
-        let end = moment_of_share(FIRST, weight);
-        let mut reached: Vec<(u32, u64)> = Vec::new();
-        let mut begins = vec![0_u32; slots + 1];
+        let weight = weight(members);
+        let end = whole(moment_of_share(FIRST, weight));
+        let runners: Vec<Runner> = members.iter().map(|member| Runner::new(seed, size, member)).collect();
+        let mut rows = vec![NONE; slots * ROW];
+        let mut ends = vec![entry(end, 0); slots];
+        let mut lengths = vec![0_u8; slots];
         for (member, runner) in runners.iter().enumerate() {
             let mut runner = *runner;
             while let Some((moment, slot)) = runner.next_before(end) {
-                begins[slot as usize + 1] += 1;
-                reached.push((slot, entry(moment, member)));
+                let (entry, slot) = (entry(moment, member), slot as usize);
+                let row = &mut rows[slot * ROW..][..ROW];
+                let length = usize::from(lengths[slot]);
+                if length < ROW {
+                    row[length] = entry;
+                    lengths[slot] += 1;
+                } else {
+                    let Some(last) = row.iter_mut().max() else { continue };
+                    let dropped = if entry < *last { std::mem::replace(last, entry) } else { entry };
+                    ends[slot] = ends[slot].min(moment_of(dropped));
+                }
             }
         }
-        for slot in 0..slots {
-            begins[slot + 1] += begins[slot];
+        for ((row, &end), &length) in rows.chunks_exact_mut(ROW).zip(&ends).zip(&lengths) {
+            row[..usize::from(length)].sort_unstable();
+            cut(row, end);
         }
-        let mut places = begins.clone();
-        let mut first = vec![0; reached.len()];
-        for (slot, entry) in reached {
-            let place = &mut places[slot as usize];
-            first[*place as usize] = entry;
-            *place += 1;
+        let (members, more) = (members.to_vec(), HashMap::new());
+        Self { seed, size, order, members, runners, weight, end, rows, ends, more }
+    }
+
+    /// Slots, those first that every member prefers where it has the same rank.
+    pub(super) fn order(&self) -> &[u32] {
+        &self.order
+    }
+
+    /// Lets all members run further for those of the `slots` that want more, if that is less work than to look each up: before
+    /// rank 0 those that nobody has reached, later all of them, for who was turned away once will be again.
+    pub(super) fn run_further(&mut self, slots: &[u32], rank: usize) {
+        let end = whole(self.end.saturating_mul(FURTHER));
+        let to = entry(end, 0);
+        let wants = |slot: u32| {
+            let slot = slot as usize;
+            self.ends[slot] < to && (rank > 0 || self.rows[slot * ROW] == NONE)
+        };
+        let wanting: Vec<u32> = slots.iter().copied().filter(|&slot| wants(slot)).collect();
+        if wanting.len() * self.runners.len() < self.ends.len() * (FIRST * FURTHER) as usize {
+            return;
         }
-        for slot in 0..slots {
-            first[begins[slot] as usize..begins[slot + 1] as usize].sort_unstable();
+        let mut is_wanting = vec![false; self.ends.len()];
+        wanting.iter().for_each(|&slot| is_wanting[slot as usize] = true);
+        for (member, runner) in self.runners.iter().enumerate() {
+            let mut runner = *runner;
+            while let Some((moment, slot)) = runner.next_before(end) {
+                if is_wanting[slot as usize] && moment_of(entry(moment, member)) >= self.ends[slot as usize] {
+                    self.more.entry(slot).or_default().push(entry(moment, member));
+                }
+            }
         }
-        Self {
-            runners,
-            begins,
-            first,
-            readers: vec![Reader::default(); slots],
-            pages: HashMap::new(),
-            scratch: Vec::new(),
+        for slot in wanting {
+            self.ends[slot as usize] = to;
+            self.more.entry(slot).or_default().sort_unstable();
         }
     }
 
-    /// The slot's next member, and how many it had before; `None` when it had all.
-    pub(super) fn next(&mut self, slot: u32) -> Option<(u32, usize)> {
-        let at = slot as usize;
-        let (begin, end) = (self.begins[at], self.begins[at + 1]);
-        let Reader { rank, last } = self.readers[at];
-        let entry = if begin + rank < end { self.first[(begin + rank) as usize] } else { self.looked_up(slot, last)? };
-        self.readers[at] = Reader { rank: rank + 1, last: entry };
-        Some((rank, (entry & ((1 << MEMBER_BITS) - 1)) as usize))
+    /// The number of the member that the slot likes after `rank` others; `None` when there are no more.
+    pub(super) fn member(&mut self, slot: u32, rank: usize) -> Option<usize> {
+        let row = &self.rows[slot as usize * ROW..][..ROW];
+        if let Some(&entry) = row.get(rank).filter(|&&entry| entry != NONE) {
+            return Some(member_of(entry));
+        }
+        let further = rank - row.iter().position(|&entry| entry == NONE).unwrap_or(ROW);
+        loop {
+            if let Some(&entry) = self.more.get(&slot).and_then(|more| more.get(further)) {
+                return Some(member_of(entry));
+            }
+            if self.ends[slot as usize] == NONE {
+                return None;
+            }
+            self.look_up(slot);
+        }
     }
 
-    /// The entry behind `last`.
-    fn looked_up(&mut self, slot: u32, last: u64) -> Option<u64> {
-        let page = self.pages.entry(slot).or_default();
-        if page.is_empty() {
-            let all = self.runners.iter().enumerate().map(|(member, runner)| entry(runner.moment_at(slot), member));
-            let to_come = &mut self.scratch;
-            to_come.clear();
-            to_come.extend(all.filter(|entry| *entry > last));
-            if to_come.len() > PAGE {
-                to_come.select_nth_unstable(PAGE);
-                to_come.truncate(PAGE);
+    /// Adds the next entries to the list of a slot that has not all.
+    fn look_up(&mut self, slot: u32) {
+        let end = &mut self.ends[slot as usize];
+        let all = self.runners.iter().enumerate().map(|(member, runner)| entry(runner.moment_at(slot), member));
+        let mut to_come: Vec<u64> = all.filter(|&entry| moment_of(entry) >= *end).collect();
+        let mut page = PAGE;
+        *end = NONE;
+        while to_come.len() > page {
+            let (first, &mut next, _) = to_come.select_nth_unstable(page);
+            // Those of the same moment come together.
+            if first.iter().any(|&entry| moment_of(entry) < moment_of(next)) {
+                *end = moment_of(next);
+                to_come.retain(|&entry| moment_of(entry) < moment_of(next));
+                break;
             }
-            to_come.sort_unstable_by(|a, b| b.cmp(a));
-            page.extend_from_slice(to_come);
+            page *= 2;
         }
-        page.pop()
+        to_come.sort_unstable();
+        self.more.entry(slot).or_default().extend(to_come);
+    }
+
+    /// Whether it is less work to change these lists than to make new ones, and they stay what new ones would be like.
+    fn is_worth_changing(&self, renumbering: &Renumbering, members: &[Member]) -> bool {
+        let few = renumbering.changes() * 8 <= members.len();
+        let alike = weight(members).abs_diff(self.weight) * 4 <= self.weight;
+        few && alike && self.more.len() * 4 <= self.ends.len()
+    }
+
+    fn change(&mut self, renumbering: &Renumbering, members: &[Member]) {
+        if renumbering.changes() > 0 {
+            self.rows.chunks_exact_mut(ROW).for_each(|row| {
+                let kept = renumbering.apply(row);
+                row[kept..].fill(NONE);
+            });
+            for list in self.more.values_mut() {
+                let kept = renumbering.apply(list);
+                list.truncate(kept);
+            }
+            let runner = |member| Runner::new(self.seed, self.size, member);
+            self.runners = members.iter().map(runner).collect();
+            renumbering.come.iter().for_each(|&member| self.add(member));
+        }
+        self.members.clear();
+        self.members.extend_from_slice(members);
+    }
+
+    /// Puts a member into all lists that go as far as to its moment there.
+    fn add(&mut self, member: usize) {
+        let mut runner = self.runners[member];
+        while let Some((moment, slot)) = runner.next_before(self.end) {
+            self.insert(slot, entry(moment, member));
+        }
+        let further: Vec<u32> = self.more.keys().copied().collect();
+        for slot in further {
+            let moment = runner.moment_at(slot);
+            if moment >= self.end {
+                self.insert(slot, entry(moment, member));
+            }
+        }
+    }
+
+    fn insert(&mut self, slot: u32, entry: u64) {
+        let end = &mut self.ends[slot as usize];
+        if moment_of(entry) >= *end {
+            return;
+        }
+        let row = &mut self.rows[slot as usize * ROW..][..ROW];
+        let mut more = self.more.get_mut(&slot);
+        let mut going = entry;
+        let is_of_the_row = more.as_ref().and_then(|more| more.first()).is_none_or(|&first| entry < first);
+        if is_of_the_row {
+            for place in row.iter_mut().filter(|place| **place > entry) {
+                going = std::mem::replace(place, going);
+            }
+        }
+        match (&mut more, going) {
+            (_, NONE) => {}
+            (Some(more), going) => {
+                let place = more.partition_point(|&other| other < going);
+                more.insert(place, going);
+            }
+            (None, going) => {
+                *end = moment_of(going);
+                cut(row, *end);
+            }
+        }
+    }
+}
+
+/// Takes out of a row what is not before `end`: a list has all entries of a moment, or none.
+fn cut(row: &mut [u64], end: u64) {
+    row.iter_mut().filter(|entry| moment_of(**entry) >= end).for_each(|entry| *entry = NONE);
+}
+
+fn weight(members: &[Member]) -> u64 {
+    members.iter().map(|member| u64::from(member.weight.get())).sum()
+}
+
+fn order(seed: u64, size: RingSize) -> Vec<u32> {
+    let mut slots: Vec<(u32, u32)> = (0..size.get()).map(|slot| (moments::precedence(seed, slot), slot)).collect();
+    slots.sort_unstable();
+    slots.into_iter().map(|(_, slot)| slot).collect()
+}
+
+/// How members are numbered after a change.
+struct Renumbering {
+    /// The new number of each, if it stays.
+    stay: Vec<Option<u32>>,
+    /// The numbers of those that came.
+    come: Vec<usize>,
+}
+
+impl Renumbering {
+    /// From `old` to `new` members, both in the order of their identities. One with another weight goes and comes.
+    fn between(old: &[Member], new: &[Member]) -> Self {
+        let mut stay = vec![None; old.len()];
+        let mut come = Vec::new();
+        let mut before = old.iter().enumerate().peekable();
+        for (number, member) in new.iter().enumerate() {
+            while before.next_if(|(_, other)| other.identity < member.identity).is_some() {}
+            match before.next_if(|(_, other)| (other.identity, other.weight) == (member.identity, member.weight)) {
+                Some((place, _)) => stay[place] = u32::try_from(number).ok(),
+                None => come.push(number),
+            }
+        }
+        Self { stay, come }
+    }
+
+    /// How many came and went.
+    fn changes(&self) -> usize {
+        self.come.len() + self.stay.iter().filter(|stays| stays.is_none()).count()
+    }
+
+    /// Renumbers a list's entries, less those that went; how many are left at its beginning.
+    fn apply(&self, list: &mut [u64]) -> usize {
+        let mut kept = 0;
+        for place in 0..list.len() {
+            let entry = list[place];
+            if entry == NONE {
+                break;
+            }
+            if let Some(number) = self.stay[member_of(entry)] {
+                list[kept] = moment_of(entry) | u64::from(number);
+                kept += 1;
+            }
+        }
+        kept
     }
 }

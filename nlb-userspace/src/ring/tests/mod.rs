@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod kept;
 mod maglev;
 mod rendezvous;
 

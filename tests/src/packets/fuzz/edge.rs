@@ -12,10 +12,10 @@ use nlb_common::flow::Tracking;
 use nlb_common::hash::{Affinity, Flow};
 use nlb_common::layout::edge::{DATAGRAMS, ESTABLISHED, HALF_OPEN};
 use nlb_common::slot::{Slot, Tick};
-use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 
 use super::read::{self, Ip, Link, Transport};
-use super::{End, Outcome};
+use super::{End, Outcome, control};
 use crate::packets::garbage::Garbage;
 use crate::packets::reference::{Tunnel, reset};
 use crate::packets::world::{self, PROTOCOLS, VIPS};
@@ -110,6 +110,9 @@ impl Scene {
             edge.set_target(index, target(index))?;
             targets.push(target(index));
         }
+        for vip in VIPS {
+            edge.set_vip(Address::from(vip.parse::<IpAddr>()?), Some(Vip::default()))?;
+        }
         let mut all = BTreeMap::new();
         let mut first = 0;
         for (index, (port, (slots, affinity, tracking))) in (1..).zip(PORTS.zip(rings())) {
@@ -193,6 +196,9 @@ impl Scene {
     fn forward(&mut self, frame: &[u8]) -> Result<Outcome, End> {
         let link = read::link(frame)?;
         let ip = read::network(frame, link.length, link.ether_type)?;
+        if control::message(frame, &ip).is_some() {
+            return self.control(frame, &link, &ip);
+        }
         let transport = read::transport(frame, &ip)?;
         let vip = VIPS.iter().any(|vip| vip.parse::<IpAddr>() == Ok(ip.destination));
         let ring = self.rings.get(&transport.ports.1).filter(|_| vip).ok_or(End::Pass)?.clone();
@@ -203,10 +209,44 @@ impl Scene {
         let hash = self.edge.keys.hash(&flow, ring.affinity);
         let slot = ring.slots[usize::try_from(hash).expect("64 bits") % ring.slots.len()];
         match self.choose(flow, &transport, slot, ring.tracking) {
-            Choice::Target(index) => self.send(frame, &link, &ip, &transport, slot, index, hash),
+            Choice::Target(index) => {
+                let names = ip.protocol == 6 && !transport.opens();
+                let second = if names { self.second(slot, index) } else { None };
+                self.send(frame, &link, &ip, second, index, hash)
+            }
             Choice::Reset => Ok(answer(frame, &link, &ip, &transport)),
             Choice::Over => Err(End::Drop(DropReason::TargetDrained)),
         }
+    }
+
+    /// A message of ICMP or ICMPv6.
+    fn control(&self, frame: &[u8], link: &Link, ip: &Ip) -> Result<Outcome, End> {
+        if !VIPS.iter().any(|vip| vip.parse::<IpAddr>() == Ok(ip.destination)) {
+            return Err(End::Pass);
+        }
+        if let Some(packet) = control::echoed(frame, ip) {
+            let header = link.rewritten(frame, &[&frame[6..12], &frame[..6]].concat(), true, link.ether_type);
+            return Ok(Outcome { action: Action::Tx, frame: [&header, &packet, &frame[ip.packet.end..]].concat() });
+        }
+        let flow = control::blamed(frame, ip).ok_or(End::Pass)?;
+        let ring = self.rings.get(&u16::from_be(flow.destination_port)).ok_or(End::Pass)?;
+        let hash = self.edge.keys.hash(&flow, ring.affinity);
+        let slot = ring.slots[usize::try_from(hash).expect("64 bits") % ring.slots.len()];
+        self.send(frame, link, ip, None, self.owner(&flow, slot, ring.tracking), hash)
+    }
+
+    /// Whose the flow is, for what is none of its packets: nothing comes of it for those that follow.
+    fn owner(&self, flow: &Flow, slot: Slot, tracking: Tracking) -> u32 {
+        let (current, previous) = (slot.current(), slot.previous());
+        if !slot.is_open() && !slot.is_pinned() || tracking == Tracking::None {
+            return current;
+        }
+        if let Some(&index) = self.pins.get(flow).filter(|&&index| self.serving(index).is_some()) {
+            return index;
+        }
+        let begins = flow.protocol == 17 && tracking == Tracking::All;
+        let kept = slot.is_open() && !begins && self.serving(previous).is_some_and(|flags| flags & Target::RESET == 0);
+        if kept { previous } else { current }
     }
 
     /// The target of that number, if it serves any flow.
@@ -255,14 +295,12 @@ impl Scene {
         Choice::Target(index)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what all stages have found out")]
     fn send(
         &self,
         frame: &[u8],
         link: &Link,
         ip: &Ip,
-        transport: &Transport,
-        slot: Slot,
+        second: Option<IpAddr>,
         index: u32,
         hash: u64,
     ) -> Result<Outcome, End> {
@@ -273,7 +311,6 @@ impl Scene {
         if target.flags & Target::READY == 0 {
             return Err(End::Drop(DropReason::NoNextHop));
         }
-        let second = self.second(slot, index).filter(|_| ip.protocol == 6 && !transport.opens());
         let tunnel = Tunnel { target, hash, ingress: INGRESS, second };
         // Without tags, which keep a bit that a description of them would leave out.
         let sent = tunnel.frame(&[], &frame[ip.packet.clone()], &frame[ip.packet.end..]);

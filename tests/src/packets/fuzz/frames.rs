@@ -10,6 +10,7 @@ use super::host::{EDGES, HOST, STRANGERS};
 use crate::packets::corpus;
 use crate::packets::described::{CUSTOMER, Described, Network, PROVIDER, Segment, Tag, networks};
 use crate::packets::garbage::Garbage;
+use crate::packets::icmp::Message;
 use crate::packets::reference::{frame, gue};
 use crate::packets::world::VIPS;
 
@@ -71,6 +72,7 @@ impl Frames {
             }
             2 => self.fragment(),
             3..=6 => self.tunnel(),
+            7 => self.control(),
             _ => self.described().frame(),
         }
     }
@@ -138,6 +140,22 @@ impl Frames {
         let padding = if self.garbage.once_in(4) { self.garbage.below(20) } else { 0 };
         bytes.resize(bytes.len() + padding, 0x77);
         bytes
+    }
+
+    /// An echo request to a VIP, or an error about what a VIP has sent, which quotes some of it.
+    fn control(&mut self) -> Vec<u8> {
+        let described = self.described();
+        if self.garbage.once_in(3) {
+            let length = self.garbage.below(60);
+            return Message::echo(false, self.garbage.bytes(length)).frame(&described);
+        }
+        let (source, destination) = (described.destination, described.source);
+        let answer = Described { source, destination, ..described.clone() };
+        let mut quoted = answer.ip();
+        let least = answer.header_length().min(quoted.len());
+        quoted.truncate(least + self.garbage.below(quoted.len() - least + 1));
+        let kind = *self.garbage.one_of(&[1, 2, 3, 4, 11, 12]);
+        Message::of((kind, self.garbage.byte()), [0; 4], quoted).frame(&described)
     }
 
     /// A fragment of a packet to a listener: the first one or a later one.

@@ -4,6 +4,7 @@
 //! two programs should do with it. None of it looks into the wire code of `nlb-common`; what tables hold is taken from there, and
 //! the choice of a slot. Outer headers, GUE and resets are the packet library's.
 
+pub mod control;
 pub mod edge;
 pub mod frames;
 pub mod host;

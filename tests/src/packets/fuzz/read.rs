@@ -168,7 +168,7 @@ fn v6(frame: &[u8], at: usize) -> Result<Ip, End> {
 }
 
 /// Follows eight extension headers at most: what comes behind them, and how long they are.
-fn extensions(here: &[u8], room: usize, first: u8) -> Result<(u8, usize), End> {
+pub fn extensions(here: &[u8], room: usize, first: u8) -> Result<(u8, usize), End> {
     let (mut kind, mut length) = (first, 0);
     for _ in 0..8 {
         if !matches!(kind, 0 | 43 | 60) {

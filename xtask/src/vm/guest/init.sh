@@ -14,7 +14,8 @@ mount -t tmpfs run /run
 mount -t tmpfs tmp /tmp
 mount -t bpf bpf /sys/fs/bpf
 mount -t tracefs trace /sys/kernel/tracing
-while read -r module; do insmod "/modules/$module.ko" || echo "no module $module"; done </modules/order
+# shellcheck disable=SC2086  # Each word is an option.
+while read -r module options; do insmod "/modules/$module.ko" $options || echo "no module $module"; done </modules/order
 ip link set lo up
 
 echo "Linux $(uname -r), $(nproc) processors, up for $(cut -d' ' -f1 /proc/uptime) s"

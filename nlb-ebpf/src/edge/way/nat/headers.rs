@@ -6,6 +6,7 @@
 //! ```
 
 use aya_ebpf::programs::XdpContext;
+use nlb_common::answer::Answering;
 use nlb_common::hash::Flow;
 use nlb_common::nat::Session;
 use nlb_common::nat::rewrite::{Translated, checksum, difference};
@@ -14,17 +15,21 @@ use nlb_common::packet::{Door as _, Packet};
 use nlb_common::wire::{EtherType, Ethernet, Framed, Macs, Ports, TagBytes, VlanTag, protocol};
 use nlb_ebpf::door::PacketDoor;
 
-use super::super::super::reset::Answering;
-
 /// Where a TCP header has its checksum.
 const TCP_CHECKSUM: usize = 16;
 /// Where a UDP header has it.
 const UDP_CHECKSUM: usize = 6;
 
+/// Where the header of a protocol, TCP or UDP, has its checksum.
+#[inline(always)]
+pub(super) const fn checksum_field(protocol: u8) -> usize {
+    if protocol == protocol::TCP { TCP_CHECKSUM } else { UDP_CHECKSUM }
+}
+
 /// Whether the packet has a hop left.
 #[inline(always)]
-pub(super) fn has_hops<F: Answering<Ip: Translated>>(door: &PacketDoor<'_>, packet: &Packet) -> bool {
-    door.header::<F::Ip>(packet.link.length).is_some_and(Translated::has_hops)
+pub(super) fn has_hops<F: Answering<Ip: Translated>>(door: &PacketDoor<'_>, link: &Link) -> bool {
+    door.header::<F::Ip>(link.length).is_some_and(Translated::has_hops)
 }
 
 /// Turns a packet of the flow `from` into one of `to`, up to its link header.
@@ -36,7 +41,7 @@ pub(super) fn translate<F: Answering<Ip: Translated>>(
     to: &Flow,
 ) -> Option<()> {
     let at = packet.network.payload;
-    let field = at + if from.protocol == protocol::TCP { TCP_CHECKSUM } else { UDP_CHECKSUM };
+    let field = at + checksum_field(from.protocol);
     let before = u16::from_ne_bytes(*door.header(field)?);
     door.write(field, checksum(before, from.protocol, difference(from, to)).to_ne_bytes())?;
     door.write(at, Ports { source: to.source_port, destination: to.destination_port })?;

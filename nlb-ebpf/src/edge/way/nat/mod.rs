@@ -5,18 +5,25 @@
 //! target's answer:                   session →          new headers → the client's link → transmit
 //! ```
 //!
+//! Error messages about either are translated too ([`errors`]).
+//!
 //! The target's answers come by this edge because it is the router of the targets, or because they answer to an address of its
 //! own (source NAT). Whichever way they come, they leave as the client's packets came.
 
+mod errors;
 mod headers;
 mod sessions;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use nlb_common::answer::Answering;
 use nlb_common::drop_reason::DropReason;
+use nlb_common::icmp::Control;
+use nlb_common::nat::Session;
 use nlb_common::nat::rewrite::Translated;
 use nlb_common::packet::link::{self, Link};
 use nlb_common::packet::network::{V4, V6};
 use nlb_common::packet::{Door as _, NotOurs, Packet, Stop, transport};
+use nlb_common::way::Way;
 use nlb_common::wire::{EtherType, Tcp, protocol};
 use nlb_ebpf::count;
 use nlb_ebpf::door::PacketDoor;
@@ -25,7 +32,6 @@ pub(in super::super) use sessions::Work;
 
 use super::super::addressed::Offsets;
 use super::super::functions::Functions;
-use super::super::reset::Answering;
 use super::super::transmit::{self, WayOut};
 use super::super::{active, flows, l2, listener, maps, slot, target};
 
@@ -35,7 +41,13 @@ const TRUNCATED: Stop = Stop::Drop(DropReason::TruncatedTransport);
 #[xdp]
 #[inline(always)]
 fn nlb_way_nat(ctx: XdpContext) -> u32 {
-    super::action(receive(&ctx))
+    let verdict = receive(&ctx);
+    match verdict {
+        Err(Stop::Pass(NotOurs::NoListener)) => super::go_on(&ctx, Way::Unclaimed),
+        Err(stop @ Stop::Drop(DropReason::TooBig)) => super::hand_over(&ctx, stop),
+        _ => {}
+    }
+    super::action(verdict)
 }
 
 #[inline(always)]
@@ -50,12 +62,15 @@ fn receive(ctx: &XdpContext) -> Result<u32, Stop> {
 }
 
 #[inline(always)]
-fn family<F: Functions + Answering<Ip: Translated>>(
+fn family<F: Functions + Control<Ip: Translated>>(
     ctx: &XdpContext,
     door: PacketDoor<'_>,
     link: Link,
 ) -> Result<u32, Stop> {
-    let network = F::read(&door, link.length)?;
+    let network = super::read::<F>(&door, &link)?;
+    if network.protocol == F::CONTROL {
+        return errors::translate::<F>(ctx, door, &link, &network);
+    }
     let transport = transport::read(&door, &network)?;
     translate::<F>(ctx, door, &Packet { link, network, transport })
 }
@@ -71,7 +86,8 @@ fn translate<F: Functions + Answering<Ip: Translated>>(
     work.flow = packet.flow();
     let tcp = packet.network.protocol == protocol::TCP;
     let tcp_flags = if tcp { door.header::<Tcp>(packet.network.payload).map_or(0, |tcp| tcp.flags) } else { 0 };
-    if sessions::is_answer(tcp_flags) {
+    if sessions::find() == Some(true) {
+        sessions::answered(tcp_flags);
         back::<F>(ctx, door, packet, work)
     } else {
         there::<F>(ctx, door, packet, work, tcp_flags)
@@ -89,7 +105,7 @@ fn there<F: Functions + Answering<Ip: Translated>>(
 ) -> Result<u32, Stop> {
     let listener = listener::find(&work.flow)?;
     let opens = packet.transport.segment.opens().map_err(Stop::Drop)?;
-    if !headers::has_hops::<F>(&door, packet) {
+    if !headers::has_hops::<F>(&door, &packet.link) {
         return Err(Stop::Drop(DropReason::HopLimit));
     }
     let found = slot::find(&work.flow, listener.claim)?;
@@ -104,9 +120,10 @@ fn there<F: Functions + Answering<Ip: Translated>>(
         index => index,
     };
     let target = target::find(index)?;
+    target::fits(target, &packet.network)?;
     active::note::<F>(ctx, packet, &found, listener, index, opens);
     headers::translate::<F>(&mut door, packet, &work.flow, &work.session.outcome()).ok_or(TRUNCATED)?;
-    l2::readdress(ctx, packet, index)?;
+    l2::readdress(ctx, &packet.link, index)?;
     count::add(&maps::LISTENER_COUNTERS, listener.claim.counters(), packet.network.length, opens);
     count::add(&maps::TARGET_COUNTERS, index, packet.network.length, opens);
     Ok(transmit::send(transmit::way_out(ctx, target)))
@@ -120,12 +137,18 @@ fn back<F: Answering<Ip: Translated>>(
     packet: &Packet,
     work: &Work,
 ) -> Result<u32, Stop> {
-    if !headers::has_hops::<F>(&door, packet) {
+    if !headers::has_hops::<F>(&door, &packet.link) {
         return Err(Stop::Drop(DropReason::HopLimit));
     }
     headers::translate::<F>(&mut door, packet, &work.flow, &work.session.outcome()).ok_or(TRUNCATED)?;
-    headers::frame_to_client(door, &packet.link, &work.session).ok_or(Stop::Drop(DropReason::NoHeadroom))?;
-    let interface = work.session.interface;
+    to_client(ctx, door, &packet.link, &work.session)
+}
+
+/// Sends the packet, which had that link header, the way that the client's packets come.
+#[inline(always)]
+fn to_client(ctx: &XdpContext, door: PacketDoor<'_>, link: &Link, session: &Session) -> Result<u32, Stop> {
+    headers::frame_to_client(door, link, session).ok_or(Stop::Drop(DropReason::NoHeadroom))?;
+    let interface = session.interface;
     let same = interface as usize == ctx.ingress_ifindex();
     Ok(transmit::send(if same { WayOut::Same } else { WayOut::Other(interface) }))
 }

@@ -58,26 +58,48 @@ pub(super) fn work() -> Option<&'static mut Work> {
     NAT_WORK.get_ptr_mut(0).map(|work| unsafe { &mut *work })
 }
 
-/// Looks the flow up. Whether it is one from a target: then it is seen to.
+/// Looks the flow up. Whether its packets are a target's answers; `None`: it isn't remembered.
 #[inline(always)]
-pub(super) fn is_answer(tcp_flags: u8) -> bool {
-    nlb_nat_find(tcp_flags.into()) != 0
+pub(super) fn find() -> Option<bool> {
+    match nlb_nat_find() {
+        NOT_THERE => None,
+        found => Some(found == BACK),
+    }
+}
+
+const NOT_THERE: u32 = 0;
+const THERE: u32 = 1;
+const BACK: u32 = 2;
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn nlb_nat_find() -> u32 {
+    let Some(work) = work() else { return NOT_THERE };
+    look_up(work);
+    match work.table {
+        NOWHERE => NOT_THERE,
+        _ if work.session.is_back() => BACK,
+        _ => THERE,
+    }
+}
+
+/// Notes a packet of the flow that was found, which is a target's answer.
+#[inline(always)]
+pub(super) fn answered(tcp_flags: u8) {
+    nlb_nat_answered(tcp_flags.into());
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn nlb_nat_find(tcp_flags: u64) -> u32 {
-    let Some(work) = work() else { return 0 };
-    find(work);
-    if work.table == NOWHERE || !work.session.is_back() {
-        return 0;
+extern "C" fn nlb_nat_answered(tcp_flags: u64) -> u32 {
+    if let Some(work) = work() {
+        see(work, seconds(), false, tcp_flags as u8, work.flow.protocol == protocol::UDP);
     }
-    see(work, seconds(), false, tcp_flags as u8, work.flow.protocol == protocol::UDP);
-    1
+    0
 }
 
 #[inline(always)]
-fn find(work: &mut Work) {
+fn look_up(work: &mut Work) {
     let (table, entry) = match NAT_NEW.get_ptr(&work.flow) {
         Some(entry) => (NEW, entry),
         None => match NAT_FLOWS.get_ptr(&work.flow) {
@@ -133,11 +155,8 @@ fn decide(work: &mut Work, slot: Slot, hash: u64, opens: bool, tcp_flags: u8) ->
         }
         end(work);
     }
-    let (index, target) = match flows::unpinned(slot, opens || !tcp) {
-        Ok(chosen) => chosen,
-        // The target's stage says why there is none.
-        Err(none) => return none,
-    };
+    // The target's stage says why there is none.
+    let Some((index, target)) = flows::unpinned(slot, opens || !tcp) else { return slot.current() };
     if target.flags & Target::RESET != 0 {
         return flows::over(tcp, tcp_flags, index);
     }

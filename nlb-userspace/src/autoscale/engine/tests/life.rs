@@ -45,3 +45,18 @@ fn capacity_follows_a_metric_and_the_explanation_says_how() {
     assert_eq!((last.from, last.to), (4, 7));
     world.settle(secs(300));
 }
+
+#[test]
+fn another_template_is_a_new_version_whether_it_says_so_or_not() {
+    let mut world = World::new(group(1, 20, 2), 1);
+    world.settle(secs(300));
+    for port in [81, 82] {
+        world.reconfigure(|group| group.template.port = port);
+    }
+    world.reconfigure(|group| group.zones.reverse());
+    assert_eq!(world.engine.template().version.version, 3);
+    world.command(Command::SetDesired(3));
+    world.settle(secs(300));
+    let newest = world.in_service().last().expect("three");
+    assert_eq!((newest.template.version, newest.port), (3, 82));
+}

@@ -1,0 +1,32 @@
+//! Where a flow's packets go, for a packet that isn't one of them.
+//!
+//! The stages of the fast path, but for what they note: no flow is pinned and no pin is changed, and nobody counts as active.
+
+use nlb_common::hash::Flow;
+use nlb_common::listener::Claim;
+use nlb_common::packet::Stop;
+use nlb_common::slot::TargetIndex;
+use nlb_common::tables::Target;
+
+use super::super::{flows, listener, slot, target};
+
+/// The way of a flow.
+pub(super) struct Route {
+    /// What its listener says.
+    pub(super) claim: Claim,
+    /// Its hash.
+    pub(super) hash: u64,
+    /// The number of its target.
+    pub(super) index: TargetIndex,
+    /// Its target, ready to be sent to.
+    pub(super) target: &'static Target,
+}
+
+/// Where the packets of `flow` go, if they don't open it.
+#[inline(always)]
+pub(super) fn of(flow: &Flow) -> Result<Route, Stop> {
+    let claim = listener::find(flow)?.claim;
+    let found = slot::find(flow, claim)?;
+    let index = flows::owner(flow, found.slot, claim.tracking());
+    Ok(Route { claim, hash: found.hash, index, target: target::find(index)? })
+}
