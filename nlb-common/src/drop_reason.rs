@@ -52,6 +52,10 @@ reasons! {
     TargetDrained = "target_drained", "the flow's target is drained, and there is no reset to answer with";
     /// With its outer header the packet would be longer than an IP packet can be.
     TooLong = "too_long", "with its outer header the packet would be longer than an IP packet can be";
+    /// The listener's access list denies the source.
+    SourceDenied = "source_denied", "the listener's access list denies the source";
+    /// The source has begun as many flows as it may for now.
+    NewFlowLimit = "new_flow_limit", "the source begins more new flows than the listener allows";
     /// The packet doesn't fit the way to its target, and its sender is not told: it was told enough, or can't be.
     TooBig = "too_big", "the packet does not fit the way to its target, and its sender has been told so often enough";
     /// The packet is for a port of an exclusive VIP that has no listener, and its sender is not told: it was told enough, or can't

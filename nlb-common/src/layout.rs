@@ -4,7 +4,7 @@
 //! never reads another's. Whoever changes a key, a value, a map's type or the meaning of a field raises the version.
 
 /// Version of everything in this crate that stands in a map.
-pub const LAYOUT_VERSION: u32 = 6;
+pub const LAYOUT_VERSION: u32 = 7;
 
 /// The edge's program and its maps.
 pub mod edge {
@@ -52,6 +52,14 @@ pub mod edge {
     pub const NAT_FLOWS: &str = "NAT_FLOWS";
     /// Per-CPU array of `u64`, by [`FlowEvent`](crate::flow::FlowEvent).
     pub const FLOW_EVENTS: &str = "FLOW_EVENTS";
+    /// Longest-prefix match of [`Member`](crate::guard::Member) to `u8`: the access lists of all listeners.
+    pub const ACCESS: &str = "ACCESS";
+    /// LRU hash of [`Source`](crate::guard::Source) to [`Bucket`](crate::bucket::Bucket): who has begun flows.
+    pub const SOURCES: &str = "SOURCES";
+    /// Array of [`Guard`](crate::guard::Guard), by `Listener::counters`, mapped into the agent's memory.
+    pub const GUARDS: &str = "GUARDS";
+    /// Per-CPU array of [`Refused`](crate::guard::Refused), by `Listener::counters`.
+    pub const LISTENER_REFUSED: &str = "LISTENER_REFUSED";
     /// Array of one [`Flow`](crate::hash::Flow): the flow that is traced while [`TRACE`] is set.
     pub const TRACED_FLOW: &str = "TRACED_FLOW";
     /// Array of one `u64`: the seed that the running program's keys were made from, for the next agent.
@@ -85,6 +93,10 @@ pub mod edge {
         NAT_NEW,
         NAT_FLOWS,
         FLOW_EVENTS,
+        ACCESS,
+        SOURCES,
+        GUARDS,
+        LISTENER_REFUSED,
         TRACED_FLOW,
         SEED,
     ];

@@ -15,6 +15,7 @@
 //!   program that may have found the new one empty has ended.
 
 use crate::address::Address;
+use crate::guard::Guard;
 use crate::hash::{Affinity, Flow};
 use crate::tables::Group;
 
@@ -77,16 +78,27 @@ pub struct Listener {
     pub tracking: u8,
     /// Index of the [`Sketch`](crate::active::Sketch) of its flows, or [`NO_SKETCH`](Self::NO_SKETCH).
     pub sketch: u32,
+    /// What guards it.
+    pub guard: Guard,
 }
 
 impl Listener {
     /// Its flows are those of its group's targets: nobody shares the group. No table has such an entry.
     pub const NO_SKETCH: u32 = u32::MAX;
 
-    /// A listener whose traffic goes to `group`, which has that index. It has no sketch.
+    /// A listener whose traffic goes to `group`, which has that index. It has no sketch, and nothing guards it.
     pub const fn new(counters: u32, index: u32, group: &Group) -> Self {
         let Group { first_slot, slot_mask, affinity, tracking, .. } = *group;
-        Self { counters, group: index, first_slot, slot_mask, affinity, tracking, sketch: Self::NO_SKETCH }
+        Self {
+            counters,
+            group: index,
+            first_slot,
+            slot_mask,
+            affinity,
+            tracking,
+            sketch: Self::NO_SKETCH,
+            guard: Guard::NONE,
+        }
     }
 }
 
@@ -211,6 +223,7 @@ pub const fn shift_of(entries: u32) -> u32 {
 /// | 33 to 35 | an [`Affinity`] |
 /// | 36 to 37 | a [`Tracking`](crate::flow::Tracking) |
 /// | 38 to 57 | index of the listener's counters |
+/// | 62 | the listener's [`Guard`] has something to check |
 /// | 63 | always set |
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -222,6 +235,7 @@ impl Claim {
     const AFFINITY: u32 = 33;
     const TRACKING: u32 = 36;
     const COUNTERS: u32 = 38;
+    const GUARDED: u64 = 1 << 62;
     const VALID: u64 = 1 << 63;
 
     /// What `listener` claims.
@@ -232,11 +246,12 @@ impl Claim {
                 | (listener.affinity as u64 & 7) << Self::AFFINITY
                 | (listener.tracking as u64 & 3) << Self::TRACKING
                 | (listener.counters as u64 & 0xf_ffff) << Self::COUNTERS
+                | if listener.guard.is_any() { Self::GUARDED } else { 0 }
                 | Self::VALID,
         )
     }
 
-    /// The listener that claims so, of that group and with that sketch.
+    /// The listener that claims so, of that group and with that sketch. What guards it stands elsewhere.
     pub const fn listener(self, group: u32, sketch: u32) -> Listener {
         Listener {
             counters: self.counters(),
@@ -246,6 +261,7 @@ impl Claim {
             affinity: self.affinity() as u8,
             tracking: self.tracking(),
             sketch,
+            guard: Guard::NONE,
         }
     }
 
@@ -253,6 +269,12 @@ impl Claim {
     #[inline(always)]
     pub const fn is_valid(self) -> bool {
         self.0 & Self::VALID != 0
+    }
+
+    /// Whether there is anything to check before a packet is let in.
+    #[inline(always)]
+    pub const fn is_guarded(self) -> bool {
+        self.0 & Self::GUARDED != 0
     }
 
     /// How the ring's flows are spread.

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::api::dto::{NextHopView, Routing};
 use crate::control::snapshot::{GroupState, ListenerState, Snapshot, TargetState};
-use crate::model::{Forwarding, Listener, Name, Protocol};
+use crate::model::{Forwarding, Listener, Name, Protocol, Verdict as Access};
 
 /// A flow, as a user names it. Both addresses are of the same family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub struct Explanation {
 /// One stage of the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
-    /// The stage: `listener`, `share`, `group`, `hash`, `slot`, `flow`, `target`, `next hop`,
+    /// The stage: `listener`, `access`, `limit`, `share`, `group`, `hash`, `slot`, `flow`, `target`, `next hop`,
     /// `outer header`, `size` or `second chance`.
     pub stage: String,
     /// What it found.
@@ -140,6 +140,7 @@ impl Story {
 
     fn tell(&mut self, snapshot: &Snapshot, query: &FlowQuery, pin: Option<&Pin>) -> Result<String, (Verdict, String)> {
         let listener = self.listener(snapshot, query)?;
+        self.guard(listener, query)?;
         let served_by = &listener.listener.served_by;
         let group = snapshot.serving(listener).ok_or_else(|| {
             let name = &listener.listener.name;
@@ -204,6 +205,25 @@ impl Story {
             let text = format!("`{}` with weight {} has {held} of {slots} slots", share.group, share.weight.get());
             self.step("share", text);
         }
+    }
+
+    fn guard(&mut self, state: &ListenerState, query: &FlowQuery) -> Result<(), (Verdict, String)> {
+        let ListenerState { listener, .. } = state;
+        let source = query.source.ip();
+        if let Some((verdict, network)) = listener.access.list.as_ref().and_then(|list| list.verdict(source)) {
+            let says = if verdict == Access::Allow { "allows" } else { "denies" };
+            self.step("access", format!("the list {says} {network}, the longest prefix of {source}"));
+            if verdict == Access::Deny {
+                let reason = DropReason::SourceDenied.name();
+                let summary = format!("dropped as `{reason}`: `{}` lets nobody in from {network}", listener.name);
+                return Err((Verdict::Dropped, summary));
+            }
+        }
+        if let Some(limit) = listener.new_flows {
+            let reason = DropReason::NewFlowLimit.name();
+            self.step("limit", format!("new flows: {limit}; SYNs beyond are dropped as `{reason}`"));
+        }
+        Ok(())
     }
 
     fn group(&mut self, group: &GroupState) {

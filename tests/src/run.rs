@@ -12,11 +12,13 @@ use anyhow::{Context as _, Result, bail};
 use aya::maps::{Array, HashMap, LpmTrie, Map as AnyMap, MapData, PerCpuArray, ProgramArray, lpm_trie};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, Pod};
+use ipnet::IpNet;
 use nlb_common::active::Sketch;
 use nlb_common::address::Address;
 use nlb_common::counters::{Counters, DecapOutcome};
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
+use nlb_common::guard::{Member, Refused};
 use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::layout;
 use nlb_common::listener::{Entry, Key, entries_for, shift_of};
@@ -152,6 +154,9 @@ impl Edge {
             let mover = self.places.remove(&from).context("nobody stands there")?;
             self.places.insert(to, mover);
         }
+        if listener.guard.is_any() {
+            self.set(layout::edge::GUARDS, listener.counters, listener.guard)?;
+        }
         self.places.insert(path[0], key);
         self.listeners.insert(key, listener);
         self.set(layout::edge::LISTENERS, path[0], Entry::new(&key, &listener))
@@ -196,8 +201,8 @@ impl Edge {
         self.set(layout::edge::GROUPS, index, group)?;
         let of_group: Vec<_> = self.listeners.iter().map(|(key, listener)| (*key, *listener)).collect();
         for (key, listener) in of_group.into_iter().filter(|(_, listener)| listener.group == index) {
-            let Listener { counters, sketch, .. } = listener;
-            self.set_listener(key, Listener { sketch, ..Listener::new(counters, index, &group) })?;
+            let Listener { counters, sketch, guard, .. } = listener;
+            self.set_listener(key, Listener { sketch, guard, ..Listener::new(counters, index, &group) })?;
         }
         Ok(())
     }
@@ -292,6 +297,24 @@ impl Edge {
     fn get<T: Pod>(&self, map: &str, index: u32) -> Result<T> {
         let map = self.ebpf.map(map).with_context(|| format!("no map {map}"))?;
         Ok(Array::<&MapData, T>::try_from(map)?.get(&index, 0)?)
+    }
+
+    /// Puts networks into the access list of that number: whether each is allowed.
+    pub fn set_access(&mut self, list: u32, networks: &[(IpNet, bool)]) -> Result<()> {
+        let map = self.ebpf.map_mut(layout::edge::ACCESS).context("no such map")?;
+        let mut trie = LpmTrie::<_, Member, u8>::try_from(map)?;
+        for (network, allowed) in networks {
+            let mapped = if network.addr().is_ipv4() { 96 } else { 0 };
+            let length = Member::LIST + mapped + u32::from(network.prefix_len());
+            let member = Member { list, address: Address::from(network.network()) };
+            trie.insert(&lpm_trie::Key::new(length, member), u8::from(*allowed), 0)?;
+        }
+        Ok(())
+    }
+
+    /// What a listener's guard refused.
+    pub fn refused(&self, index: u32) -> Result<Refused> {
+        sum(&self.ebpf, layout::edge::LISTENER_REFUSED, index)
     }
 
     /// What a listener forwarded.

@@ -14,7 +14,7 @@ use nlb_common::slot::TargetIndex;
 
 use super::addressed::{Addressed, Offsets};
 use super::constants::hash_keys;
-use super::{active, flows, listener, reset, trace};
+use super::{active, flows, guard, listener, reset, trace};
 
 /// A family and its functions.
 pub(super) trait Functions: Addressed {
@@ -24,6 +24,9 @@ pub(super) trait Functions: Addressed {
     /// [`reset::answer`].
     fn reset(ctx: *mut xdp_md, at: Offsets, length: usize) -> bool;
 
+    /// [`guard::answer`].
+    fn guard(ctx: *mut xdp_md, asked: u64) -> u32;
+
     /// [`active::whole_hash`].
     fn whole_hash(ctx: *mut xdp_md, at: Offsets, protocol: u8) -> u64;
 
@@ -32,7 +35,7 @@ pub(super) trait Functions: Addressed {
 }
 
 macro_rules! functions {
-    ($family:ty, $decide:ident, $reset:ident, $whole_hash:ident, $trace_packet:ident) => {
+    ($family:ty, $decide:ident, $reset:ident, $guard:ident, $whole_hash:ident, $trace_packet:ident) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $decide(ctx: *mut xdp_md, link: usize, payload: usize, slot: u64, asked: u64) -> u32 {
@@ -43,6 +46,12 @@ macro_rules! functions {
         #[inline(never)]
         extern "C" fn $reset(ctx: *mut xdp_md, link: usize, payload: usize, length: usize) -> u32 {
             u32::from(reset::answer::<$family>(ctx, Offsets { link, payload }, length))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $guard(ctx: *mut xdp_md, asked: u64) -> u32 {
+            guard::answer::<$family>(ctx, asked)
         }
 
         #[unsafe(no_mangle)]
@@ -67,6 +76,11 @@ macro_rules! functions {
             #[inline(always)]
             fn reset(ctx: *mut xdp_md, at: Offsets, length: usize) -> bool {
                 $reset(ctx, at.link, at.payload, length) != 0
+            }
+
+            #[inline(always)]
+            fn guard(ctx: *mut xdp_md, asked: u64) -> u32 {
+                $guard(ctx, asked)
             }
 
             #[inline(always)]
@@ -130,5 +144,5 @@ fn whole(high: u64, low: u64) -> Address {
     Address([high as u32, (high >> 32) as u32, low as u32, (low >> 32) as u32])
 }
 
-functions!(V4, nlb_decide_v4, nlb_reset_v4, nlb_whole_hash_v4, nlb_trace_packet_v4);
-functions!(V6, nlb_decide_v6, nlb_reset_v6, nlb_whole_hash_v6, nlb_trace_packet_v6);
+functions!(V4, nlb_decide_v4, nlb_reset_v4, nlb_guard_v4, nlb_whole_hash_v4, nlb_trace_packet_v4);
+functions!(V6, nlb_decide_v6, nlb_reset_v6, nlb_guard_v6, nlb_whole_hash_v6, nlb_trace_packet_v6);

@@ -4,16 +4,16 @@
 //! each here:
 //!
 //! ```text
-//! link → network → transport → listener → slot → decide → target → active → encapsulation → transmit
-//!                                                  │                         │
-//!                 the slot is in transition, or was: flows, remember, reset  or l2, without a tunnel
+//! link → network → transport → listener → guard → slot → decide → target → active → encapsulation → transmit
+//!                                                          │                         │
+//!                         the slot is in transition, or was: flows, remember, reset  or l2, without a tunnel
 //! ```
 //!
 //! What is not for this path is offered to a [`way`] of its own, a program in a file below `way`, before it passes or is dropped.
 //!
 //! Invariants: there are six table accesses (listener, slot, target, sketch of active flows, two counters) on a packet's way,
-//! all of them to arrays, and no more as long as its slot is steady, but for a listener that stands at its second place, for the
-//! sketch of one that shares its group, and for a packet by GUE that names its slot's other target; a packet is changed only
+//! all of them to arrays, and no more as long as its slot is steady, but for a listener that stands at its second place or is
+//! guarded, for the sketch of one that shares its group, and for a packet by GUE that names its slot's other target; a packet is changed only
 //! once nothing can stop it but the room for its outer header.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", expect(clippy::needless_pass_by_value, reason = "an XDP program is called that way"))]
@@ -29,6 +29,7 @@ mod program {
     mod encapsulation;
     mod flows;
     mod functions;
+    mod guard;
     mod l2;
     mod listener;
     mod maps;
@@ -103,6 +104,7 @@ mod program {
         trace.listener(listener);
         let opens = packet.transport.segment.opens().map_err(Stop::Drop)?;
         let claim = listener.claim;
+        guard::admit::<F>(ctx, packet, listener, opens)?;
         let found = slot::find(&flow, claim)?;
         let index = match decide::target_of::<F>(ctx, packet, claim, &found, opens) {
             Decision::Target(index) => index,

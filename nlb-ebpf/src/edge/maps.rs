@@ -2,13 +2,14 @@
 
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray};
 use nlb_common::active::Sketch;
 use nlb_common::address::Address;
 use nlb_common::bucket::Bucket;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
+use nlb_common::guard::{Guard, Member, Refused, Source};
 use nlb_common::hash::Flow;
 use nlb_common::listener::{Entry, LEAST_ENTRIES};
 use nlb_common::nat::Session;
@@ -103,6 +104,22 @@ pub(super) static NAT_WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(1,
 /// What the flow tables are used for, by [`FlowEvent`].
 #[map]
 pub(super) static FLOW_EVENTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(FlowEvent::COUNT, 0);
+
+/// Access lists, all of them: who may reach a listener.
+#[map]
+pub(super) static ACCESS: LpmTrie<Member, u8> = LpmTrie::with_max_entries(1024, 0);
+
+/// Buckets of tokens for new flows, one for each source and listener; the oldest make room.
+#[map]
+pub(super) static SOURCES: LruHashMap<Source, Bucket> = LruHashMap::with_max_entries(1024, 0);
+
+/// What guards each listener.
+#[map]
+pub(super) static GUARDS: Array<Guard> = Array::with_max_entries(1024, BPF_F_MMAPABLE);
+
+/// What each listener's guard has refused.
+#[map]
+pub(super) static LISTENER_REFUSED: PerCpuArray<Refused> = PerCpuArray::with_max_entries(1024, 0);
 
 /// Working memory of [`flows`](super::flows).
 #[map]

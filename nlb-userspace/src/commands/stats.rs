@@ -81,6 +81,10 @@ impl Change {
         for listener in &mut stats.listeners {
             let before = last.listeners.iter().find(|before| before.listener == listener.listener);
             subtract(&mut listener.traffic, before.map(|before| before.traffic));
+            let refused = before.map(|before| before.refused).unwrap_or_default();
+            let now = &mut listener.refused;
+            now.source_denied = now.source_denied.saturating_sub(refused.source_denied);
+            now.new_flow_limit = now.new_flow_limit.saturating_sub(refused.new_flow_limit);
         }
         for target in &mut stats.targets {
             let key = (&target.target_group, target.address, target.port);

@@ -67,6 +67,28 @@ pub fn target(text: &str) -> Result<(IpAddr, Option<u16>), Complaint> {
     Ok((address, port))
 }
 
+/// A network, or an address that is one by itself.
+pub fn network(text: &str) -> Result<IpNet, Complaint> {
+    let network = match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
+        (Ok(network), _) => network,
+        (_, Ok(address)) => address.into(),
+        _ => {
+            let complaint = Complaint::new(format!("is no network: {text:?}"));
+            return Err(complaint.help("write it like \"192.0.2.0/24\", \"2001:db8::/32\" or \"192.0.2.1\""));
+        }
+    };
+    if network.trunc() != network {
+        let complaint = Complaint::new(format!("is a network with bits behind its prefix: {text}"));
+        return Err(complaint.help(format!("write \"{}\"", network.trunc())));
+    }
+    match network.addr() {
+        IpAddr::V6(address) if address.to_ipv4_mapped().is_some() => {
+            Err(Complaint::new(format!("is an IPv4-mapped network: {text}")).help("write it as IPv4"))
+        }
+        _ => Ok(network),
+    }
+}
+
 /// An IP family, as the outer sources know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {

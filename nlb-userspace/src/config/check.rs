@@ -1,6 +1,6 @@
 //! What concerns more than one table: names, duplicates, addresses that collide, and the capacity of the kernel's tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -237,6 +237,17 @@ fn fits(top: &Table<'_>, capacity: Capacity, groups: &[ReadGroup], listeners: &[
         .nth(held(capacity.groups))
     {
         wrong("groups", rings as u64, capacity.groups, span);
+    }
+    let mut networks = 0;
+    let mut lists = BTreeSet::new();
+    for listener in listeners {
+        let list = listener.access.as_ref().ok().and_then(|access| access.list.as_ref());
+        let Some(list) = list.filter(|list| lists.insert(list.tag())) else { continue };
+        networks += list.networks().len() as u64;
+        if networks > u64::from(capacity.networks) {
+            wrong("networks", networks, capacity.networks, &listener.span);
+            break;
+        }
     }
     let targets = || groups.iter().flat_map(|group| &group.targets);
     if let Some(target) = targets().nth(held(capacity.targets)) {

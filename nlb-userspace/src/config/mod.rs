@@ -9,6 +9,7 @@ mod check;
 pub mod duration;
 pub mod error;
 mod file;
+mod lists;
 mod nearest;
 mod ports;
 pub mod reader;
@@ -31,12 +32,14 @@ use crate::model::Configuration;
 use error::Reported;
 use reader::Table;
 
-/// Reads and checks the configuration file at `path`.
+/// Reads and checks the configuration file at `path`, and the files that it names.
 pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
-    parse(&read_text(path)?, &path.display().to_string())
+    let mut configuration = parse(&read_text(path)?, &path.display().to_string())?;
+    lists::read(&mut configuration)?;
+    Ok(configuration)
 }
 
-/// Checks the configuration `text`; problems name `file_name`.
+/// Checks the configuration `text`; problems name `file_name`. Files that it names are not read.
 pub fn parse(text: &str, file_name: &str) -> Result<Configuration, ConfigErrors> {
     reader::read(text, file_name, reference(), configuration)
 }

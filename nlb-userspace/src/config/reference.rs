@@ -151,6 +151,20 @@ const SECTIONS: &[Section] = &[
                 "2048",
                 "targets whose active flows are estimated, and as many listeners, the earliest ones; 4 KiB each",
             ),
+            key(
+                "networks",
+                "1 to 16777216",
+                Is("131072"),
+                "131072",
+                "networks of access lists, those of all different lists together and two more for each; takes memory as it fills",
+            ),
+            key(
+                "sources",
+                "1 to 16777216",
+                Is("65536"),
+                "65536",
+                "sources whose new flows are limited; when full, the one silent for longest goes and may begin anew",
+            ),
         ],
     },
     Section {
@@ -394,6 +408,41 @@ const SECTIONS: &[Section] = &[
                 "groups that share its new flows by weight; a flow stays in its group, whatever becomes of the weights. Their `affinity`, \
                  `tracking` and `idle_timeout` are the same",
             ),
+            key(
+                "allow",
+                "list of networks",
+                Means("everybody who is not denied"),
+                r#"["192.0.2.0/24"]"#,
+                "who may reach it; where there are any, even an empty list, nobody else may. The longest prefix decides, and of one network in both lists `deny`. \
+                 Every packet is checked: flows that a new list denies end",
+            ),
+            key(
+                "deny",
+                "list of networks",
+                Means("nobody"),
+                r#"["198.51.100.0/24", "2001:db8::7"]"#,
+                "who may not reach it",
+            ),
+            key(
+                "allow_file",
+                "absolute path",
+                Means("none"),
+                r#""/etc/nlb/allow.txt""#,
+                "a file with more networks for `allow`: one a line, `#` begins a comment; read at each reload",
+            ),
+            key("deny_file", "absolute path", Means("none"), r#""/etc/nlb/deny.txt""#, "the same for `deny`"),
+        ],
+    },
+    Section {
+        path: "listener.new_flows_per_source",
+        repeated: false,
+        about: "How many flows each source may begin at the listener, TCP alone: SYNs beyond are dropped and counted. Without it, any \
+                number.",
+        keys: &[
+            key("rate", "1 to 1000000", Required, "100", "flows per second"),
+            key("burst", "1 to 1000000", Means("`rate`"), "200", "flows at once, after a silence"),
+            key("prefix_v4", "8 to 32", Is("32"), "24", "sources that share an IPv4 prefix of this length are one"),
+            key("prefix_v6", "16 to 128", Is("64"), "56", "the same for IPv6"),
         ],
     },
     Section {

@@ -6,8 +6,8 @@ use std::fmt::{self, Write};
 
 use super::duration;
 use crate::model::{
-    Affinity, AgentSettings, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, Probe, RingKind, ServedBy,
-    TargetGroup, Tracking, Vip, XdpMode,
+    Affinity, AgentSettings, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, NewFlowLimit, Probe,
+    RingKind, ServedBy, TargetGroup, Tracking, Vip, XdpMode,
 };
 
 /// `configuration` as TOML, every setting written out. Listeners and groups keep their order.
@@ -63,7 +63,8 @@ fn agent(out: &mut String, agent: &AgentSettings) -> fmt::Result {
     writeln!(out, "\n[agent.capacity]\nlisteners = {}\ngroups = {}", capacity.listeners, capacity.groups)?;
     writeln!(out, "targets = {}\nslots = {}", capacity.targets, capacity.slots)?;
     writeln!(out, "half_open = {}\nflows = {}", capacity.half_open, capacity.flows)?;
-    writeln!(out, "datagrams = {}\nsketches = {}", capacity.datagrams, capacity.sketches)
+    writeln!(out, "datagrams = {}\nsketches = {}", capacity.datagrams, capacity.sketches)?;
+    writeln!(out, "networks = {}\nsources = {}", capacity.networks, capacity.sources)
 }
 
 fn target_group(out: &mut String, group: &TargetGroup) -> fmt::Result {
@@ -146,15 +147,27 @@ fn health_check(out: &mut String, check: &HealthCheck) -> fmt::Result {
 }
 
 fn write_listener(out: &mut String, listener: &Listener) -> fmt::Result {
-    let Listener { name, address, protocol, ports, served_by } = listener;
+    let Listener { name, address, protocol, ports, served_by, access, new_flows } = listener;
     writeln!(out, "\n[[listener]]\nname = {}\naddress = \"{address}\"", quoted(name))?;
     let port = ports.only().map_or_else(|| quoted(ports), |port| port.to_string());
     writeln!(out, "protocol = \"{protocol}\"\nport = {port}")?;
     match served_by {
-        ServedBy::Group(group) => writeln!(out, "target_group = {}", quoted(group)),
+        ServedBy::Group(group) => writeln!(out, "target_group = {}", quoted(group))?,
         ServedBy::Shares(shares) => {
             let shares = shares.iter().map(|share| quoted(format!("{}={}", share.group, share.weight.get())));
-            writeln!(out, "target_groups = [{}]", shares.collect::<Vec<_>>().join(", "))
+            writeln!(out, "target_groups = [{}]", shares.collect::<Vec<_>>().join(", "))?;
         }
     }
+    for (key, networks) in [("allow", &access.allow), ("deny", &access.deny)] {
+        if let Some(listed) = &networks.listed {
+            let listed: Vec<String> = listed.iter().map(quoted).collect();
+            writeln!(out, "{key} = [{}]", listed.join(", "))?;
+        }
+        if let Some(file) = &networks.file {
+            writeln!(out, "{key}_file = {}", quoted(file.display()))?;
+        }
+    }
+    let Some(NewFlowLimit { rate, burst, prefix_v4, prefix_v6 }) = new_flows else { return Ok(()) };
+    writeln!(out, "\n[listener.new_flows_per_source]\nrate = {rate}\nburst = {burst}")?;
+    writeln!(out, "prefix_v4 = {prefix_v4}\nprefix_v6 = {prefix_v6}")
 }

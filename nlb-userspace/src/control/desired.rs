@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use nlb_common::address::Address;
+use nlb_common::guard::{Guard, Rate};
 use nlb_common::tables::{self, ListenerKey};
 
 use super::event::{NextHop, NoNextHop};
@@ -17,7 +18,7 @@ use super::snapshot::Routing;
 use super::state::State;
 use super::target_set::TargetSet;
 use crate::dataplane::Tables;
-use crate::model::{Forwarding, Listener, Name, ServedBy, TargetGroup, Timestamp};
+use crate::model::{Forwarding, Listener, Name, NewFlowLimit, ServedBy, TargetGroup, Timestamp};
 use crate::ring::Member;
 
 impl State {
@@ -45,6 +46,7 @@ impl State {
     pub fn settle(&mut self) {
         self.listener_indexes.settle();
         self.group_indexes.settle();
+        self.access_numbers.settle();
         self.target_indexes.settle();
         self.regions.settle();
     }
@@ -61,6 +63,9 @@ impl State {
             sweep.unnamed.retain(|tag| self.condemned.contains(tag));
         }
         self.listener_indexes.retain(|key| listeners.contains(key));
+        let lists = self.configuration.listeners.iter().filter_map(|listener| listener.access.list.as_ref());
+        let lists: BTreeSet<_> = lists.map(|list| list.tag()).collect();
+        self.access_numbers.retain(|tag| lists.contains(tag));
         self.group_indexes.retain(|tag| groups.contains(tag));
         self.regions.retain(|tag| groups.contains(&tag));
         // A listener that gets another ring takes over what the ring before holds.
@@ -218,11 +223,24 @@ impl State {
                 notices.push(Notice::Full { what: "listeners", name: format!("listener {}", listener.name) });
                 continue;
             };
+            let access = match &listener.access.list {
+                None => 0,
+                Some(list) => match self.access_numbers.assign(&list.tag()) {
+                    Some(number) => {
+                        tables.access.insert(number, Arc::clone(list));
+                        number
+                    }
+                    // Nobody is let in whom the list might deny.
+                    None => continue,
+                },
+            };
             let in_group = listener.served_by.groups().next().and_then(|name| by_group.get(name));
             let sketch = Self::sketch(&key, counters, in_group.copied().unwrap_or_default());
             let flags = if self.configuration.is_exclusive(listener.address) { tables::Vip::EXCLUSIVE } else { 0 };
             tables.vips.insert(key.address, tables::Vip { flags });
-            tables.listeners.insert(key, tables::Listener { sketch, ..tables::Listener::new(counters, index, &group) });
+            let guard = guard(access, listener.new_flows);
+            let plain = tables::Listener::new(counters, index, &group);
+            tables.listeners.insert(key, tables::Listener { sketch, guard, ..plain });
             served.insert(key, group.tag);
         }
         self.served = served;
@@ -233,6 +251,15 @@ impl State {
         let group = self.groups.iter().find(|group| &group.name == name)?;
         self.group_indexes.get(&self.tag_of(group))
     }
+}
+
+/// What guards a listener whose access list has that number.
+fn guard(access: u32, new_flows: Option<NewFlowLimit>) -> Guard {
+    let Some(NewFlowLimit { rate, burst, prefix_v4, prefix_v6 }) = new_flows else {
+        return Guard { access, ..Guard::NONE };
+    };
+    let rate = Rate { per_second: rate.get(), burst: burst.get() };
+    Guard { access, prefix_v4, prefix_v6, padding: [0; 2], rate }
 }
 
 /// The key that a listener has in the kernel's table.

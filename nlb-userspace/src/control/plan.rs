@@ -1,5 +1,7 @@
 //! The way from the tables as they are to the tables as they should be.
 
+use std::sync::Arc;
+
 use nlb_common::slot::Slot;
 use nlb_common::tables::{Listener, ListenerKey};
 
@@ -24,7 +26,7 @@ pub fn plan(current: &Tables, desired: &Tables) -> Vec<Write> {
         // Only a ring in the same place tells what the slots hold now.
         let in_place = current.groups.get(index).is_some_and(|before| before.first_slot == group.first_slot);
         let before = current.rings.get(index).filter(|_| in_place);
-        if before.is_some_and(|before| std::sync::Arc::ptr_eq(before, ring)) {
+        if before.is_some_and(|before| Arc::ptr_eq(before, ring)) {
             continue;
         }
         let known = |offset: usize| before.and_then(|before| before.get(offset));
@@ -41,6 +43,11 @@ pub fn plan(current: &Tables, desired: &Tables) -> Vec<Write> {
     for (&index, &value) in &desired.groups {
         if current.groups.get(&index) != Some(&value) {
             writes.push(Write::Group { index, value });
+        }
+    }
+    for (&number, list) in &desired.access {
+        if current.access.get(&number) != Some(list) {
+            writes.push(Write::AccessList { number, list: Arc::clone(list) });
         }
     }
     let is_fresh = |key: &ListenerKey, value: &Listener| {
@@ -67,6 +74,8 @@ pub fn plan(current: &Tables, desired: &Tables) -> Vec<Write> {
     writes.extend(gone.map(|&key| Write::RemoveListener(key)));
     let gone = ranges_before.keys().filter(|key| !ranges.contains_key(key));
     writes.extend(gone.map(|&key| Write::Ranges { key, listeners: Vec::new(), fresh: Vec::new() }));
+    let gone = current.access.keys().filter(|number| !desired.access.contains_key(number));
+    writes.extend(gone.map(|&number| Write::RemoveAccessList(number)));
     let gone = current.groups.keys().filter(|index| !desired.groups.contains_key(index));
     writes.extend(gone.map(|&index| Write::RemoveGroup(index)));
     let gone = current.targets.keys().filter(|index| !desired.targets.contains_key(index));
@@ -77,15 +86,18 @@ pub fn plan(current: &Tables, desired: &Tables) -> Vec<Write> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::Arc;
+    use std::net::Ipv4Addr;
 
+    use ipnet::IpNet;
     use nlb_common::address::Address;
+    use nlb_common::guard::Guard;
     use nlb_common::slot::Tick;
     use nlb_common::tables::{Group, Target, Vip};
     use proptest::prelude::*;
 
     use super::*;
     use crate::dataplane::{Dataplane, Memory};
+    use crate::model::{AccessList, Verdict};
 
     const RING: u32 = 8;
     const GROUPS: u32 = 4;
@@ -99,7 +111,8 @@ mod tests {
             prop::collection::vec(any::<(prop::sample::Index, prop::sample::Index, bool)>(), 8),
             1..4,
         );
-        let listeners = prop::collection::btree_map((1_u16..6, 0_u16..3), any::<prop::sample::Index>(), 0..8);
+        let listeners =
+            prop::collection::btree_map((1_u16..6, 0_u16..3), (any::<prop::sample::Index>(), 0_u8..3), 0..8);
         (targets, groups, listeners).prop_map(|(targets, groups, listeners)| {
             let targets: BTreeMap<u32, Target> = targets
                 .into_iter()
@@ -126,11 +139,18 @@ mod tests {
                 tables.rings.insert(index, ring);
             }
             let indexes: Vec<u32> = tables.groups.keys().copied().collect();
-            for (counters, ((port, more), pick)) in (0..).zip(listeners) {
+            for (counters, ((port, more), (pick, access))) in (0..).zip(listeners) {
                 let address = Address::v4((port % 3).into());
                 let key = ListenerKey::of_ports(address, 6, port, port + more);
                 let group = *pick.get(&indexes);
-                tables.listeners.insert(key, Listener::new(counters, group, &tables.groups[&group]));
+                let guard = Guard { access: access.into(), ..Guard::NONE };
+                if access > 0 {
+                    let network = IpNet::new(Ipv4Addr::new(10, access, 0, 0).into(), 16).unwrap();
+                    let list = AccessList::new(Verdict::Allow, [(network, Verdict::Deny)].into());
+                    tables.access.insert(access.into(), Arc::new(list));
+                }
+                let listener = Listener { guard, ..Listener::new(counters, group, &tables.groups[&group]) };
+                tables.listeners.insert(key, listener);
                 tables.vips.insert(address, Vip::default());
             }
             tables
@@ -140,7 +160,10 @@ mod tests {
     fn assert_whole(tables: &Tables) {
         for (key, listener) in &tables.listeners {
             assert!(tables.groups.contains_key(&listener.group), "{key:?} names group {}", listener.group);
-            assert_eq!(*listener, Listener::new(listener.counters, listener.group, &tables.groups[&listener.group]));
+            let guard = listener.guard;
+            let plain = Listener::new(listener.counters, listener.group, &tables.groups[&listener.group]);
+            assert_eq!(*listener, Listener { guard, ..plain });
+            assert!(guard.access == 0 || tables.access.contains_key(&guard.access), "{key:?} names {guard:?}");
         }
         for address in tables.vips.keys() {
             assert!(tables.listeners.keys().any(|key| key.address == *address), "{address:?} has no listener");

@@ -41,6 +41,8 @@ pub struct State {
     pub(super) next_hops: BTreeMap<IpAddr, Result<NextHop, NoNextHop>>,
     pub(super) listener_indexes: Indexes<ListenerKey>,
     pub(super) group_indexes: Indexes<u64>,
+    /// Numbers of access lists, by tag.
+    pub(super) access_numbers: Indexes<u64>,
     pub(super) target_indexes: Indexes<u64>,
     pub(super) regions: Regions,
     /// Target entries found in the kernel, by tag: good until netlink says more.
@@ -128,6 +130,7 @@ impl State {
             next_hops: BTreeMap::new(),
             listener_indexes: Indexes::new(0, capacity.listeners),
             group_indexes: Indexes::new(0, capacity.groups),
+            access_numbers: Indexes::new(1, u32::MAX),
             target_indexes: Indexes::new(FIRST_TARGET, capacity.targets + FIRST_TARGET),
             regions: Regions::new(capacity.slots),
             adopted: BTreeMap::new(),
@@ -157,6 +160,9 @@ impl State {
             if let Some(group) = found.groups.get(&listener.group) {
                 self.served.insert(key, group.tag);
             }
+        }
+        for (&number, list) in &found.access {
+            self.access_numbers.adopt(list.tag(), number);
         }
         for (&index, target) in &found.targets {
             if self.target_indexes.adopt(target.tag, index) {

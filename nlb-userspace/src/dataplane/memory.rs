@@ -80,6 +80,12 @@ impl Dataplane for Memory {
                 Write::Group { index, value } => {
                     self.tables.groups.insert(*index, *value);
                 }
+                Write::AccessList { number, list } => {
+                    self.tables.access.insert(*number, Arc::clone(list));
+                }
+                Write::RemoveAccessList(number) => {
+                    self.tables.access.remove(number);
+                }
                 Write::Listener { key, value, fresh } => {
                     if *fresh {
                         self.sketches.remove(&SketchOf::Listener(value.sketch));

@@ -17,6 +17,7 @@ use nlb_common::address::Address;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
+use nlb_common::guard::Refused;
 use nlb_common::hash::Flow;
 use nlb_common::ranges::RangesKey;
 use nlb_common::slot::{Slot, TargetIndex};
@@ -33,7 +34,7 @@ pub use memory::Memory;
 pub use places::path_to_free;
 
 use crate::active::ActiveReading;
-use crate::model::XdpMode;
+use crate::model::{AccessList, XdpMode};
 
 /// Everything the packet path reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub struct Tables {
     pub targets: BTreeMap<TargetIndex, Target>,
     /// Each group's ring, by the group's index: as many slots as `slot_mask` says.
     pub rings: BTreeMap<u32, Arc<[Slot]>>,
+    /// Access lists by number.
+    pub access: BTreeMap<u32, Arc<AccessList>>,
 }
 
 impl Tables {
@@ -93,6 +96,13 @@ pub enum Write {
         /// The entry.
         value: Group,
     },
+    /// A whole access list under a number that no listener names.
+    AccessList {
+        /// Its number.
+        number: u32,
+        /// What it says.
+        list: Arc<AccessList>,
+    },
     /// The entry of a listener of one port.
     Listener {
         /// Address, protocol and port.
@@ -122,6 +132,8 @@ pub enum Write {
     RemoveVip(Address),
     /// The listener of one port is gone.
     RemoveListener(ListenerKey),
+    /// No listener names the access list any more.
+    RemoveAccessList(u32),
     /// The group is gone; its entry becomes zero.
     RemoveGroup(u32),
     /// The target is gone; its entry becomes zero.
@@ -133,6 +145,8 @@ pub enum Write {
 pub struct CounterReading {
     /// By `Listener::counters`.
     pub listeners: BTreeMap<u32, Counters>,
+    /// What listeners' guards have refused, by `Listener::counters`.
+    pub refused: BTreeMap<u32, Refused>,
     /// By target index.
     pub targets: BTreeMap<TargetIndex, Counters>,
     /// Packets, in the order of [`DropReason::ALL`].

@@ -3,6 +3,7 @@
 use std::fmt::Error;
 
 use nlb_common::counters::Counters;
+use nlb_common::drop_reason::DropReason;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::encode::{counters, gauges};
@@ -37,6 +38,7 @@ pub(super) fn encode(
             .map(|target| (target_labels(target), reading.targets.get(&target.index).map_or(0, value)));
         counters(encoder, &format!("nlb_target_{kind}"), help, series)?;
     }
+    refused(encoder, snapshot, reading)?;
     active_flows(encoder, snapshot, &reading.active)?;
     let drops = reading.drops.iter().map(|(reason, packets)| ([("reason", reason.name())], *packets));
     counters(encoder, "nlb_drops", "Packets dropped, by reason.", drops)?;
@@ -44,6 +46,20 @@ pub(super) fn encode(
     counters(encoder, "nlb_ways", "Packets that left the fast path, by what was done with them.", outcomes)?;
     let events = reading.flow_events.iter().map(|(event, count)| ([("event", event.name())], *count));
     counters(encoder, "nlb_flow_events", "What the tables of remembered flows are used for.", events)
+}
+
+/// What listeners' guards refuse: the same reasons that drops have.
+fn refused(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot, reading: &CounterReading) -> Result<(), Error> {
+    let series = snapshot.listeners.iter().flat_map(|state| {
+        let refused = reading.refused.get(&state.counters).copied().unwrap_or_default();
+        [(DropReason::SourceDenied, refused.denied), (DropReason::NewFlowLimit, refused.limited)].map(
+            |(reason, packets)| {
+                let [listener, protocol, address, port] = listener_labels(state);
+                ([listener, protocol, address, port, ("reason", reason.name().to_owned())], packets)
+            },
+        )
+    });
+    counters(encoder, "nlb_listener_refused", "Packets dropped by a listener's guard, by reason.", series)
 }
 
 /// Where the number is not known yet, there is no series: an absent value is not zero.

@@ -38,6 +38,10 @@ pub struct Capacity {
     pub datagrams: u32,
     /// Targets, and as many listeners, whose active flows are estimated: the first ones; 4 KiB each.
     pub sketches: u32,
+    /// Networks of access lists, those of all lists together.
+    pub networks: u32,
+    /// Sources whose new flows are counted; when full, the one silent for longest goes.
+    pub sources: u32,
 }
 
 impl Capacity {
@@ -51,6 +55,8 @@ impl Capacity {
         flows: 1 << 28,
         datagrams: 1 << 26,
         sketches: 1 << 18,
+        networks: 1 << 24,
+        sources: 1 << 24,
     };
     /// One ring of the smallest size.
     pub const LEAST_SLOTS: u32 = RingSize::MIN;
@@ -67,6 +73,8 @@ impl Default for Capacity {
             flows: 1_048_576,
             datagrams: 131_072,
             sketches: 2_048,
+            networks: 131_072,
+            sources: 65_536,
         }
     }
 }

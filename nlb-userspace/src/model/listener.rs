@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Name, Ports, Weight, at};
+use super::{Access, Name, NewFlowLimit, Ports, Weight, at};
 
 /// The protocol of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ impl fmt::Display for Protocol {
 }
 
 /// Address, protocol and ports that traffic is accepted for, and who serves it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// Unique among listeners.
     pub name: Name,
@@ -53,6 +53,10 @@ pub struct Listener {
     pub ports: Ports,
     /// Who serves it.
     pub served_by: ServedBy,
+    /// Who may reach it.
+    pub access: Access,
+    /// How many flows each source may begin; `None`: any number.
+    pub new_flows: Option<NewFlowLimit>,
 }
 
 /// Who serves a listener.

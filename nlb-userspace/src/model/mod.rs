@@ -3,6 +3,7 @@
 //! Pure data. Text becomes these types in `config` and `api`; nothing here reads files, sockets or clocks. All of it
 //! is serialisable, because the API shows it and the store keeps it.
 
+mod access;
 mod agent;
 mod change;
 mod drain;
@@ -19,6 +20,7 @@ mod vip;
 
 use std::net::IpAddr;
 
+pub use access::{Access, AccessList, Networks, NewFlowLimit, Verdict};
 pub use agent::{AgentSettings, Capacity, XdpMode};
 pub use change::{Change, ChangeError};
 pub use drain::{Drain, DrainCause, Drains, drains_after};

@@ -168,3 +168,17 @@ fn drops_are_told_with_their_reason() {
     assert!(step(&unreachable, "next hop").contains(&NoNextHop::NoRoute.to_string()));
     assert!(step(&unreachable, "group").contains("FAIL OPEN"));
 }
+
+#[test]
+fn what_a_guard_says_is_told_with_the_network_that_decides() {
+    let snapshot = sample::snapshot();
+    let denied = ask(&snapshot, "[2001:db8:bad:1::7]:1", "[2001:db8::10]:80", Protocol::Tcp);
+    assert_eq!(denied.verdict, Verdict::Dropped);
+    assert!(denied.summary.contains("source_denied"), "{denied:?}");
+    assert!(step(&denied, "access").contains("denies 2001:db8:bad::/48"), "{denied:?}");
+
+    let allowed = ask(&snapshot, "[2001:db8:900d::7]:1", "[2001:db8::10]:80", Protocol::Tcp);
+    assert_eq!(allowed.verdict, Verdict::Forwarded, "{allowed:?}");
+    assert!(step(&allowed, "access").contains("allows ::/0"), "{allowed:?}");
+    assert!(step(&allowed, "limit").contains("100 a second and 200 at once"), "{allowed:?}");
+}

@@ -57,6 +57,10 @@ fn counters_health_and_routing_are_there_with_their_labels() {
         (r#"nlb_target_packets_total{group="web",target="[2001:db8:1::3]:80",zone=""}"#, 3_000.0),
         (r#"nlb_listener_active_flows{listener="web-http",protocol="tcp",address="192.0.2.10",port="80"}"#, 40_000.0),
         (r#"nlb_target_active_flows{group="web",target="10.0.0.2:80",zone="b"}"#, 10_000.0),
+        (
+            r#"nlb_listener_refused_total{listener="web-http",protocol="tcp",address="192.0.2.10",port="80",reason="source_denied"}"#,
+            7.0,
+        ),
         (r#"nlb_drops_total{reason="no_target"}"#, 12.0),
         (r#"nlb_drops_total{reason="no_headroom"}"#, 0.0),
         (r#"nlb_ways_total{outcome="echo"}"#, 7.0),

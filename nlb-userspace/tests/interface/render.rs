@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nlb_common::layout::LAYOUT_VERSION;
 use nlb_userspace::api::dto::{
     Difference, DroppedChange, GroupSummary, GroupView, ListenerView, Moment, ReloadFailure, ReloadReport, Stats,
     Status, TargetView,
@@ -38,8 +39,8 @@ fn status_shows_what_is_wrong_at_a_glance() {
     status.config.reload_failure =
         Some(ReloadFailure { at: now(), reason: "nlb.toml:2:1: unknown key `interfces`".to_owned() });
     let (first, second) = readings(&snapshot);
-    let layout = nlb_common::layout::LAYOUT_VERSION.to_string();
-    golden(&text::status(&status, Ok((&first, &second)), Style::PLAIN), &STATUS.replace("VERSION", &layout));
+    let expected = STATUS.replace("LAYOUT", &LAYOUT_VERSION.to_string());
+    golden(&text::status(&status, Ok((&first, &second)), Style::PLAIN), &expected);
 }
 
 /// Two readings two seconds apart, with traffic and drops in between.
@@ -161,7 +162,7 @@ agent       nlb 0.1.0, up 3h 12m, pid 7, zone a
 config      /etc/nlb/nlb.toml, loaded 1h ago
             RELOAD FAILED 0s ago, the above is still in force:
             nlb.toml:2:1: unknown key `interfces`
-program     eth0 native (program 42), eth1 NOT ATTACHED; layout VERSION
+program     eth0 native (program 42), eth1 NOT ATTACHED; layout LAYOUT
 tables      NOT WHAT THEY SHOULD BE: no memory
 listeners   4
 traffic     1.23 M packets/s, 10.0 Gbit/s, 150 new flows/s

@@ -7,6 +7,7 @@ use std::time::Duration;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::FlowEvent;
+use nlb_common::guard::Refused;
 use nlb_common::slot::Slot;
 use nlb_common::way::WayOutcome;
 use nlb_userspace::active::ActiveReading;
@@ -68,6 +69,8 @@ address = "2001:db8::10"
 protocol = "tcp"
 port = 80
 target_group = "web"
+deny = ["2001:db8:bad::/48"]
+new_flows_per_source = { rate = 100, burst = 200 }
 
 [[listener]]
 name = "dns"
@@ -191,6 +194,7 @@ pub(crate) fn reading() -> CounterReading {
     let counters = |n: u64| Counters { packets: 1_000 * n, bytes: 1_500_000 * n, new_flows: 10 * n };
     CounterReading {
         listeners: (0..4).map(|index| (index, counters(4 - u64::from(index)))).collect(),
+        refused: [(0, Refused { denied: 7, limited: 3 })].into(),
         targets: (1..5).map(|index| (index, counters(u64::from(index)))).collect(),
         drops: DropReason::ALL
             .iter()

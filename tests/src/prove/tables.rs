@@ -62,6 +62,8 @@ impl Loaded {
                 Write::Slots(slots) => self.edge.set_slots(slots)?,
                 Write::Group { index, value } => self.edge.set_group(*index, *value)?,
                 Write::Listener { key, value, .. } => self.edge.set_listener(*key, *value)?,
+                // No history has an access list.
+                Write::AccessList { .. } | Write::RemoveAccessList(_) => {}
                 Write::Ranges { key, listeners, .. } => self.edge.set_ranges(*key, listeners)?,
                 Write::Vip { address, value } => self.edge.set_vip(*address, Some(*value))?,
                 Write::RemoveVip(address) => self.edge.set_vip(*address, None)?,

@@ -29,6 +29,8 @@ pub(crate) const CAPACITY: Capacity = Capacity {
     flows: 200_000,
     datagrams: 1024,
     sketches: 32,
+    networks: 100_100,
+    sources: 1024,
 };
 
 /// What a test works with.

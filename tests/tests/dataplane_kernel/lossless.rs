@@ -2,20 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aya::maps::{Array, Map, MapData, PerCpuArray};
 use etherparse::PacketBuilder;
+use ipnet::IpNet;
 use nlb_common::address::Address;
 use nlb_common::counters::Counters;
+use nlb_common::guard::Guard;
 use nlb_common::hash::Flow;
 use nlb_common::layout::edge;
 use nlb_common::listener::{Entry, Key, entries_for, shift_of};
 use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Listener, ListenerKey, Target};
 use nlb_userspace::dataplane::{Dataplane as _, Kernel, KernelSettings, Write};
-use nlb_userspace::model::Capacity;
+use nlb_userspace::model::{AccessList, Capacity, Verdict};
 
 use crate::bench::{Bench, CAPACITY, FIRST, PEER, key, on_the_bench};
 use crate::wire::Wire;
@@ -206,6 +209,45 @@ fn no_packet_misses_a_listener_that_makes_room_for_others() {
                 assert_ne!(place(&set), before, "it has made room");
                 assert_eq!(kernel.read().unwrap().listeners.len(), 3);
                 kernel.apply(&[Write::RemoveListener(takes), Write::RemoveListener(wants)]).unwrap();
+            }
+            over.store(true, Ordering::Relaxed);
+            traffic.join().unwrap()
+        });
+        count.assert_all_forwarded(sent);
+    });
+}
+
+/// A list that lets the frames' source in, and that is otherwise another one for each number.
+fn access(number: u8) -> Arc<AccessList> {
+    let source = [(IpNet::new([10, 9, 0, 0].into(), 16).unwrap(), Verdict::Allow)];
+    let others = (0..200).map(|other| (IpNet::new([10, 10, number, other].into(), 32).unwrap(), Verdict::Deny));
+    Arc::new(AccessList::new(Verdict::Deny, source.into_iter().chain(others).collect()))
+}
+
+#[test]
+fn no_packet_is_dropped_while_its_listeners_access_list_is_replaced() {
+    on_the_bench(|bench: &Bench| {
+        let mut kernel = Kernel::open(&bench.settings()).unwrap();
+        let mut count = Count::default();
+        count.watch(&kernel.set_path());
+        kernel.apply(&fill()).unwrap();
+        kernel.activate().unwrap();
+        let plain = kernel.read().unwrap().listeners[&key(80)];
+
+        let over = AtomicBool::new(false);
+        let sent = std::thread::scope(|scope| {
+            let traffic = scope.spawn(|| traffic(&over));
+            for step in 0..60_u32 {
+                // No list, one, another, none: numbers are given out again.
+                let (before, number) = (step % 3, (step + 1) % 3);
+                let guard = Guard { access: number, ..Guard::NONE };
+                let list = access(u8::try_from(step).unwrap());
+                let written = (number > 0).then_some(Write::AccessList { number, list });
+                let named = Write::Listener { key: key(80), value: Listener { guard, ..plain }, fresh: false };
+                let removed = (before > 0).then_some(Write::RemoveAccessList(before));
+                let writes: Vec<_> = written.into_iter().chain([named]).chain(removed).collect();
+                kernel.apply(&writes).unwrap();
+                assert_eq!(kernel.read().unwrap().access.len(), usize::from(number > 0));
             }
             over.store(true, Ordering::Relaxed);
             traffic.join().unwrap()

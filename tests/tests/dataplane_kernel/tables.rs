@@ -1,13 +1,17 @@
 //! What is written is what is read, as in the twin in memory; counters begin at zero.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuValues};
+use ipnet::IpNet;
 use nlb_common::active::{Cell, Sketch};
 use nlb_common::address::Address;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
+use nlb_common::guard::Guard;
 use nlb_common::layout::edge;
 use nlb_common::ranges::RangesKey;
 use nlb_common::slot::Slot;
@@ -15,7 +19,7 @@ use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_userspace::dataplane::{
     Dataplane, DataplaneError, Kernel, KernelError, KernelSettings, Memory, SketchOf, Tables, Write,
 };
-use nlb_userspace::model::Capacity;
+use nlb_userspace::model::{AccessList, Capacity, Verdict};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -39,6 +43,15 @@ fn target() -> impl Strategy<Value = Target> {
     )
 }
 
+fn access() -> impl Strategy<Value = Arc<AccessList>> {
+    let v4 = (any::<u32>(), 0..=32_u8).prop_map(|(bits, length)| IpNet::new(Ipv4Addr::from(bits).into(), length));
+    let v6 = (any::<u128>(), 0..=128_u8).prop_map(|(bits, length)| IpNet::new(Ipv6Addr::from(bits).into(), length));
+    let network = prop_oneof![v4, v6].prop_map(|network| network.unwrap().trunc());
+    let verdict = || prop_oneof![Just(Verdict::Allow), Just(Verdict::Deny)];
+    (verdict(), prop::collection::btree_map(network, verdict(), 0..20))
+        .prop_map(|(otherwise, networks)| Arc::new(AccessList::new(otherwise, networks)))
+}
+
 fn vip() -> impl Strategy<Value = Address> {
     (0..CAPACITY.listeners).prop_map(Address::v4)
 }
@@ -50,8 +63,13 @@ fn write() -> impl Strategy<Value = Write> {
     let group = (1..4_u64, 0..CAPACITY.slots - 64, 0..6_u32, 0..2_u8).prop_map(|(tag, first_slot, size, affinity)| {
         Group { tag, first_slot, slot_mask: (1 << size) - 1, affinity, ..Group::default() }
     });
-    let listener = (0..CAPACITY.listeners, 0..CAPACITY.groups, group.clone(), any::<u32>())
-        .prop_map(|(counters, index, group, sketch)| Listener { sketch, ..Listener::new(counters, index, &group) });
+    let listener = (0..CAPACITY.listeners, 0..CAPACITY.groups, group.clone(), any::<u32>()).prop_map(
+        |(counters, index, group, sketch)| {
+            // A guard goes with the counters.
+            let guard = Guard::from_words([u64::from(counters % 3), u64::from(counters % 2)]);
+            Listener { sketch, guard, ..Listener::new(counters, index, &group) }
+        },
+    );
     // Such a listener's sketch goes with its counters.
     let range = listener.clone().prop_map(|listener| Listener { sketch: listener.counters, ..listener });
     prop_oneof![
@@ -62,6 +80,8 @@ fn write() -> impl Strategy<Value = Write> {
         2 => (0..8_u16, listener, any::<bool>())
             .prop_map(|(port, value, fresh)| Write::Listener { key: key(port), value, fresh }),
         1 => (0..8_u16).prop_map(|port| Write::RemoveListener(key(port))),
+        2 => (1..4_u32, access()).prop_map(|(number, list)| Write::AccessList { number, list }),
+        1 => (1..4_u32).prop_map(Write::RemoveAccessList),
         2 => (0..3_u8, prop::collection::btree_map((1..9_u16, 1..9_u16), range, 0..9), any::<bool>()).prop_map(ranges),
         1 => (vip(), any::<u32>()).prop_map(|(address, flags)| Write::Vip { address, value: Vip { flags } }),
         1 => vip().prop_map(Write::RemoveVip),
@@ -248,5 +268,33 @@ fn measured_at_the_default_capacity() {
         timed("activate", &mut || kernel.activate().unwrap());
         drop(kernel);
         timed("open, tables adopted", &mut || drop(Kernel::open(&settings).unwrap()));
+    });
+}
+
+/// How long it takes is printed.
+#[test]
+fn a_list_of_a_hundred_thousand_networks_is_found_by_the_next_agent_and_goes_whole() {
+    on_the_bench(|bench| {
+        let networks = (0..100_000_u32).map(|number| {
+            // Hosts, and networks of 2 to 256 of them, each beside the next.
+            let length = 32 - u8::try_from(number % 9).unwrap();
+            let network = IpNet::new(Ipv4Addr::from(0x0a00_0000 + (number << 8)).into(), length).unwrap();
+            (network, if number % 2 == 0 { Verdict::Deny } else { Verdict::Allow })
+        });
+        let list = Arc::new(AccessList::new(Verdict::Allow, networks.collect()));
+        let mut kernel = Kernel::open(&bench.settings()).unwrap();
+        let begin = Instant::now();
+        kernel.apply(&[Write::AccessList { number: 1, list: Arc::clone(&list) }]).unwrap();
+        println!("written in {:.0?}", begin.elapsed());
+        drop(kernel);
+        let begin = Instant::now();
+        let mut kernel = Kernel::open(&bench.settings()).unwrap();
+        println!("found with all tables in {:.0?}", begin.elapsed());
+        assert_eq!(kernel.read().unwrap().access, [(1, list)].into());
+        let begin = Instant::now();
+        kernel.apply(&[Write::RemoveAccessList(1)]).unwrap();
+        println!("removed in {:.0?}", begin.elapsed());
+        drop(kernel);
+        assert!(Kernel::open(&bench.settings()).unwrap().read().unwrap().access.is_empty());
     });
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{Affinity, ListenerPort, Origin, Protocol, RingKind, Tracking, XdpMode, group};
 use crate::config::{self, duration};
 use crate::control::snapshot::Snapshot;
-use crate::model::{Capacity, Configuration, FlowRules, FlowSettings, Forwarding};
+use crate::model::{Capacity, Configuration, FlowRules, FlowSettings, Forwarding, NewFlowLimit};
 
 /// The configuration in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -78,6 +78,10 @@ pub struct CapacityConfig {
     pub datagrams: u32,
     /// Targets, and as many listeners, whose active flows are estimated.
     pub sketches: u32,
+    /// Networks of access lists.
+    pub networks: u32,
+    /// Sources whose new flows are limited.
+    pub sources: u32,
 }
 
 /// A listener.
@@ -94,6 +98,25 @@ pub struct ListenerConfig {
     pub port: ListenerPort,
     /// Name of the target group; of several, each with its weight: `blue=90, green=10`.
     pub target_group: String,
+    /// Networks of its access list, files and everybody included; absent: everybody may reach it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_networks: Option<usize>,
+    /// How many flows each source may begin; absent: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_flows_per_source: Option<NewFlowLimitConfig>,
+}
+
+/// How many flows each source may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NewFlowLimitConfig {
+    /// Flows per second.
+    pub rate: u32,
+    /// Flows at once.
+    pub burst: u32,
+    /// IPv4 sources that share a prefix of this length are one.
+    pub prefix_v4: u8,
+    /// The same for IPv6.
+    pub prefix_v6: u8,
 }
 
 /// A target group.
@@ -159,8 +182,16 @@ pub struct TargetConfig {
 }
 
 impl From<Capacity> for CapacityConfig {
-    fn from(Capacity { listeners, groups, targets, slots, half_open, flows, datagrams, sketches }: Capacity) -> Self {
-        Self { listeners, groups, targets, slots, half_open, flows, datagrams, sketches }
+    fn from(capacity: Capacity) -> Self {
+        let Capacity { listeners, groups, targets, slots, half_open, flows, datagrams, sketches, networks, sources } =
+            capacity;
+        Self { listeners, groups, targets, slots, half_open, flows, datagrams, sketches, networks, sources }
+    }
+}
+
+impl From<NewFlowLimit> for NewFlowLimitConfig {
+    fn from(NewFlowLimit { rate, burst, prefix_v4, prefix_v6 }: NewFlowLimit) -> Self {
+        Self { rate: rate.get(), burst: burst.get(), prefix_v4, prefix_v6 }
     }
 }
 
@@ -174,6 +205,8 @@ impl Config {
             protocol: state.listener.protocol.into(),
             port: state.listener.ports.into(),
             target_group: state.listener.served_by.to_string(),
+            access_networks: state.listener.access.list.as_ref().map(|list| list.networks().len()),
+            new_flows_per_source: state.listener.new_flows.map(NewFlowLimitConfig::from),
         });
         Self {
             agent: AgentConfig {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use nlb_common::counters::Counters;
+use nlb_common::guard::Refused;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -51,9 +52,21 @@ pub struct ListenerCount {
     pub port: ListenerPort,
     /// The counters.
     pub traffic: TrafficCount,
+    /// What its guard refused.
+    #[serde(default)]
+    pub refused: RefusedCount,
     /// Flows with a packet within the last minute, estimated; absent while that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_flows: Option<u64>,
+}
+
+/// Packets that a listener's guard refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RefusedCount {
+    /// Of sources that its access list denies.
+    pub source_denied: u64,
+    /// That would have begun a flow beyond their source's limit.
+    pub new_flow_limit: u64,
 }
 
 /// What a target got.
@@ -102,6 +115,12 @@ impl From<Counters> for TrafficCount {
     }
 }
 
+impl From<Refused> for RefusedCount {
+    fn from(refused: Refused) -> Self {
+        Self { source_denied: refused.denied, new_flow_limit: refused.limited }
+    }
+}
+
 impl Stats {
     /// The counters of everything in `snapshot`.
     pub fn of(snapshot: &Snapshot, reading: &CounterReading) -> Self {
@@ -111,6 +130,7 @@ impl Stats {
             protocol: state.listener.protocol.into(),
             port: state.listener.ports.into(),
             traffic: reading.listeners.get(&state.counters).copied().unwrap_or_default().into(),
+            refused: reading.refused.get(&state.counters).copied().unwrap_or_default().into(),
             active_flows: reading.active.listeners.get(&state.counters).copied(),
         });
         let targets = snapshot.groups.iter().flat_map(|group| &group.targets).map(|state| TargetCount {

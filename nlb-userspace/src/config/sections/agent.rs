@@ -2,7 +2,7 @@
 
 use toml::Spanned;
 
-use super::name;
+use super::{LONGEST_PATH, name};
 use crate::config::address::{Family, outer_source};
 use crate::config::error::Reported;
 use crate::config::reader::{Complaint, Table, Value};
@@ -10,8 +10,6 @@ use crate::model::{AgentSettings, Capacity, XdpMode};
 
 /// Longest path of a Unix socket: `sun_path` of unix(7) with its end.
 const LONGEST_SOCKET_PATH: usize = 107;
-/// Longest other path.
-const LONGEST_PATH: usize = 1024;
 /// Longest interface name: `IFNAMSIZ` with its end.
 const LONGEST_INTERFACE: usize = 15;
 
@@ -109,6 +107,8 @@ fn capacity(table: &Table<'_>) -> Result<Capacity, Reported> {
     let flows = table.optional("flows", |value| value.integer(1..=Capacity::MAX.flows));
     let datagrams = table.optional("datagrams", |value| value.integer(1..=Capacity::MAX.datagrams));
     let sketches = table.optional("sketches", |value| value.integer(1..=Capacity::MAX.sketches));
+    let networks = table.optional("networks", |value| value.integer(1..=Capacity::MAX.networks));
+    let sources = table.optional("sources", |value| value.integer(1..=Capacity::MAX.sources));
     Ok(Capacity {
         listeners: listeners?.unwrap_or(defaults.listeners),
         groups: groups?.unwrap_or(defaults.groups),
@@ -118,5 +118,7 @@ fn capacity(table: &Table<'_>) -> Result<Capacity, Reported> {
         flows: flows?.unwrap_or(defaults.flows),
         datagrams: datagrams?.unwrap_or(defaults.datagrams),
         sketches: sketches?.unwrap_or(defaults.sketches),
+        networks: networks?.unwrap_or(defaults.networks),
+        sources: sources?.unwrap_or(defaults.sources),
     })
 }

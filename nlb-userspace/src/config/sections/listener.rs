@@ -5,12 +5,12 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::name;
+use super::{access, name};
 use crate::config::address;
 use crate::config::error::Reported;
 use crate::config::ports;
 use crate::config::reader::{Complaint, Table, Value};
-use crate::model::{GroupShare, Listener, Name, Ports, Protocol, ServedBy, Weight};
+use crate::model::{Access, GroupShare, Listener, Name, NewFlowLimit, Ports, Protocol, ServedBy, Weight};
 
 /// A listener as far as it could be read.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(in crate::config) struct ReadListener {
     pub(in crate::config) ports: Result<Spanned<Ports>, Reported>,
     /// The groups that serve it, each with its share where there are several.
     pub(in crate::config) groups: Result<Vec<(Spanned<Name>, Option<Weight>)>, Reported>,
+    pub(in crate::config) access: Result<Access, Reported>,
+    pub(in crate::config) new_flows: Result<Option<NewFlowLimit>, Reported>,
 }
 
 /// Reads one `[[listener]]`.
@@ -32,13 +34,23 @@ pub(in crate::config) fn listener(table: &Table<'_>) -> ReadListener {
     let address = table.require("address").and_then(|value| value.parsed(address::unicast));
     let protocol = table.require("protocol").and_then(|value| value.one_of(&words));
     let ports = table.require("port").and_then(ports::ports);
+    let access = access::access(table);
+    let new_flows =
+        access::new_flow_limit(table).and_then(|limit| match (table.get("new_flows_per_source"), &protocol) {
+            (Some(value), Ok(protocol)) if *protocol != Protocol::Tcp => {
+                let message =
+                    format!("is for TCP, whose packets say that a flow begins; this listener's is {protocol}");
+                Err(value.wrong(Complaint::new(message).help("take it out")))
+            }
+            _ => Ok(limit),
+        });
     let default_name = || {
         let address = *address.as_ref().map_err(|&reported| reported)?.get_ref();
         let ports = *ports.as_ref().map_err(|&reported| reported)?.get_ref();
         Ok(Spanned::new(table.span(), Listener::default_name(protocol?, address, ports)))
     };
     let name = table.optional("name", name).and_then(|name| name.map_or_else(default_name, Ok));
-    ReadListener { span: table.span(), name, address, protocol, ports, groups: groups(table) }
+    ReadListener { span: table.span(), name, address, protocol, ports, groups: groups(table), access, new_flows }
 }
 
 /// `target_group` or `target_groups`.
@@ -104,6 +116,8 @@ impl ReadListener {
             protocol: self.protocol?,
             ports: self.ports?.into_inner(),
             served_by: served_by(self.groups?),
+            access: self.access?,
+            new_flows: self.new_flows?,
         })
     }
 }

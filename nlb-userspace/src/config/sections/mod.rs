@@ -1,5 +1,6 @@
 //! One file per table of the configuration: what its keys become. What concerns more than one table is in `check`.
 
+mod access;
 mod agent;
 mod autoscaling;
 mod flow_settings;
@@ -25,6 +26,8 @@ use super::error::Reported;
 use super::reader::{Complaint, Value};
 use crate::model::Name;
 
+/// Longest path of a file.
+const LONGEST_PATH: usize = 1024;
 /// Smallest and largest port.
 const PORTS: std::ops::RangeInclusive<u16> = 1..=u16::MAX;
 

@@ -13,9 +13,9 @@ use proptest::sample::{Index, select};
 use super::any_autoscaling_group::autoscaling_group;
 use crate::config::{parse, render};
 use crate::model::{
-    Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, GroupShare, HealthCheck,
-    Listener, Name, Ports, Probe, Protocol, RingKind, RingSize, ServedBy, Target, TargetGroup, Tracking, Vip, Weight,
-    XdpMode,
+    Access, Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, GroupShare,
+    HealthCheck, Listener, Name, Networks, NewFlowLimit, Ports, Probe, Protocol, RingKind, RingSize, ServedBy, Target,
+    TargetGroup, Tracking, Vip, Weight, XdpMode,
 };
 
 pub(super) fn name() -> impl Strategy<Value = Name> {
@@ -40,7 +40,8 @@ prop_compose! {
         v4 in of((any::<[u8; 3]>(), 8_u8..=32)), v6 in of((any::<u64>(), 64_u8..=128)), socket in path(),
         metrics in of((any::<IpAddr>(), 1_u16..)), pin_path in path(), state_dir in path(),
         (listeners, groups, targets) in (100_u32..=1 << 20, 100_u32..=1 << 16, 100_u32..=1 << 20), slots in 10_u32 << 20..=1 << 28,
-        (half_open, flows, datagrams) in (1_u32..=1 << 24, 1_u32..=1 << 28, 1_u32..=1 << 26), sketches in 1_u32..=1 << 18,
+        (half_open, flows, datagrams) in (1_u32..=1 << 24, 1_u32..=1 << 28, 1_u32..=1 << 26),
+        (sketches, networks, sources) in (1_u32..=1 << 18, 1000_u32..=1 << 24, 1_u32..=1 << 24),
     ) -> AgentSettings {
         AgentSettings {
             interfaces: interfaces.into_iter().collect(),
@@ -56,7 +57,7 @@ prop_compose! {
             metrics: metrics.map(|(address, port)| SocketAddr::new(address, port)),
             pin_path,
             state_dir,
-            capacity: Capacity { listeners, groups, targets, slots, half_open, flows, datagrams, sketches },
+            capacity: Capacity { listeners, groups, targets, slots, half_open, flows, datagrams, sketches, networks, sources },
         }
     }
 }
@@ -142,6 +143,24 @@ fn groups() -> impl Strategy<Value = Vec<TargetGroup>> {
     btree_set(name(), 1..6).prop_flat_map(|names| names.into_iter().map(group).collect::<Vec<_>>())
 }
 
+fn networks() -> impl Strategy<Value = Networks> {
+    let network = prop_oneof![(address(10, 0x2001), 0_u8..=32), (address(10, 0x2001), 0_u8..=128)];
+    let network = network.prop_map(|(address, length)| {
+        IpNet::new(address, length.min(IpNet::from(address).max_prefix_len())).unwrap().trunc()
+    });
+    of(vec(network, 0..4)).prop_map(|listed| Networks { listed, file: None })
+}
+
+fn limit() -> impl Strategy<Value = NewFlowLimit> {
+    (1_u32..=1_000_000, 1_u32..=1_000_000, 8_u8..=32, 16_u8..=128).prop_map(|(rate, burst, prefix_v4, prefix_v6)| {
+        NewFlowLimit { rate: rate.try_into().unwrap(), burst: burst.try_into().unwrap(), prefix_v4, prefix_v6 }
+    })
+}
+
+fn guards() -> impl Strategy<Value = (Access, Option<NewFlowLimit>)> {
+    (networks(), networks(), of(limit())).prop_map(|(allow, deny, limit)| (Access::new(allow, deny, &[], &[]), limit))
+}
+
 /// Translation keeps the family.
 fn can_serve(group: &TargetGroup, listener: &Listener) -> bool {
     let translated = matches!(group.forwarding, Forwarding::Nat { .. });
@@ -159,7 +178,8 @@ prop_compose! {
                 (1_u16..9_000, 1_u16..9_000).prop_map(|(first, more)| Ports::new(first, first + more).unwrap()),
                 Just(Ports::ALL),
             ];
-            btree_map((address(192, 0x3fff), protocol, ports), (name(), (select(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>()), of(1_u16..=999))), 0..6)
+            let group = select(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>());
+            btree_map((address(192, 0x3fff), protocol, ports), (name(), (group, of(1_u16..=999), guards())), 0..6)
         },
         exclusive in vec(of(any::<bool>()), 6),
         autoscaling_groups in {
@@ -179,7 +199,8 @@ prop_compose! {
                     None => ServedBy::Group(group),
                     Some(weight) => ServedBy::Shares(vec![GroupShare { group, weight: Weight::new(weight).unwrap() }]),
                 };
-                Listener { name, address, protocol, ports, served_by }
+                let new_flows = limit.filter(|_| protocol == Protocol::Tcp);
+                Listener { name, address, protocol, ports, served_by, access, new_flows }
             })
             .filter(|listener| groups.iter().all(|group| !listener.served_by.is_by(&group.name) || can_serve(group, listener)))
             .collect::<Vec<_>>();

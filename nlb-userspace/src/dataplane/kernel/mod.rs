@@ -13,6 +13,7 @@
 //!
 //! What may not live here: what the tables should hold. That is `control`'s.
 
+mod access;
 mod bpffs;
 mod entries;
 mod error;

@@ -127,7 +127,9 @@ impl Blueprint {
 fn entries(name: &str, capacity: Capacity) -> Option<u32> {
     match name {
         edge::LISTENERS => Some(entries_for(capacity.listeners)),
-        edge::LISTENER_COUNTERS | edge::RANGES | edge::VIPS => Some(capacity.listeners),
+        edge::LISTENER_COUNTERS | edge::LISTENER_REFUSED | edge::GUARDS | edge::RANGES | edge::VIPS => {
+            Some(capacity.listeners)
+        }
         edge::GROUPS => Some(capacity.groups),
         // Entry 0 is never used.
         edge::TARGETS | edge::TARGET_COUNTERS => Some(capacity.targets.saturating_add(1)),
@@ -137,6 +139,9 @@ fn entries(name: &str, capacity: Capacity) -> Option<u32> {
         edge::HALF_OPEN => Some(capacity.half_open),
         edge::ESTABLISHED => Some(capacity.flows),
         edge::DATAGRAMS => Some(capacity.datagrams),
+        // A list that changes is there twice for a moment.
+        edge::ACCESS => Some(capacity.networks.saturating_mul(2)),
+        edge::SOURCES => Some(capacity.sources),
         // A translated flow has two entries.
         edge::NAT_NEW => Some(capacity.half_open.saturating_mul(2)),
         edge::NAT_FLOWS => Some(capacity.flows.saturating_mul(2)),

@@ -5,6 +5,7 @@
 //! are emptied only after a [`Grace`] period, and an entry that isn't empty is never given to another owner without one.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 use std::sync::atomic::Ordering;
 
 use aya::maps::{Array, Map, MapData, MapError, PerCpuArray, PerCpuValues};
@@ -12,6 +13,7 @@ use aya::{Ebpf, Pod};
 use nlb_common::active::Sketch;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
+use nlb_common::guard::{Guard, Refused};
 use nlb_common::hash::Flow;
 use nlb_common::layout::edge;
 use nlb_common::ranges::RangesKey;
@@ -20,6 +22,7 @@ use nlb_common::tables::{Group, Listener, ListenerKey, Target};
 use nlb_common::way::WayOutcome;
 
 use super::KernelError;
+use super::access::Access;
 use super::entries::{read_group, read_target, write_group, write_target};
 use super::grace::Grace;
 use super::listeners::Listeners;
@@ -37,7 +40,10 @@ pub(super) struct KernelTables {
     groups: Mapped,
     slots: Mapped,
     targets: Mapped,
+    access: Access,
+    guards: Mapped,
     listener_counters: PerCpuArray<MapData, Counters>,
+    listener_refused: PerCpuArray<MapData, Refused>,
     target_counters: PerCpuArray<MapData, Counters>,
     sketches: Sketches,
     drops: PerCpuArray<MapData, u64>,
@@ -70,7 +76,10 @@ impl KernelTables {
             groups: Mapped::new(map(object, edge::GROUPS)?, edge::GROUPS, "groups")?,
             slots: Mapped::new(map(object, edge::SLOTS)?, edge::SLOTS, "slots")?,
             targets: Mapped::new(map(object, edge::TARGETS)?, edge::TARGETS, "targets")?,
+            access: Access::take(object)?,
+            guards: Mapped::new(map(object, edge::GUARDS)?, edge::GUARDS, "listeners")?,
             listener_counters: typed(object, edge::LISTENER_COUNTERS)?,
+            listener_refused: typed(object, edge::LISTENER_REFUSED)?,
             target_counters: typed(object, edge::TARGET_COUNTERS)?,
             sketches: Sketches::take(object)?,
             drops: typed(object, edge::DROPS)?,
@@ -86,8 +95,12 @@ impl KernelTables {
 
     /// Everything that is in the tables. An entry without a tag is free.
     pub(super) fn read(&self) -> Result<Tables, DataplaneError> {
-        let mut tables = Tables { listeners: self.listeners.read(), vips: self.vips.read()?, ..Tables::default() };
+        let (access, vips) = (self.access.read(), self.vips.read()?);
+        let mut tables = Tables { listeners: self.listeners.read(), access, vips, ..Tables::default() };
         tables.listeners.extend(self.ranges.read()?);
+        for listener in tables.listeners.values_mut() {
+            listener.guard = self.guard(listener.counters)?;
+        }
         let used = (0..).zip(self.groups.entries().map(read_group)).filter(|(_, group)| group.tag != 0);
         tables.groups = used.collect();
         let used = (0..).zip(self.targets.entries().map(read_target)).filter(|(_, target)| target.tag != 0);
@@ -115,6 +128,14 @@ impl KernelTables {
             Write::Target { index, value, fresh } => Ok(self.write_target(*index, value, *fresh)?),
             Write::Slots(slots) => self.write_slots(slots),
             Write::Group { index, value } => Ok(self.write_group(*index, value)?),
+            Write::AccessList { number, list } => {
+                self.settle()?;
+                Ok(self.access.write(*number, list)?)
+            }
+            Write::RemoveAccessList(number) => {
+                self.settle()?;
+                Ok(self.access.remove(*number)?)
+            }
             Write::Listener { key, value, fresh } => Ok(self.write_listener(key, value, *fresh)?),
             Write::Ranges { key, listeners, fresh } => Ok(self.write_ranges(key, listeners, fresh)?),
             Write::Vip { address, value } => Ok(self.vips.write(address, value)?),
@@ -170,13 +191,37 @@ impl KernelTables {
     fn write_listener(&mut self, key: &ListenerKey, value: &Listener, fresh: bool) -> Result<(), KernelError> {
         if fresh {
             reset(&mut self.listener_counters, edge::LISTENER_COUNTERS, value.counters, self.cpus)?;
+            reset(&mut self.listener_refused, edge::LISTENER_REFUSED, value.counters, self.cpus)?;
             self.sketches.clear(SketchOf::Listener(value.sketch))?;
         }
         self.unsettled = true;
+        self.write_guards([value], true)?;
         let before = self.listeners.write(key, value, &self.grace)?;
+        self.write_guards([value], false)?;
         if before.is_some_and(|before| (before.first_slot, before.slot_mask) != (value.first_slot, value.slot_mask)) {
             // The place that its ring has left may get another's slots by the next write.
             self.settle()?;
+        }
+        Ok(())
+    }
+
+    fn guard(&self, counters: u32) -> Result<Guard, KernelError> {
+        let words = self.guards.entry(counters)?;
+        Ok(Guard::from_words([0, 1].map(|at| words[at].load(Ordering::Acquire))))
+    }
+
+    /// Writes what guards those of `listeners` that are guarded, or those that aren't: a claim that says that there is something to
+    /// check finds it, and after one that doesn't nobody looks.
+    fn write_guards<'l>(
+        &self,
+        listeners: impl IntoIterator<Item = &'l Listener>,
+        guarded: bool,
+    ) -> Result<(), KernelError> {
+        for listener in listeners.into_iter().filter(|listener| listener.guard.is_any() == guarded) {
+            let words = self.guards.entry(listener.counters)?;
+            for (word, value) in words.iter().zip(listener.guard.words()) {
+                word.store(value, Ordering::Release);
+            }
         }
         Ok(())
     }
@@ -189,10 +234,13 @@ impl KernelTables {
     ) -> Result<(), KernelError> {
         for &counters in fresh {
             reset(&mut self.listener_counters, edge::LISTENER_COUNTERS, counters, self.cpus)?;
+            reset(&mut self.listener_refused, edge::LISTENER_REFUSED, counters, self.cpus)?;
             self.sketches.clear(SketchOf::Listener(counters))?;
         }
         self.unsettled = true;
+        self.write_guards(listeners.iter().map(|(_, listener)| listener), true)?;
         self.ranges.write(key, listeners)?;
+        self.write_guards(listeners.iter().map(|(_, listener)| listener), false)?;
         // The memory of what was there may serve the next write, and the places that rings have left other rings.
         self.settle()
     }
@@ -216,6 +264,7 @@ impl KernelTables {
     pub(super) fn counters(&self, listeners: &[u32], targets: &[TargetIndex]) -> Result<CounterReading, KernelError> {
         Ok(CounterReading {
             listeners: sums(&self.listener_counters, edge::LISTENER_COUNTERS, listeners)?,
+            refused: sums(&self.listener_refused, edge::LISTENER_REFUSED, listeners)?,
             targets: sums(&self.target_counters, edge::TARGET_COUNTERS, targets)?,
             drops: by_number(&self.drops, edge::DROPS, DropReason::ALL, |reason| reason as u8)?,
             way_outcomes: by_number(&self.way_outcomes, edge::WAY_OUTCOMES, WayOutcome::ALL, |outcome| outcome as u8)?,
@@ -254,12 +303,14 @@ pub(super) fn at(action: &'static str, table: &'static str) -> impl FnOnce(MapEr
     move |source| KernelError::Table { action, table, source }
 }
 
-type CountersByCpu = PerCpuArray<MapData, Counters>;
-
-fn sums(map: &CountersByCpu, table: &'static str, indexes: &[u32]) -> Result<BTreeMap<u32, Counters>, KernelError> {
+fn sums<V: Pod + Default + AddAssign>(
+    map: &PerCpuArray<MapData, V>,
+    table: &'static str,
+    indexes: &[u32],
+) -> Result<BTreeMap<u32, V>, KernelError> {
     let mut sums = BTreeMap::new();
     for &index in indexes {
-        let mut sum = Counters::default();
+        let mut sum = V::default();
         for value in map.get(&index, 0).map_err(at("read", table))?.iter() {
             sum += *value;
         }

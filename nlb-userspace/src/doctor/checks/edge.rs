@@ -128,6 +128,12 @@ const fn mend(reason: DropReason) -> &'static str {
         DropReason::TooLong => {
             "somebody sends packets near 64 KiB: is a virtual interface's GRO or LRO on? ethtool -K DEV gro off lro off"
         }
+        DropReason::SourceDenied => {
+            "expected for sources that a listener's `deny` or `allow` keeps out: `nlb explain` says which network does"
+        }
+        DropReason::NewFlowLimit => {
+            "somebody floods a listener, or many clients share an address: raise `new_flows_per_source` if these are wanted"
+        }
         DropReason::TooBig => {
             "somebody goes on sending packets that do not fit, or a firewall keeps ICMP from him: see MTU of `nlb doctor`"
         }

@@ -6,7 +6,9 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{AgentSettings, FlowSettings, HealthCheck, Listener, Protocol, RingKind, RingSize, ServedBy};
+use crate::model::{
+    Access, AgentSettings, FlowSettings, HealthCheck, Listener, Protocol, RingKind, RingSize, ServedBy,
+};
 
 type Targets = BTreeMap<TargetKey, Target>;
 
@@ -48,6 +50,8 @@ fn file(groups: &[&str], targets: &Targets, vip: Option<u8>) -> Configuration {
         protocol: Protocol::Tcp,
         ports: 80.into(),
         served_by: ServedBy::Group("a".parse().unwrap()),
+        access: Access::default(),
+        new_flows: None,
     };
     Configuration {
         agent: AgentSettings::default(),
