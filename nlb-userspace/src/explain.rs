@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::api::dto::{NextHopView, Routing};
 use crate::control::snapshot::{GroupState, ListenerState, Snapshot, TargetState};
-use crate::model::{Forwarding, Listener, Protocol, Verdict as Access};
+use crate::model::{Forwarding, Listener, Name, Protocol, Verdict as Access};
 
 /// A flow, as a user names it. Both addresses are of the same family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub struct Explanation {
 /// One stage of the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
-    /// The stage: `listener`, `access`, `limit`, `group`, `hash`, `slot`, `flow`, `target`, `next hop`,
+    /// The stage: `listener`, `access`, `limit`, `share`, `group`, `hash`, `slot`, `flow`, `target`, `next hop`,
     /// `outer header`, `size` or `second chance`.
     pub stage: String,
     /// What it found.
@@ -141,19 +141,20 @@ impl Story {
     fn tell(&mut self, snapshot: &Snapshot, query: &FlowQuery, pin: Option<&Pin>) -> Result<String, (Verdict, String)> {
         let listener = self.listener(snapshot, query)?;
         self.guard(listener, query)?;
-        let name = &listener.listener.group;
-        let group = snapshot.group(name).ok_or_else(|| {
-            (
-                Verdict::Dropped,
-                format!("listener `{}` names group `{name}`, which is not there", listener.listener.name),
-            )
+        let served_by = &listener.listener.served_by;
+        let group = snapshot.serving(listener).ok_or_else(|| {
+            let name = &listener.listener.name;
+            (Verdict::Dropped, format!("listener `{name}` names group `{served_by}`, which is not there"))
         })?;
+        let group = group.as_ref();
+        self.shares(snapshot, listener);
         self.group(group);
         let slot = self.slot(snapshot, group, query)?;
         let index = self.remembered(group, slot, pin);
         let target = self.target(group, index)?;
+        self.0.target_group = Some(target.key.group.to_string());
         let summary = self.way(snapshot, query, target)?;
-        if forwarding(snapshot, group) == Forwarding::Gue && query.protocol == Protocol::Tcp {
+        if forwarding(snapshot, &target.key.group) == Forwarding::Gue && query.protocol == Protocol::Tcp {
             self.second_chance(group, slot, target);
         }
         Ok(summary)
@@ -194,6 +195,16 @@ impl Story {
             self.step("listener", text);
         }
         Ok(state)
+    }
+
+    /// What each group has of a listener that several share.
+    fn shares(&mut self, snapshot: &Snapshot, listener: &ListenerState) {
+        let shares = listener.shares(snapshot);
+        let slots = listener.own_ring.as_ref().map_or(0, |own| own.ring.len());
+        for (share, held) in shares {
+            let text = format!("`{}` with weight {} has {held} of {slots} slots", share.group, share.weight.get());
+            self.step("share", text);
+        }
     }
 
     fn guard(&mut self, state: &ListenerState, query: &FlowQuery) -> Result<(), (Verdict, String)> {
@@ -354,7 +365,7 @@ impl Story {
             .map_or_else(String::new, |length| format!(" (varied by flow within {}/{length})", hop.source));
         let outer = if address.is_ipv4() { "IPv4" } else { "IPv6" };
         let inner = if query.destination.is_ipv4() { "IPv4" } else { "IPv6" };
-        let forwarding = snapshot.group(&target.key.group).map(|group| forwarding(snapshot, group)).unwrap_or_default();
+        let forwarding = forwarding(snapshot, &target.key.group);
         let header = match forwarding {
             Forwarding::Ipip => format!("{inner} in {outer}, from {}{varied} to {address}", hop.source),
             Forwarding::Gue => format!("{inner} in GUE in UDP in {outer}, from {}{varied} to {address}", hop.source),
@@ -373,8 +384,8 @@ impl Story {
     }
 }
 
-fn forwarding(snapshot: &Snapshot, group: &GroupState) -> Forwarding {
-    snapshot.configuration.group(&group.name).map_or_else(Forwarding::default, |group| group.forwarding)
+fn forwarding(snapshot: &Snapshot, group: &Name) -> Forwarding {
+    snapshot.configuration.group(group).map_or_else(Forwarding::default, |group| group.forwarding)
 }
 
 fn flags(slot: Slot) -> &'static str {

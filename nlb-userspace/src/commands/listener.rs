@@ -37,11 +37,22 @@ pub fn list(listeners: &[ListenerView], style: Style) -> String {
     table.render(style)
 }
 
-/// A listener with its group.
-pub fn detail(ListenerDetail { listener, target_group }: &ListenerDetail, now: Moment, style: Style) -> String {
+/// A listener with its groups.
+pub fn detail(ListenerDetail { listener, target_groups }: &ListenerDetail, now: Moment, style: Style) -> String {
     let address = crate::model::at(listener.address, &listener.port);
     let mut head = Table::new(&["LISTENER", "PROTOCOL", "ADDRESS"]);
     let cells: [Cell; 3] = [listener.name.as_str().into(), listener.protocol.text().into(), address.into()];
     head.row(cells);
-    format!("{}\n{}", head.render(style), target_group::detail(target_group, now, style))
+    let mut parts = vec![head.render(style)];
+    if !listener.shares.is_empty() {
+        let mut shares = Table::new(&["TARGET GROUP", ">WEIGHT", ">SLOTS"]);
+        for share in &listener.shares {
+            let cells: [Cell; 3] =
+                [share.target_group.as_str().into(), share.weight.to_string().into(), share.slots.to_string().into()];
+            shares.row(cells);
+        }
+        parts.push(shares.render(style));
+    }
+    parts.extend(target_groups.iter().map(|group| target_group::detail(group, now, style)));
+    parts.join("\n")
 }

@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::nearest::{listed, nearest};
 use super::reader::{Complaint, Table};
 use super::sections::{ReadAutoscalingGroup, ReadGroup, ReadListener, ReadVip};
-use crate::model::{Capacity, Forwarding, Name, Ports, Protocol, at};
+use crate::model::{Capacity, Forwarding, Name, Ports, Protocol, Weight, at};
 
 /// Notes every problem between tables.
 pub(super) fn check(top: &Table<'_>, capacity: Option<Capacity>, groups: &[ReadGroup], listeners: &[ReadListener]) {
@@ -31,8 +31,9 @@ pub(super) fn check(top: &Table<'_>, capacity: Option<Capacity>, groups: &[ReadG
     });
     once(top, places, |(address, protocol, ports)| format!("a listener for {protocol} {}", at(*address, ports)));
     ranges(top, listeners);
+    listeners.iter().for_each(|listener| shares(top, listener, groups));
 
-    let wanted = listeners.iter().filter_map(|listener| listener.group.as_ref().ok());
+    let wanted = listeners.iter().filter_map(|listener| listener.groups.as_ref().ok()).flatten().map(|(name, _)| name);
     unknown_groups(top, &names.map(Spanned::get_ref).collect::<Vec<_>>(), wanted);
     targets_that_are_vips(top, groups, listeners);
     targets_of_another_family(top, groups, listeners);
@@ -80,6 +81,33 @@ fn once<K: Ord>(top: &Table<'_>, keys: impl Iterator<Item = (K, Range<usize>)>, 
         } else {
             let line = top.line(&span);
             seen.insert(key, line);
+        }
+    }
+}
+
+/// Notes groups that can't share a listener: its ring spreads and remembers the flows of all of them in one way.
+fn shares(top: &Table<'_>, listener: &ReadListener, groups: &[ReadGroup]) {
+    let Ok(shares) = &listener.groups else { return };
+    once(top, shares.iter().map(|(name, _)| (name.get_ref(), name.span())), |name| format!("target group `{name}`"));
+    if shares.iter().all(|(_, weight)| *weight == Weight::new(0)) {
+        let complaint = Complaint::new("no group has a weight above 0: nobody gets a flow");
+        top.wrong_at(&listener.span, complaint.help("give one of `target_groups` a weight"));
+    }
+    let named =
+        |name: &Name| groups.iter().find(|group| group.name.as_ref().is_ok_and(|known| known.get_ref() == name));
+    let mut served = shares.iter().filter_map(|(name, _)| Some((name, named(name.get_ref())?)));
+    let Some((first_name, first)) = served.next() else { return };
+    for (name, group) in served {
+        let differing = [
+            ("forwarding", group.translates() != first.translates()),
+            ("affinity", group.affinity() != first.affinity()),
+            ("tracking", group.tracking() != first.tracking()),
+            ("idle_timeout", group.idle_timeout() != first.idle_timeout()),
+        ];
+        for (key, _) in differing.into_iter().filter(|(_, differs)| *differs) {
+            let (one, other) = (first_name.get_ref(), name.get_ref());
+            let message = format!("`{one}` and `{other}` share a listener, and their `{key}` is not the same");
+            top.wrong_at(&name.span(), Complaint::new(message).help(format!("give both groups the same `{key}`")));
         }
     }
 }
@@ -148,7 +176,9 @@ fn targets_that_are_vips(top: &Table<'_>, groups: &[ReadGroup], listeners: &[Rea
 fn targets_of_another_family(top: &Table<'_>, groups: &[ReadGroup], listeners: &[ReadListener]) {
     let translated = groups.iter().filter(|group| matches!(group.forwarding, Ok(Some(Forwarding::Nat { .. }))));
     for (group, name) in translated.filter_map(|group| Some((group, group.name.as_ref().ok()?.get_ref()))) {
-        let of_group = |listener: &&ReadListener| listener.group.as_ref().is_ok_and(|wanted| wanted.get_ref() == name);
+        let of_group = |listener: &&ReadListener| {
+            listener.groups.as_ref().is_ok_and(|groups| groups.iter().any(|(wanted, _)| wanted.get_ref() == name))
+        };
         let vips = listeners.iter().filter(of_group).filter_map(|listener| listener.address.as_ref().ok());
         let vips: Vec<_> = vips.collect();
         for address in group.targets.iter().filter_map(|target| target.address.as_ref().ok()) {
@@ -171,8 +201,9 @@ fn translated_listeners(top: &Table<'_>, groups: &[ReadGroup], listeners: &[Read
         let group = groups.iter().find(|group| group.name.as_ref().is_ok_and(|known| known.get_ref() == name));
         group.is_some_and(|group| matches!(group.forwarding, Ok(Some(Forwarding::Nat { .. }))))
     };
-    for listener in listeners {
-        let Some(group) = listener.group.as_ref().ok().filter(|group| translates(group.get_ref())) else { continue };
+    let served = listeners.iter().filter_map(|listener| Some((listener, listener.groups.as_ref().ok()?)));
+    let served = served.flat_map(|(listener, groups)| groups.iter().map(move |(group, _)| (listener, group)));
+    for (listener, group) in served.filter(|(_, group)| translates(group.get_ref())) {
         let wrong = |message: String, help: &str| top.wrong_at(&group.span(), Complaint::new(message).help(help));
         let name = group.get_ref();
         if listener.protocol.is_ok_and(|protocol| protocol == Protocol::Sctp) {
@@ -195,8 +226,17 @@ fn fits(top: &Table<'_>, capacity: Capacity, groups: &[ReadGroup], listeners: &[
     if let Some(listener) = listeners.get(held(capacity.listeners)) {
         wrong("listeners", listeners.len() as u64, capacity.listeners, &listener.span);
     }
-    if let Some(group) = groups.get(held(capacity.groups)) {
-        wrong("groups", groups.len() as u64, capacity.groups, &group.span);
+    // A listener that groups share has a ring of its own, as large as theirs.
+    let sharing: Vec<_> =
+        listeners.iter().filter_map(|listener| Some((listener, shared_ring(listener, groups)?))).collect();
+    let rings = groups.len() + sharing.len();
+    if let Some(span) = groups
+        .iter()
+        .map(|group| &group.span)
+        .chain(sharing.iter().map(|(listener, _)| &listener.span))
+        .nth(held(capacity.groups))
+    {
+        wrong("groups", rings as u64, capacity.groups, span);
     }
     let mut networks = 0;
     let mut lists = BTreeSet::new();
@@ -215,19 +255,30 @@ fn fits(top: &Table<'_>, capacity: Capacity, groups: &[ReadGroup], listeners: &[
     }
 
     // A ring begins at a multiple of its own size; sizes are powers of two, so the largest first leave no gap.
-    let size = |group: &ReadGroup| group.ring_size.map_or(0, |size| u64::from(size.get()));
-    let needed: u64 = groups.iter().map(size).sum();
+    let own = groups.iter().map(|group| (&group.span, group.ring_size.map_or(0, |size| u64::from(size.get()))));
+    let sizes: Vec<_> = own.chain(sharing.iter().map(|(listener, size)| (&listener.span, *size))).collect();
+    let needed: u64 = sizes.iter().map(|(_, size)| size).sum();
     let mut sum = 0;
-    let first_beyond = groups.iter().find(|group| {
-        sum += size(group);
+    let first_beyond = sizes.iter().find(|(_, size)| {
+        sum += size;
         sum > u64::from(capacity.slots)
     });
-    if let Some(group) = first_beyond {
+    if let Some((span, _)) = first_beyond {
         let message = format!("the rings need {needed} slots, the table holds {}", capacity.slots);
         let help = format!(
             "set `agent.capacity.slots` to {} or more, or smaller `ring_size`s",
             needed.checked_next_power_of_two().unwrap_or(needed)
         );
-        top.wrong_at(&group.span, Complaint::new(message).help(help));
+        top.wrong_at(span, Complaint::new(message).help(help));
     }
+}
+
+/// Slots of the ring that a listener has for itself, if groups share it.
+fn shared_ring(listener: &ReadListener, groups: &[ReadGroup]) -> Option<u64> {
+    let shares = listener.groups.as_ref().ok()?;
+    let is_own = shares.iter().any(|(_, weight)| weight.is_some());
+    let named =
+        |name: &Name| groups.iter().find(|group| group.name.as_ref().is_ok_and(|known| known.get_ref() == name));
+    let sizes = shares.iter().filter_map(|(name, _)| named(name.get_ref())?.ring_size.ok());
+    sizes.max().filter(|_| is_own).map(|size| size.get().into())
 }

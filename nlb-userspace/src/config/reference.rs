@@ -393,7 +393,21 @@ const SECTIONS: &[Section] = &[
                 "80",
                 "the port that clients connect to, and that targets serve; a range; or every port. 64 ranges of an address and protocol",
             ),
-            key("target_group", "name of a target group", Required, r#""web""#, "the group that serves it"),
+            key(
+                "target_group",
+                "name of a target group",
+                Means("`target_groups`; one of the two is there"),
+                r#""web""#,
+                "the group that serves it",
+            ),
+            key(
+                "target_groups",
+                r#"list of `"GROUP=WEIGHT"`, weights 0 to 999"#,
+                Means("`target_group`"),
+                r#"["web=100"]"#,
+                "groups that share its new flows by weight; a flow stays in its group, whatever becomes of the weights. Their `affinity`, \
+                 `tracking` and `idle_timeout` are the same",
+            ),
             key(
                 "allow",
                 "list of networks",

@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 use super::duration;
 use crate::model::{
     Affinity, AgentSettings, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, NewFlowLimit, Probe,
-    RingKind, TargetGroup, Tracking, Vip, XdpMode,
+    RingKind, ServedBy, TargetGroup, Tracking, Vip, XdpMode,
 };
 
 /// `configuration` as TOML, every setting written out. Listeners and groups keep their order.
@@ -147,10 +147,17 @@ fn health_check(out: &mut String, check: &HealthCheck) -> fmt::Result {
 }
 
 fn write_listener(out: &mut String, listener: &Listener) -> fmt::Result {
-    let Listener { name, address, protocol, ports, group, access, new_flows } = listener;
+    let Listener { name, address, protocol, ports, served_by, access, new_flows } = listener;
     writeln!(out, "\n[[listener]]\nname = {}\naddress = \"{address}\"", quoted(name))?;
     let port = ports.only().map_or_else(|| quoted(ports), |port| port.to_string());
-    writeln!(out, "protocol = \"{protocol}\"\nport = {port}\ntarget_group = {}", quoted(group))?;
+    writeln!(out, "protocol = \"{protocol}\"\nport = {port}")?;
+    match served_by {
+        ServedBy::Group(group) => writeln!(out, "target_group = {}", quoted(group))?,
+        ServedBy::Shares(shares) => {
+            let shares = shares.iter().map(|share| quoted(format!("{}={}", share.group, share.weight.get())));
+            writeln!(out, "target_groups = [{}]", shares.collect::<Vec<_>>().join(", "))?;
+        }
+    }
     for (key, networks) in [("allow", &access.allow), ("deny", &access.deny)] {
         if let Some(listed) = &networks.listed {
             let listed: Vec<String> = listed.iter().map(quoted).collect();

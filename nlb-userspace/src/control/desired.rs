@@ -18,7 +18,7 @@ use super::snapshot::Routing;
 use super::state::State;
 use super::target_set::TargetSet;
 use crate::dataplane::Tables;
-use crate::model::{Forwarding, Listener, NewFlowLimit, TargetGroup, Timestamp};
+use crate::model::{Forwarding, Listener, Name, NewFlowLimit, ServedBy, TargetGroup, Timestamp};
 use crate::ring::Member;
 
 impl State {
@@ -36,7 +36,7 @@ impl State {
         }
         self.groups = groups;
         self.build_condemned(&mut tables);
-        self.build_listeners(&mut tables, &mut notices);
+        self.build_listeners(&mut tables, &mut notices, now);
         let slots = self.rings.values().filter_map(|ring| ring.open.due);
         self.rebuild_due = slots.chain(self.life_due(now)).chain(self.first_round_due(now)).min();
         (tables, notices)
@@ -53,7 +53,9 @@ impl State {
 
     fn give_back(&mut self) {
         let listeners: BTreeSet<_> = self.configuration.listeners.iter().map(listener_key).collect();
-        let groups: BTreeSet<_> = self.groups.iter().map(|group| self.tag_of(group)).collect();
+        let own = self.configuration.listeners.iter().filter_map(|listener| self.own_tag(listener));
+        let own: BTreeSet<_> = own.map(|(tag, _)| tag).collect();
+        let groups: BTreeSet<_> = self.groups.iter().map(|group| self.tag_of(group)).chain(own).collect();
         let targets: BTreeSet<_> = self.conditions.keys().map(target_tag).collect();
         // A pin may name an entry that nobody else does: it goes, and its index is another's, after a sweep only.
         self.condemned = self.target_indexes.owners().filter(|tag| !targets.contains(tag)).copied().collect();
@@ -66,7 +68,10 @@ impl State {
         self.access_numbers.retain(|tag| lists.contains(tag));
         self.group_indexes.retain(|tag| groups.contains(tag));
         self.regions.retain(|tag| groups.contains(&tag));
-        self.rings.retain(|tag, _| groups.contains(tag));
+        // A listener that gets another ring takes over what the ring before holds.
+        let before: BTreeSet<_> = self.served.values().copied().collect();
+        self.rings.retain(|tag, _| groups.contains(tag) || before.contains(tag));
+        self.choices.retain(|tag, _| groups.contains(tag));
         self.adopted.retain(|tag, _| targets.contains(tag));
     }
 
@@ -201,12 +206,15 @@ impl State {
         (routing, chosen)
     }
 
-    fn build_listeners(&mut self, tables: &mut Tables, notices: &mut Vec<Notice>) {
-        let groups: BTreeMap<_, _> = self.groups.iter().map(|group| (&group.name, self.tag_of(group))).collect();
-        let by_group: BTreeMap<_, _> =
+    fn build_listeners(&mut self, tables: &mut Tables, notices: &mut Vec<Notice>, now: Timestamp) {
+        let by_group: BTreeMap<Name, usize> =
             self.listeners_by_group().into_iter().map(|(name, count)| (name.clone(), count)).collect();
-        for listener in &self.configuration.listeners {
-            let group = groups.get(&listener.group).and_then(|tag| self.group_indexes.get(tag));
+        let mut served = BTreeMap::new();
+        for listener in &Arc::clone(&self.configuration).listeners {
+            let group = match &listener.served_by {
+                ServedBy::Group(name) => self.index_of(name),
+                ServedBy::Shares(shares) => self.build_shared(listener, shares, tables, notices, now),
+            };
             let Some((index, group)) = group.and_then(|index| Some((index, *tables.groups.get(&index)?))) else {
                 continue;
             };
@@ -226,13 +234,22 @@ impl State {
                     None => continue,
                 },
             };
-            let sketch = Self::sketch(&key, counters, by_group.get(&listener.group).copied().unwrap_or_default());
+            let in_group = listener.served_by.groups().next().and_then(|name| by_group.get(name));
+            let sketch = Self::sketch(&key, counters, in_group.copied().unwrap_or_default());
             let flags = if self.configuration.is_exclusive(listener.address) { tables::Vip::EXCLUSIVE } else { 0 };
             tables.vips.insert(key.address, tables::Vip { flags });
             let guard = guard(access, listener.new_flows);
             let plain = tables::Listener::new(counters, index, &group);
             tables.listeners.insert(key, tables::Listener { sketch, guard, ..plain });
+            served.insert(key, group.tag);
         }
+        self.served = served;
+    }
+
+    /// The index of the entry of the group of that name.
+    fn index_of(&self, name: &Name) -> Option<u32> {
+        let group = self.groups.iter().find(|group| &group.name == name)?;
+        self.group_indexes.get(&self.tag_of(group))
     }
 }
 

@@ -14,6 +14,16 @@ pub(super) fn group_tag(name: &Name, slots: u32) -> u64 {
     tag(&format!("{name} {slots}"))
 }
 
+/// The tag of a listener's own ring with that number of slots. Names have no blanks, so it is no group's.
+pub(super) fn listener_tag(name: &Name, slots: u32) -> u64 {
+    tag(&format!("listener {name} {slots}"))
+}
+
+/// What the share of a slot among groups is drawn by: the same for a group whatever its ring.
+pub(super) fn share_tag(name: &Name) -> u64 {
+    tag(&format!("share {name}"))
+}
+
 /// The tag of a target.
 pub(super) fn target_tag(key: &TargetKey) -> u64 {
     tag(&key.to_string())

@@ -15,6 +15,7 @@ mod plan;
 mod regions;
 mod rings;
 mod select;
+mod shares;
 mod sizes;
 pub mod snapshot;
 mod state;

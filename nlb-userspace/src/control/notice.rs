@@ -53,6 +53,13 @@ pub enum Notice {
         /// Targets that hold slots now.
         targets: usize,
     },
+    /// The ring of a listener that groups share.
+    ListenerRing {
+        /// Which listener.
+        listener: Name,
+        /// What moved.
+        change: RingChange,
+    },
     /// The drain of a target that is registered no longer is over: it is gone.
     Drained {
         /// Which target.
@@ -74,7 +81,7 @@ impl Notice {
             Self::Health { now, .. } => *now == Health::Unhealthy,
             Self::NextHop { way, .. } => way.is_err(),
             Self::Routing { now, .. } => *now != Routing::Healthy,
-            Self::FirstFailure { .. } | Self::Ring { .. } | Self::Drained { .. } => false,
+            Self::FirstFailure { .. } | Self::Ring { .. } | Self::ListenerRing { .. } | Self::Drained { .. } => false,
             Self::Full { .. } => true,
         }
     }
@@ -101,6 +108,9 @@ impl fmt::Display for Notice {
                 "group {group}: {} slots moved ({} at least), {targets} targets hold the ring",
                 change.moved, change.least
             ),
+            Self::ListenerRing { listener, change } => {
+                write!(f, "listener {listener}: {} slots moved ({} at least)", change.moved, change.least)
+            }
             Self::Drained { target } => write!(f, "target {target} is drained and gone"),
             Self::Full { what, name } => {
                 write!(f, "no room for {name}: raise `agent.capacity.{what}` and restart the agent")

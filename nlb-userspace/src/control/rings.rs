@@ -46,6 +46,16 @@ pub(super) struct Stepped {
     pub(super) idle_datagrams: u32,
 }
 
+/// What a ring is to be.
+pub(super) struct Wanted {
+    /// As [`Ring::filled`].
+    pub(super) filled: Option<(RingKind, RingSize, Vec<Member>)>,
+    /// The target of each slot's new flows.
+    pub(super) built: Vec<TargetIndex>,
+    /// What decides besides.
+    pub(super) stepped: Stepped,
+}
+
 /// What is in transition in a ring.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct OpenSlots {
@@ -138,21 +148,36 @@ impl State {
             let (kind, size, members) = &filled;
             repeated(&self.kept_rings.build(tag, (*kind, *size), self.seed, members), held.len())
         };
+        let (slots, change) =
+            self.advance(tag, first_slot, before, Wanted { filled: Some(filled), built, stepped }, now);
+        if let Some(change) = change {
+            let targets = self.rings.get(&tag).and_then(|ring| ring.filled.as_ref()).map_or(0, |filled| filled.2.len());
+            notices.push(Notice::Ring { group: group.name.clone(), change, targets });
+        }
+        slots
+    }
+
+    /// The next ring in the history of `before`. Gives its slots, and what moved.
+    pub(super) fn advance(
+        &mut self,
+        tag: u64,
+        first_slot: u32,
+        before: Ring,
+        wanted: Wanted,
+        now: Timestamp,
+    ) -> (Arc<[Slot]>, Option<RingChange>) {
+        let Wanted { filled, built, stepped } = wanted;
+        let held: Vec<TargetIndex> = before.slots.iter().map(|slot| slot.current()).collect();
         let next = self.step_all(&before.slots, &built, &stepped, now);
         let slots =
             if next[..] == before.slots[..] { before.slots } else { self.touched(first_slot, &before.slots, next) };
         let open = self.open_slots(&slots, stepped.idle, now);
         let moved = ring::moved(&held, &built);
-        let (mut last_change, mut shares) = (before.last_change, before.shares);
-        if moved > 0 {
-            shares = self::shares(built.iter().copied());
-            let change = RingChange { at: now, moved, least: ring::least_moved(&held, &built) };
-            last_change = Some(change);
-            notices.push(Notice::Ring { group: group.name.clone(), change, targets: filled.2.len() });
-        }
-        let (filled, stepped) = (Some(filled), Some(stepped));
+        let change = (moved > 0).then(|| RingChange { at: now, moved, least: ring::least_moved(&held, &built) });
+        let shares = if change.is_some() { shares(built.iter().copied()) } else { before.shares };
+        let (stepped, last_change) = (Some(stepped), change.or(before.last_change));
         self.rings.insert(tag, Ring { filled, stepped, slots: Arc::clone(&slots), shares, open, last_change });
-        slots
+        (slots, change)
     }
 
     fn step_all(&self, slots: &[Slot], built: &[TargetIndex], stepped: &Stepped, now: Timestamp) -> Vec<Slot> {

@@ -1,5 +1,7 @@
 //! What the API, the metrics and the command line see: the whole state at one moment.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +11,9 @@ use nlb_common::slot::{Slot, TargetIndex};
 
 use super::event::{Health, NextHop, NoNextHop};
 use crate::dataplane::Attachment;
-use crate::model::{Affinity, Configuration, DrainCause, FlowRules, Listener, Name, Target, TargetKey, Timestamp};
+use crate::model::{
+    Affinity, Configuration, DrainCause, FlowRules, GroupShare, Listener, Name, ServedBy, Target, TargetKey, Timestamp,
+};
 
 /// The state at one moment. Cheap to clone parts of: what is large is shared.
 #[derive(Clone, Debug)]
@@ -54,6 +58,36 @@ pub struct ListenerState {
     pub listener: Listener,
     /// Index of its counters.
     pub counters: u32,
+    /// Its own ring, if groups share it.
+    pub own_ring: Option<OwnRing>,
+}
+
+/// The ring of a listener that groups share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnRing {
+    /// Index of its first slot in the slot table.
+    pub first_slot: u32,
+    /// The ring.
+    pub ring: Arc<[Slot]>,
+}
+
+impl ListenerState {
+    /// The groups that share it, if they do, each with how many slots are its targets'.
+    pub fn shares(&self, snapshot: &Snapshot) -> Vec<(&GroupShare, usize)> {
+        let (ServedBy::Shares(shares), Some(own)) = (&self.listener.served_by, &self.own_ring) else {
+            return Vec::new();
+        };
+        let of_group = |share: &GroupShare| {
+            let targets: BTreeSet<_> = snapshot
+                .group(&share.group)
+                .into_iter()
+                .flat_map(|group| &group.targets)
+                .map(|target| target.index)
+                .collect();
+            own.ring.iter().filter(|slot| targets.contains(&slot.current())).count()
+        };
+        shares.iter().map(|share| (share, of_group(share))).collect()
+    }
 }
 
 /// A target group as it is.
@@ -94,8 +128,8 @@ pub struct RingChange {
     pub least: u32,
 }
 
-/// Which targets of a group get new flows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Which targets of a group get new flows. In order, the better first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Routing {
     /// The healthy ones of this edge's zone (or of all zones, when zones don't matter here).
     Healthy,
@@ -173,6 +207,23 @@ impl Snapshot {
     /// The keys of the flow hash.
     pub fn hash_keys(&self) -> HashKeys {
         HashKeys::from_seed(self.seed)
+    }
+
+    /// What the ring of a listener's flows says of its targets: that of its group, or of the groups that share it, together.
+    pub fn serving(&self, state: &ListenerState) -> Option<Cow<'_, GroupState>> {
+        let mut groups = state.listener.served_by.groups().filter_map(|name| self.group(name));
+        let first = groups.next()?;
+        let Some(own) = &state.own_ring else { return Some(Cow::Borrowed(first)) };
+        let mut joined = GroupState { first_slot: own.first_slot, ring: Arc::clone(&own.ring), ..first.clone() };
+        for group in groups {
+            joined.routing = joined.routing.min(group.routing);
+            joined.targets.extend(group.targets.iter().cloned());
+        }
+        for target in &mut joined.targets {
+            let slots = own.ring.iter().filter(|slot| slot.current() == target.index).count();
+            target.slots = u32::try_from(slots).unwrap_or(u32::MAX);
+        }
+        Some(Cow::Owned(joined))
     }
 
     /// The group of that name.

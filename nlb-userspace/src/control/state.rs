@@ -15,6 +15,7 @@ use super::kept_rings::KeptRings;
 use super::notice::Notice;
 use super::regions::Regions;
 use super::rings::Ring;
+use super::shares::Choice;
 use super::sizes::Sizes;
 use super::snapshot::Routing;
 use super::sweeping::Counted;
@@ -69,6 +70,10 @@ pub struct State {
     pub(super) counted: Option<Counted>,
     /// When time alone changes the tables next.
     pub(super) rebuild_due: Option<Timestamp>,
+    /// Which group each slot belongs to in the rings of listeners that groups share, by the ring's tag.
+    pub(super) choices: BTreeMap<u64, Choice>,
+    /// The tag of the ring that each listener used last.
+    pub(super) served: BTreeMap<ListenerKey, u64>,
     /// What each group's routing was at the last rebuild, so that a change is told once.
     pub(super) routings: BTreeMap<Name, Routing>,
 }
@@ -139,6 +144,8 @@ impl State {
             sweep_after: now,
             counted: None,
             rebuild_due: None,
+            choices: BTreeMap::new(),
+            served: BTreeMap::new(),
             routings: BTreeMap::new(),
         };
         state.adopt(found);
@@ -150,6 +157,9 @@ impl State {
     fn adopt(&mut self, found: &Tables) {
         for (&key, listener) in &found.listeners {
             self.listener_indexes.adopt(key, listener.counters);
+            if let Some(group) = found.groups.get(&listener.group) {
+                self.served.insert(key, group.tag);
+            }
         }
         for (&number, list) in &found.access {
             self.access_numbers.adopt(list.tag(), number);
@@ -315,7 +325,9 @@ impl State {
         self.groups = self.overlay.apply(&self.configuration);
         let mut protocols = BTreeMap::<&Name, Vec<Protocol>>::new();
         for listener in &self.configuration.listeners {
-            protocols.entry(&listener.group).or_default().push(listener.protocol);
+            for group in listener.served_by.groups() {
+                protocols.entry(group).or_default().push(listener.protocol);
+            }
         }
         let rules = self.groups.iter().map(|group| {
             let protocols = protocols.remove(&group.name).unwrap_or_default();

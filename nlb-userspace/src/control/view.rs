@@ -36,7 +36,7 @@ impl State {
     pub fn snapshot(&self, outside: Outside, now: Timestamp) -> Snapshot {
         let listeners = self.configuration.listeners.iter().filter_map(|listener| {
             let counters = self.listener_indexes.get(&listener_key(listener))?;
-            Some(ListenerState { listener: listener.clone(), counters })
+            Some(ListenerState { listener: listener.clone(), counters, own_ring: self.own_ring_of(listener) })
         });
         Snapshot {
             at: now,

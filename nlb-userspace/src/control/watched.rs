@@ -8,14 +8,18 @@ use super::desired::listener_key;
 use super::identity::target_tag;
 use super::state::State;
 use crate::active::{Watched, WatchedGroup, WatchedListener};
-use crate::model::Name;
+use crate::model::{Name, ServedBy};
 
 impl State {
-    /// How many listeners each group has.
+    /// How many listeners each group has; more than one where it shares one.
     pub(super) fn listeners_by_group(&self) -> BTreeMap<&Name, usize> {
         let mut listeners = BTreeMap::new();
         for listener in &self.configuration.listeners {
-            *listeners.entry(&listener.group).or_default() += 1;
+            // Of one that groups share, none has the flows for itself.
+            let weight = if matches!(listener.served_by, ServedBy::Shares(_)) { 2 } else { 1 };
+            for group in listener.served_by.groups() {
+                *listeners.entry(group).or_default() += weight;
+            }
         }
         listeners
     }
@@ -38,9 +42,10 @@ impl State {
         for listener in &self.configuration.listeners {
             let key = listener_key(listener);
             let Some(counters) = self.listener_indexes.get(&key) else { continue };
-            let Some(group) = groups.get_mut(&listener.group) else { continue };
+            let Some(name) = listener.served_by.groups().next() else { continue };
+            let Some(group) = groups.get_mut(name) else { continue };
             let watched = WatchedListener { key, counters };
-            match Self::sketch(&key, counters, by_group.get(&listener.group).copied().unwrap_or_default()) {
+            match Self::sketch(&key, counters, by_group.get(name).copied().unwrap_or_default()) {
                 Entry::NO_SKETCH => group.sole = Some(watched),
                 sketch => group.sharing.push((watched, sketch)),
             }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Name, NewFlowLimit, Ports, at};
+use super::{Access, Name, NewFlowLimit, Ports, Weight, at};
 
 /// The protocol of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// Address, protocol and ports that traffic is accepted for, and the group that serves it.
+/// Address, protocol and ports that traffic is accepted for, and who serves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// Unique among listeners.
@@ -51,12 +51,61 @@ pub struct Listener {
     pub protocol: Protocol,
     /// Ports.
     pub ports: Ports,
-    /// Name of the target group.
-    pub group: Name,
+    /// Who serves it.
+    pub served_by: ServedBy,
     /// Who may reach it.
     pub access: Access,
     /// How many flows each source may begin; `None`: any number.
     pub new_flows: Option<NewFlowLimit>,
+}
+
+/// Who serves a listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServedBy {
+    /// A target group, whose ring it uses.
+    Group(Name),
+    /// Target groups by weight; it has a ring of its own.
+    Shares(Vec<GroupShare>),
+}
+
+/// A target group's share of a listener's new flows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupShare {
+    /// Name of the group.
+    pub group: Name,
+    /// Its share, relative to those of the others: 0 gets none.
+    pub weight: Weight,
+}
+
+impl ServedBy {
+    /// Names of the groups, those without a share included.
+    pub fn groups(&self) -> impl Iterator<Item = &Name> {
+        let (one, shares) = match self {
+            Self::Group(name) => (Some(name), &[][..]),
+            Self::Shares(shares) => (None, shares.as_slice()),
+        };
+        one.into_iter().chain(shares.iter().map(|share| &share.group))
+    }
+
+    /// Whether that group is one of them.
+    pub fn is_by(&self, group: &Name) -> bool {
+        self.groups().any(|name| name == group)
+    }
+}
+
+impl fmt::Display for ServedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Group(name) => write!(f, "{name}"),
+            Self::Shares(shares) => {
+                for (number, GroupShare { group, weight }) in shares.iter().enumerate() {
+                    write!(f, "{}{group}={}", if number > 0 { ", " } else { "" }, weight.get())?;
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 impl Listener {

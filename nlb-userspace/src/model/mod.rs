@@ -27,7 +27,7 @@ pub use drain::{Drain, DrainCause, Drains, drains_after};
 pub use flow_settings::{FlowRules, FlowSettings, Tracking};
 pub use group::{Affinity, Forwarding, RingKind, RingSize, TargetGroup};
 pub use health_check::{CodeRange, HealthCheck, Probe};
-pub use listener::{Listener, Protocol};
+pub use listener::{GroupShare, Listener, Protocol, ServedBy};
 pub use name::{InvalidName, Name};
 pub use overlay::{Moot, Overlay, Overridden, Settled};
 pub use ports::{InvalidPorts, Ports, at};

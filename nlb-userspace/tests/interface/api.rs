@@ -39,7 +39,7 @@ async fn reading_shows_the_snapshot() {
 
     let listener = client.listener(&name("web-http")).await.unwrap();
     assert_eq!((listener.listener.healthy, listener.listener.total), (2, 3));
-    assert_eq!(listener.target_group.targets.len(), 3);
+    assert_eq!(listener.target_groups[0].targets.len(), 3);
 
     assert_eq!(client.targets(None).await.unwrap().len(), 4);
     let dns = client.targets(Some(&name("dns"))).await.unwrap();

@@ -182,7 +182,7 @@ pub(crate) fn snapshot() -> Snapshot {
         seed: 0xab,
         attachments: vec![Attachment { interface: "eth0".to_owned(), mode: XdpMode::Native, program_id: 42 }],
         listeners: listeners
-            .map(|(listener, counters)| ListenerState { listener: listener.clone(), counters })
+            .map(|(listener, counters)| ListenerState { listener: listener.clone(), counters, own_ring: None })
             .collect(),
         groups,
         dataplane_error: None,

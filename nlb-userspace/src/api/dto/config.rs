@@ -96,7 +96,7 @@ pub struct ListenerConfig {
     pub protocol: Protocol,
     /// Port.
     pub port: ListenerPort,
-    /// Name of the target group.
+    /// Name of the target group; of several, each with its weight: `blue=90, green=10`.
     pub target_group: String,
     /// Networks of its access list, files and everybody included; absent: everybody may reach it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -204,7 +204,7 @@ impl Config {
             address: state.listener.address,
             protocol: state.listener.protocol.into(),
             port: state.listener.ports.into(),
-            target_group: state.listener.group.to_string(),
+            target_group: state.listener.served_by.to_string(),
             access_networks: state.listener.access.list.as_ref().map(|list| list.networks().len()),
             new_flows_per_source: state.listener.new_flows.map(NewFlowLimitConfig::from),
         });

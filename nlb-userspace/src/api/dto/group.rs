@@ -92,7 +92,7 @@ impl GroupSummary {
     pub fn of(snapshot: &Snapshot, group: &GroupState) -> Self {
         let registered = || group.targets.iter().filter(|target| !target.is_leaving());
         let count = |health| registered().filter(|target| target.health == health).count();
-        let served = snapshot.listeners.iter().filter(|state| state.listener.group == group.name);
+        let served = snapshot.listeners.iter().filter(|state| state.listener.served_by.is_by(&group.name));
         Self {
             name: group.name.to_string(),
             routing: group.routing.into(),

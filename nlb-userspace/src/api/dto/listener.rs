@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::{GroupView, ListenerPort, Protocol, Routing};
 use crate::control::event;
 use crate::control::snapshot::{ListenerState, Snapshot};
+use crate::model::GroupShare;
 
 /// A listener, and how its group does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -21,23 +22,37 @@ pub struct ListenerView {
     pub protocol: Protocol,
     /// Its port, or its ports.
     pub port: ListenerPort,
-    /// Name of the target group.
+    /// Name of the target group; of several, each with its weight: `blue=90, green=10`.
     pub target_group: String,
-    /// Which targets of the group get new flows.
+    /// The groups that share it, if they do, and what they have of its ring.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<GroupShareView>,
+    /// Which targets of the group get new flows; of several groups, of the one that fares best.
     pub routing: Routing,
-    /// Healthy targets of the group.
+    /// Healthy targets of the group or groups.
     pub healthy: usize,
-    /// All targets of the group.
+    /// All targets of the group or groups.
     pub total: usize,
 }
 
-/// A listener with its group and that group's targets.
+/// What one of several groups has of a listener's new flows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GroupShareView {
+    /// Name of the target group.
+    pub target_group: String,
+    /// Its weight.
+    pub weight: u16,
+    /// Slots of the listener's ring that are its targets'.
+    pub slots: usize,
+}
+
+/// A listener with its groups and their targets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ListenerDetail {
     /// The listener.
     pub listener: ListenerView,
-    /// Its target group.
-    pub target_group: GroupView,
+    /// Its target group, or those that share it.
+    pub target_groups: Vec<GroupView>,
 }
 
 impl ListenerView {
@@ -47,18 +62,26 @@ impl ListenerView {
     }
 
     /// One listener of `snapshot`.
-    pub fn of(snapshot: &Snapshot, ListenerState { listener, .. }: &ListenerState) -> Self {
-        let group = snapshot.group(&listener.group);
-        let targets = group.map(|group| group.targets.as_slice()).unwrap_or_default();
+    pub fn of(snapshot: &Snapshot, state: &ListenerState) -> Self {
+        let listener = &state.listener;
+        let groups: Vec<_> = listener.served_by.groups().filter_map(|name| snapshot.group(name)).collect();
+        let targets = || groups.iter().flat_map(|group| &group.targets);
         Self {
             name: listener.name.to_string(),
             address: listener.address,
             protocol: listener.protocol.into(),
             port: listener.ports.into(),
-            target_group: listener.group.to_string(),
-            routing: group.map_or(Routing::Empty, |group| group.routing.into()),
-            healthy: targets.iter().filter(|target| target.health == event::Health::Healthy).count(),
-            total: targets.len(),
+            target_group: listener.served_by.to_string(),
+            shares: state.shares(snapshot).into_iter().map(GroupShareView::from).collect(),
+            routing: groups.iter().map(|group| group.routing).min().map_or(Routing::Empty, Routing::from),
+            healthy: targets().filter(|target| target.health == event::Health::Healthy).count(),
+            total: targets().count(),
         }
+    }
+}
+
+impl From<(&GroupShare, usize)> for GroupShareView {
+    fn from((share, slots): (&GroupShare, usize)) -> Self {
+        Self { target_group: share.group.to_string(), weight: share.weight.get(), slots }
     }
 }

@@ -19,7 +19,7 @@ pub use change::{ChangeReport, Difference, DroppedChange, Register, ReloadReport
 pub use config::{AgentConfig, CapacityConfig, Config, FlowConfig, GroupConfig, ListenerConfig, TargetConfig};
 pub use error::{ErrorBody, ErrorDetail, Problem};
 pub use group::{GroupSummary, GroupView, RingChange};
-pub use listener::{ListenerDetail, ListenerView};
+pub use listener::{GroupShareView, ListenerDetail, ListenerView};
 pub use moment::Moment;
 pub use ports::ListenerPort;
 pub use stats::{DropCount, ListenerCount, Stats, TargetCount, TrafficCount, WayCount};

@@ -63,7 +63,7 @@ pub(super) fn only_port(snapshot: &Snapshot, group: &Name) -> Result<u16, Failur
     let mut ports: Vec<_> = snapshot
         .listeners
         .iter()
-        .filter(|state| &state.listener.group == group)
+        .filter(|state| state.listener.served_by.is_by(group))
         .map(|state| state.listener.ports)
         .collect();
     ports.sort_unstable();

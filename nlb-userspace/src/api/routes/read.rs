@@ -49,10 +49,11 @@ pub(super) async fn listener(
     let Path(name) = name?;
     let snapshot = agent.snapshot();
     let state = names::listener(&snapshot, &names::parse(&name)?)?;
-    let group = names::group(&snapshot, &state.listener.group)?;
+    let groups = state.listener.served_by.groups().map(|name| names::group(&snapshot, name));
+    let groups = groups.map(|group| group.map(|group| GroupView::of(&snapshot, group)));
     Ok(Json(ListenerDetail {
         listener: ListenerView::of(&snapshot, state),
-        target_group: GroupView::of(&snapshot, group),
+        target_groups: groups.collect::<Result<_, _>>()?,
     }))
 }
 

@@ -1,6 +1,7 @@
 //! `[[target_group]]`.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use toml::Spanned;
 
@@ -10,7 +11,7 @@ use super::target::{ReadTarget, short, target};
 use super::{PORTS, name};
 use crate::config::error::Reported;
 use crate::config::reader::{Complaint, Table, Value};
-use crate::model::{Affinity, FlowSettings, Forwarding, HealthCheck, Name, RingKind, RingSize, TargetGroup};
+use crate::model::{Affinity, FlowSettings, Forwarding, HealthCheck, Name, RingKind, RingSize, TargetGroup, Tracking};
 
 /// A group as far as it could be read: the rest is still checked.
 #[derive(Debug)]
@@ -91,6 +92,26 @@ fn ring_size(value: Value<'_>) -> Result<RingSize, Reported> {
 }
 
 impl ReadGroup {
+    /// What decides a flow's target, if that could be read.
+    pub(in crate::config) fn affinity(&self) -> Option<Affinity> {
+        self.affinity.ok().map(Option::unwrap_or_default)
+    }
+
+    /// Whether its packets are translated, if that could be read.
+    pub(in crate::config) fn translates(&self) -> Option<bool> {
+        self.forwarding.ok().map(|forwarding| matches!(forwarding, Some(Forwarding::Nat { .. })))
+    }
+
+    /// What it says about which flows are remembered.
+    pub(in crate::config) fn tracking(&self) -> Option<Tracking> {
+        self.flows.as_ref().ok()?.tracking
+    }
+
+    /// What it says about how long a flow may be silent.
+    pub(in crate::config) fn idle_timeout(&self) -> Option<Duration> {
+        self.flows.as_ref().ok()?.idle_timeout
+    }
+
     /// The group, if all of it could be read.
     pub(in crate::config) fn complete(self) -> Result<TargetGroup, Reported> {
         self.port?;

@@ -9,8 +9,8 @@ use super::{access, name};
 use crate::config::address;
 use crate::config::error::Reported;
 use crate::config::ports;
-use crate::config::reader::{Complaint, Table};
-use crate::model::{Access, Listener, Name, NewFlowLimit, Ports, Protocol};
+use crate::config::reader::{Complaint, Table, Value};
+use crate::model::{Access, GroupShare, Listener, Name, NewFlowLimit, Ports, Protocol, ServedBy, Weight};
 
 /// A listener as far as it could be read.
 #[derive(Debug)]
@@ -22,7 +22,8 @@ pub(in crate::config) struct ReadListener {
     pub(in crate::config) address: Result<Spanned<IpAddr>, Reported>,
     pub(in crate::config) protocol: Result<Protocol, Reported>,
     pub(in crate::config) ports: Result<Spanned<Ports>, Reported>,
-    pub(in crate::config) group: Result<Spanned<Name>, Reported>,
+    /// The groups that serve it, each with its share where there are several.
+    pub(in crate::config) groups: Result<Vec<(Spanned<Name>, Option<Weight>)>, Reported>,
     pub(in crate::config) access: Result<Access, Reported>,
     pub(in crate::config) new_flows: Result<Option<NewFlowLimit>, Reported>,
 }
@@ -49,16 +50,61 @@ pub(in crate::config) fn listener(table: &Table<'_>) -> ReadListener {
         Ok(Spanned::new(table.span(), Listener::default_name(protocol?, address, ports)))
     };
     let name = table.optional("name", name).and_then(|name| name.map_or_else(default_name, Ok));
-    ReadListener {
-        span: table.span(),
-        name,
-        address,
-        protocol,
-        ports,
-        group: table.require("target_group").and_then(super::name),
-        access,
-        new_flows,
+    ReadListener { span: table.span(), name, address, protocol, ports, groups: groups(table), access, new_flows }
+}
+
+/// `target_group` or `target_groups`.
+fn groups(table: &Table<'_>) -> Result<Vec<(Spanned<Name>, Option<Weight>)>, Reported> {
+    match (table.optional("target_group", name)?, table.optional("target_groups", |value| value.list())?) {
+        (Some(one), None) => Ok(vec![(one, None)]),
+        (None, Some(shares)) => {
+            let read: Vec<_> = shares.iter().map(share).collect();
+            if read.is_empty() {
+                return Err(table.wrong(
+                    Complaint::new("`target_groups` is empty").help("name a group with its weight: \"blue=100\""),
+                ));
+            }
+            read.into_iter().collect()
+        }
+        (None, None) => {
+            let help =
+                "add `target_group = \"web\"`, or several by weight: `target_groups = [\"blue=90\", \"green=10\"]`";
+            Err(table.wrong(Complaint::new("`[[listener]]` needs `target_group` or `target_groups`").help(help)))
+        }
+        (Some(_), Some(_)) => {
+            let help = "keep `target_groups`, and name that group there too";
+            Err(table.wrong(Complaint::new("`[[listener]]` has `target_group` and `target_groups`").help(help)))
+        }
     }
+}
+
+/// A group and its weight: `blue=90`.
+fn share(value: &Value<'_>) -> Result<(Spanned<Name>, Option<Weight>), Reported> {
+    let read = value.parsed(|text| {
+        let (name, weight) = text.split_once('=').unwrap_or((text, ""));
+        let read = name.trim().parse::<Name>().ok().zip(weight.trim().parse().ok().and_then(Weight::new));
+        let help = format!("write it like \"blue=90\", with a weight from 0 to {}", Weight::MAX);
+        read.ok_or_else(|| Complaint::new(format!("names no group with a weight: {text:?}")).help(help))
+    })?;
+    let span = read.span();
+    let (name, weight) = read.into_inner();
+    Ok((Spanned::new(span, name), Some(weight)))
+}
+
+fn served_by(groups: Vec<(Spanned<Name>, Option<Weight>)>) -> ServedBy {
+    match <[_; 1]>::try_from(groups) {
+        Ok([(name, None)]) => ServedBy::Group(name.into_inner()),
+        Ok(several) => shares(several.into()),
+        Err(several) => shares(several),
+    }
+}
+
+fn shares(groups: Vec<(Spanned<Name>, Option<Weight>)>) -> ServedBy {
+    let share = |(name, weight): (Spanned<Name>, Option<Weight>)| GroupShare {
+        group: name.into_inner(),
+        weight: weight.unwrap_or_default(),
+    };
+    ServedBy::Shares(groups.into_iter().map(share).collect())
 }
 
 impl ReadListener {
@@ -69,7 +115,7 @@ impl ReadListener {
             address: self.address?.into_inner(),
             protocol: self.protocol?,
             ports: self.ports?.into_inner(),
-            group: self.group?.into_inner(),
+            served_by: served_by(self.groups?),
             access: self.access?,
             new_flows: self.new_flows?,
         })

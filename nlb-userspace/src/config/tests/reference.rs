@@ -14,6 +14,8 @@ fn file(section: &str, line: &str, skip: &str) -> String {
                 key.absent == Absent::Required || (each.path, key.name) == ("target_group.target", "port");
             // The keys of an HTTP check have no meaning without its kind.
             written |= (each.path, key.name) == ("target_group.health_check", "kind");
+            written |= (each.path, key.name) == ("listener", "target_group")
+                && (section, skip) != ("listener", "target_groups");
             // A step without a bound is none, and a scheduled action has a time and changes something.
             written |= matches!(
                 (each.path, key.name),

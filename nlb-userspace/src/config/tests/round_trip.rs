@@ -13,9 +13,9 @@ use proptest::sample::{Index, select};
 use super::any_autoscaling_group::autoscaling_group;
 use crate::config::{parse, render};
 use crate::model::{
-    Access, Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, HealthCheck,
-    Listener, Name, Networks, NewFlowLimit, Ports, Probe, Protocol, RingKind, RingSize, Target, TargetGroup, Tracking,
-    Vip, Weight, XdpMode,
+    Access, Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, GroupShare,
+    HealthCheck, Listener, Name, Networks, NewFlowLimit, Ports, Probe, Protocol, RingKind, RingSize, ServedBy, Target,
+    TargetGroup, Tracking, Vip, Weight, XdpMode,
 };
 
 pub(super) fn name() -> impl Strategy<Value = Name> {
@@ -179,7 +179,7 @@ prop_compose! {
                 Just(Ports::ALL),
             ];
             let group = select(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>());
-            btree_map((address(192, 0x3fff), protocol, ports), (name(), (group, guards())), 0..6)
+            btree_map((address(192, 0x3fff), protocol, ports), (name(), (group, of(1_u16..=999), guards())), 0..6)
         },
         exclusive in vec(of(any::<bool>()), 6),
         autoscaling_groups in {
@@ -193,11 +193,16 @@ prop_compose! {
         let named: BTreeMap<_, _> = listeners.into_iter().map(|(socket, (name, group))| (name, (socket, group))).collect();
         let listeners = named
             .into_iter()
-            .map(|(name, ((address, protocol, ports), (group, (access, limit))))| {
+            .map(|(name, ((address, protocol, ports), (group, weight)))| {
+                // Whether several groups fit each other is not what is tried here.
+                let served_by = match weight {
+                    None => ServedBy::Group(group),
+                    Some(weight) => ServedBy::Shares(vec![GroupShare { group, weight: Weight::new(weight).unwrap() }]),
+                };
                 let new_flows = limit.filter(|_| protocol == Protocol::Tcp);
-                Listener { name, address, protocol, ports, group, access, new_flows }
+                Listener { name, address, protocol, ports, served_by, access, new_flows }
             })
-            .filter(|listener| groups.iter().all(|group| group.name != listener.group || can_serve(group, listener)))
+            .filter(|listener| groups.iter().all(|group| !listener.served_by.is_by(&group.name) || can_serve(group, listener)))
             .collect::<Vec<_>>();
         let addresses: BTreeSet<_> = listeners.iter().map(|listener: &Listener| listener.address).collect();
         let said = addresses.into_iter().zip(exclusive);

@@ -50,7 +50,7 @@ pub(super) fn key(target: &str) -> TargetKey {
     TargetKey { group: "g".parse().unwrap(), address: socket.ip(), port: socket.port() }
 }
 
-fn hop() -> NextHop {
+pub(super) fn hop() -> NextHop {
     NextHop {
         interface: 1,
         interface_name: "e".to_owned(),
@@ -70,9 +70,13 @@ impl Bench {
 
     /// The same with sections of the group behind its settings.
     pub(super) fn begin_with(settings: &str, targets: &[&str], sections: &str) -> Self {
+        Self::of(configuration_with(settings, targets, sections))
+    }
+
+    /// An agent that begins with that configuration.
+    pub(super) fn of(mut configuration: Configuration) -> Self {
         let now = Timestamp::from_epoch(Duration::from_secs(1_800_000_000));
         let memory = Memory::new(1 << 12);
-        let mut configuration = configuration_with(settings, targets, sections);
         configuration.agent.capacity.slots = 1 << 12;
         let kept = Kept { seed: SEED, ..Kept::default() };
         let state = State::new(configuration, kept, &Tables::default(), Beginning { now, monotonic: UP });
@@ -116,7 +120,11 @@ impl Bench {
     }
 
     pub(super) fn reload(&mut self, settings: &str, targets: &[&str]) {
-        let mut configuration = configuration(settings, targets);
+        self.configure(configuration(settings, targets));
+    }
+
+    /// The file says this now.
+    pub(super) fn configure(&mut self, mut configuration: Configuration) {
         configuration.agent.capacity.slots = 1 << 12;
         self.state.configure(configuration, self.state.overlay().clone(), self.now);
         self.reconcile();
@@ -133,8 +141,12 @@ impl Bench {
 
     /// The agent dies; the next one begins `down` later with the tables as they are.
     pub(super) fn restart(&mut self, settings: &str, targets: &[&str], down: Duration) {
+        self.restart_with(configuration(settings, targets), down);
+    }
+
+    /// The same with any configuration.
+    pub(super) fn restart_with(&mut self, mut configuration: Configuration, down: Duration) {
         let kept = Kept { seed: SEED, overlay: self.state.overlay().clone(), drains: self.state.drains().clone() };
-        let mut configuration = configuration(settings, targets);
         configuration.agent.capacity.slots = 1 << 12;
         let began = Timestamp::from_epoch(Duration::from_secs(1_800_000_000));
         self.now = self.now + down;

@@ -8,5 +8,6 @@ mod first_round;
 mod nat;
 mod pins;
 mod serving;
+mod shares;
 mod sizes;
 mod transitions;

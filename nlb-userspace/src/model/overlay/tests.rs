@@ -6,7 +6,9 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Access, AgentSettings, FlowSettings, HealthCheck, Listener, Protocol, RingKind, RingSize};
+use crate::model::{
+    Access, AgentSettings, FlowSettings, HealthCheck, Listener, Protocol, RingKind, RingSize, ServedBy,
+};
 
 type Targets = BTreeMap<TargetKey, Target>;
 
@@ -47,7 +49,7 @@ fn file(groups: &[&str], targets: &Targets, vip: Option<u8>) -> Configuration {
         address: address(last),
         protocol: Protocol::Tcp,
         ports: 80.into(),
-        group: "a".parse().unwrap(),
+        served_by: ServedBy::Group("a".parse().unwrap()),
         access: Access::default(),
         new_flows: None,
     };
