@@ -165,7 +165,7 @@ trap 'exit 130' INT TERM
 edge_counts() {
     local said
     [ -n "$stats" ] || { echo '0 0'; return; }
-    said="$(sh -c "$stats")" || fail "\`$stats\` failed"
+    said="$(bash -c "$stats")" || fail "\`$stats\` failed"
     jq -er --arg vip "$vip" --argjson port "$port" '
         [.listeners[] | select(.address == $vip and .port == $port and .protocol == "udp")] as $ours
         | if ($ours | length) == 0 then error("no such listener") else . end

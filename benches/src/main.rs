@@ -17,6 +17,7 @@ mod poller;
 mod program;
 mod report;
 mod ring;
+mod undisturbed;
 mod vm;
 
 use std::fs;
@@ -52,7 +53,8 @@ struct Arguments {
     /// Fewer and shorter runs: whether a bench works, not what it measures.
     #[arg(long, conflicts_with_all = ["check", "record"])]
     quick: bool,
-    /// Folder of recorded loads for `autoscale`: files NAME.csv of seconds and requests per second. Without it only made ones are tried.
+    /// Folder of recorded loads for `autoscale`: files NAME.csv of seconds and requests per second. Without one only made
+    /// loads are tried.
     #[arg(long, value_name = "DIR", env = "NLB_TRACES")]
     traces: Option<PathBuf>,
     /// Be the agent that the bench `control` looks at, with the configuration in FILE.

@@ -93,13 +93,6 @@ impl Checksum {
         self.add_u32(!words)
     }
 
-    /// Adds the words of another sum.
-    #[inline(always)]
-    #[must_use]
-    pub const fn plus(self, other: Self) -> Self {
-        Self(self.0.wrapping_add(other.0))
-    }
-
     /// The checksum as it is stored in a header.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "folded to 16 bits just before")]

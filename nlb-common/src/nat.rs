@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn ports_lie_between_those_of_services_and_those_of_linux_and_the_tries_of_a_flow_differ() {
         let mut seen = [0_u32; PORTS as usize];
-        for flow in 0..200_000_u64 {
+        for flow in 0..600_000_u64 {
             let hash = flow.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let mut tried = [0; TRIES as usize];
             for (attempt, port) in (0..).zip(&mut tried) {

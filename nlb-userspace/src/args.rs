@@ -244,7 +244,7 @@ pub struct Explain {
     /// The listener's port
     #[arg(value_name = "DPORT")]
     pub destination_port: u16,
-    /// tcp or udp
+    /// tcp, udp or sctp
     #[arg(value_name = "PROTO", value_parser = protocol)]
     pub protocol: Protocol,
 }
@@ -281,7 +281,7 @@ pub struct Trace {
     /// The listener's port
     #[arg(long, value_name = "PORT")]
     pub destination_port: Option<u16>,
-    /// tcp or udp
+    /// tcp, udp or sctp
     #[arg(long, value_parser = protocol)]
     pub protocol: Option<Protocol>,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use nlb_tests::lab::{
     Arms, Forwarding, HealthCheck, Host, IperfServer, LineEcho, ListenerConfig, NginxOptions, Options, Service,
-    UdpEcho, VIP_V4, VIP_V6, ensure_same, literal, wait_until,
+    UdpEcho, VIP_V4, VIP_V6, wait_until,
 };
 
 const LINES: u16 = 7007;
@@ -137,25 +137,11 @@ impl Scene {
     }
 
     fn files_travel_whole(&self, vip: IpAddr) -> Result<()> {
-        let (client, original) = (self.service.lab.client(), self.service.nginx["t1"].file());
-        let (here, vip) = (client.dir().join("download"), literal(vip));
-        client.download(&format!("http://{vip}/file"), &here)?;
-        ensure_same(&original, &here)?;
-        client.upload(&here, &format!("http://{vip}/upload/back"))?;
-        // Whichever target the connection went to has it.
-        let uploaded = self.service.nginx.values().map(|nginx| nginx.uploaded("back"));
-        let arrived: Vec<_> = uploaded.filter(|path| path.exists()).collect();
-        ensure!(arrived.len() == 1, "one upload arrived at {arrived:?}");
-        ensure_same(&arrived[0], &here)?;
-        Ok(std::fs::remove_file(&arrived[0])?)
+        self.service.transfer(vip)
     }
 
     fn bulk_flows_both_ways(&self, vip: IpAddr) -> Result<()> {
-        for reverse in [false, true] {
-            let report = self.service.lab.client().iperf(vip, 20, reverse)?;
-            ensure!(report.bytes_sent >= 20 << 20 && report.bytes_received > 0, "{report:?}");
-        }
-        Ok(())
+        self.service.bulk(vip, 20)
     }
 
     fn datagrams_are_echoed(&self, vip: IpAddr) -> Result<()> {

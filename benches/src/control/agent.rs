@@ -54,7 +54,7 @@ pub(super) fn run(settings: Settings<'_>, report: &mut Report) -> Result<()> {
 /// Starts, and what can be seen of an agent whose targets are all well.
 fn starts(setup: Setup, settings: Settings<'_>, report: &mut Report) -> Result<()> {
     let (mut cold, mut filled, mut adopted, mut reloaded) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut resident, mut anonymous) = (Vec::new(), Vec::new());
+    let (mut resident, mut own) = (Vec::new(), Vec::new());
     let mut sizes = Vec::new();
     for _ in 0..settings.runs {
         let scene = Scene::build("starts")?;
@@ -64,8 +64,9 @@ fn starts(setup: Setup, settings: Settings<'_>, report: &mut Report) -> Result<(
         let first = Agent::start(&scene.edge, &file)?;
         cold.push(milliseconds(first.began(), first.says(SERVES)?));
         filled.push(milliseconds(first.began(), first.says_times(FILLED, setup.groups as usize)?));
-        resident.push(megabytes(first.memory("VmRSS")?));
-        anonymous.push(megabytes(first.memory("RssAnon")?));
+        let memory = first.memory()?;
+        resident.push(megabytes(memory.resident));
+        own.push(megabytes(memory.resident - memory.tables));
 
         let less = text.replacen(&format!("{:?}, ", TARGET.to_string()), "", 1);
         ensure!(less != text, "the first target is not in the file");
@@ -85,8 +86,8 @@ fn starts(setup: Setup, settings: Settings<'_>, report: &mut Report) -> Result<(
     report.figure(&format!("{words}: start until packets are taken, tables adopted"), "ms", &adopted);
     report.figure(&format!("{words}: start until all targets have slots"), "ms", &filled);
     report.figure(&format!("{words}: reload, one listener more and one target less"), "ms", &reloaded);
-    report.with_goal(&format!("{words}: resident memory of the agent"), "MB", &resident, Goal::AtMost(100.0));
-    report.figure(&format!("{words}: of it, not of files and tables"), "MB", &anonymous);
+    report.figure(&format!("{words}: resident memory of the agent, with mapped tables"), "MB", &resident);
+    report.with_goal(&format!("{words}: resident memory of the agent"), "MB", &own, Goal::AtMost(100.0));
     let all: u64 = sizes.iter().map(|(_, bytes)| bytes).sum();
     for (table, bytes) in sizes {
         report.figure(&format!("{words}: table {table}"), "MB", &[megabytes(bytes)]);
@@ -127,7 +128,7 @@ fn checks(setup: Setup, kind: &str, settings: Settings<'_>, report: &mut Report)
 
 /// Connections that the edge has begun.
 fn connections(scene: &Scene) -> Result<u64> {
-    let counters = scene.edge.inside(|| fs::read_to_string("/proc/net/snmp"))?;
+    let counters = scene.edge.inside(|| fs::read_to_string("/proc/thread-self/net/snmp"))?;
     let mut tcp = counters.lines().filter_map(|line| line.strip_prefix("Tcp: "));
     let (names, values) = tcp.next().zip(tcp.next()).context("no counters of TCP")?;
     let both = names.split_whitespace().zip(values.split_whitespace());

@@ -23,6 +23,15 @@ pub(super) struct Agent {
     log: Receiver<(Instant, String)>,
 }
 
+/// Bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Memory {
+    /// All that is resident.
+    pub(super) resident: u64,
+    /// Of that, the kernel's tables that it has mapped.
+    pub(super) tables: u64,
+}
+
 impl Agent {
     /// Starts it on that host.
     pub(super) fn start(edge: &Host, file: &Path) -> Result<Self> {
@@ -92,13 +101,23 @@ impl Agent {
         Ok(Duration::from_secs_f64(f64::from(ticks) / f64::from(u32::try_from(per_second)?)))
     }
 
-    /// Bytes of that line of its status, such as `VmRSS`.
-    pub(super) fn memory(&self, line: &str) -> Result<u64> {
-        let status = self.read("status")?;
-        let value = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
-        let kilobytes =
-            value.and_then(|value| value.trim().strip_suffix("kB")).with_context(|| format!("no {line}"))?;
-        Ok(kilobytes.trim().parse::<u64>()? * 1_024)
+    /// What it has in memory now.
+    pub(super) fn memory(&self) -> Result<Memory> {
+        let (mut memory, mut is_table) = (Memory::default(), false);
+        for line in self.read("smaps")?.lines() {
+            // proc(5): a mapping's first line begins with its addresses, the others with a name and a colon.
+            let mut words = line.split_whitespace();
+            match (words.next(), words.next()) {
+                (Some("Rss:"), Some(kilobytes)) => {
+                    let bytes = kilobytes.parse::<u64>()? * 1_024;
+                    memory.resident += bytes;
+                    memory.tables += if is_table { bytes } else { 0 };
+                }
+                (Some(first), _) if !first.ends_with(':') => is_table = line.contains("bpf-map"),
+                _ => {}
+            }
+        }
+        Ok(memory)
     }
 
     fn read(&self, file: &str) -> Result<String> {

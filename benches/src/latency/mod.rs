@@ -10,12 +10,13 @@ mod scene;
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use nlb_tests::generator::stay_on;
 
 use crate::Settings;
 use crate::leftovers;
 use crate::report::Report;
+use crate::undisturbed;
 use scene::{Scene, Way};
 
 /// Datagrams by each way in one run.
@@ -33,7 +34,8 @@ pub(crate) fn run(settings: Settings, report: &mut Report) -> Result<()> {
     // A thread of its own: it goes ahead of other programs.
     let measured = thread::spawn(move || {
         let scene = Scene::build()?;
-        undisturbed()?;
+        stay_on(0)?;
+        undisturbed::begin()?;
         // The first run is no figure: it finds caches and tables empty.
         (0..=settings.runs).map(|_| once(&scene, pings)).collect::<Result<Vec<_>>>()
     });
@@ -48,16 +50,6 @@ pub(crate) fn run(settings: Settings, report: &mut Report) -> Result<()> {
         report.figure(&format!("{name} added by the edge"), "us", &each(|with, without| with - without));
         report.figure(&format!("{name} with the edge / without"), "ratio", &each(|with, without| with / without));
     }
-    Ok(())
-}
-
-/// Keeps this thread on one CPU, and other programs from it while it has work: what they take would be in the figures.
-fn undisturbed() -> Result<()> {
-    stay_on(0)?;
-    let parameters = libc::sched_param { sched_priority: 1 };
-    // SAFETY: the kernel only reads `parameters`, which outlives the call; 0 is this thread.
-    let refused = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) } != 0;
-    ensure!(!refused, "cannot run ahead of other programs: {}", std::io::Error::last_os_error());
     Ok(())
 }
 

@@ -25,7 +25,7 @@ use lane::Lane;
 use rows::Row;
 
 /// Packets of one run of a row.
-const PACKETS: u64 = 1 << 13;
+const PACKETS: u64 = 1 << 12;
 
 /// Rates by who did the work.
 type Rates = BTreeMap<&'static str, Vec<f64>>;
@@ -39,7 +39,7 @@ pub(crate) fn run(settings: Settings<'_>, report: &mut Report) -> Result<()> {
         let lane = Lane::build(number, contestant.work).with_context(|| contestant.name)?;
         lanes.push((contestant.name, lane));
     }
-    let packets = if settings.quick { PACKETS / 4 } else { PACKETS };
+    let packets = if settings.quick { PACKETS / 2 } else { PACKETS };
     let mut seen = 0;
     for row in rows::rows(settings.quick) {
         // Rows with more flows have those of the others among them.

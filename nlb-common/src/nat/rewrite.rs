@@ -37,7 +37,7 @@ pub const fn checksum(before: u16, protocol: u8, difference: Checksum) -> u16 {
     if is_udp && before == 0 {
         return 0;
     }
-    match Checksum::from_header(before).plus(difference).finish() {
+    match Checksum::from_header(before).add(difference).finish() {
         0 if is_udp => 0xffff,
         checksum => checksum,
     }

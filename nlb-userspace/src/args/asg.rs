@@ -22,7 +22,7 @@ pub struct Backtest {
     /// Only these rules; may be given several times [default: all]
     #[arg(long, value_enum, value_name = "RULE")]
     pub policy: Vec<BacktestRule>,
-    /// Quantile of the forecast that the predictive rule provides for
+    /// Quantile of the forecast that engine and predictive rule provide for
     #[arg(long, default_value_t = 0.95, value_parser = share, value_name = "SHARE")]
     pub quantile: f64,
     /// Utilisation that the other rules keep, in percent
@@ -31,8 +31,8 @@ pub struct Backtest {
     /// Load that one instance carries, per second [default: the 99.9th percentile needs 20 instances]
     #[arg(long, value_parser = positive, value_name = "RATE")]
     pub capacity: Option<f64>,
-    /// Seconds from a launch until an instance serves
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=86_400), value_name = "SECONDS")]
+    /// Seconds from a launch until an instance serves; after 900 the engine would give it up
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..900), value_name = "SECONDS")]
     pub start: u64,
     /// Seconds between decisions
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(10..=3_600), value_name = "SECONDS")]
@@ -45,7 +45,9 @@ pub struct Backtest {
 /// A rule that is back-tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum BacktestRule {
-    /// Ours: a quantile of the forecast.
+    /// The engine itself, by a quantile of the forecast.
+    Engine,
+    /// The rule by which it decides, alone.
     Predictive,
     /// Kubernetes' Horizontal Pod Autoscaler.
     Hpa,
@@ -58,6 +60,7 @@ pub enum BacktestRule {
 impl From<BacktestRule> for RuleKind {
     fn from(rule: BacktestRule) -> Self {
         match rule {
+            BacktestRule::Engine => Self::Engine,
             BacktestRule::Predictive => Self::Predictive,
             BacktestRule::Hpa => Self::Hpa,
             BacktestRule::TargetTracking => Self::TargetTracking,

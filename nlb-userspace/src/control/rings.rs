@@ -1,5 +1,6 @@
 //! Rings with their history: which target each slot names, and what is in transition.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub(super) struct Ring {
     /// What its slots were stepped by last; `None` for a ring found in the kernel.
     pub(super) stepped: Option<Stepped>,
     pub(super) slots: Arc<[Slot]>,
+    /// How many slots each target has for new flows.
+    pub(super) shares: BTreeMap<TargetIndex, u32>,
     pub(super) open: OpenSlots,
     pub(super) last_change: Option<RingChange>,
 }
@@ -59,7 +62,8 @@ pub(super) struct OpenSlots {
 impl Ring {
     /// A ring found in the kernel.
     pub(super) fn found(slots: Arc<[Slot]>) -> Self {
-        Self { filled: None, stepped: None, slots, open: OpenSlots::default(), last_change: None }
+        let shares = shares(slots.iter().map(|slot| slot.current()));
+        Self { filled: None, stepped: None, slots, shares, open: OpenSlots::default(), last_change: None }
     }
 }
 
@@ -84,6 +88,18 @@ impl Stepped {
     pub(super) fn idle_of(&self, protocol: u8) -> u32 {
         if protocol == Protocol::Tcp.number() { self.idle_tcp } else { self.idle_datagrams }
     }
+}
+
+/// How often each target is among `targets`.
+fn shares(targets: impl Iterator<Item = TargetIndex>) -> BTreeMap<TargetIndex, u32> {
+    let mut counts: Vec<u32> = Vec::new();
+    for place in targets.map(|target| usize::try_from(target).unwrap_or(usize::MAX)) {
+        if counts.len() <= place {
+            counts.resize(place + 1, 0);
+        }
+        counts[place] += 1;
+    }
+    (0..).zip(counts).filter(|&(_, count)| count > 0).collect()
 }
 
 /// Whole seconds, rounded up.
@@ -127,14 +143,15 @@ impl State {
             if next[..] == before.slots[..] { before.slots } else { self.touched(first_slot, &before.slots, next) };
         let open = self.open_slots(&slots, stepped.idle, now);
         let moved = ring::moved(&held, &built);
-        let mut last_change = before.last_change;
+        let (mut last_change, mut shares) = (before.last_change, before.shares);
         if moved > 0 {
+            shares = self::shares(built.iter().copied());
             let change = RingChange { at: now, moved, least: ring::least_moved(&held, &built) };
             last_change = Some(change);
             notices.push(Notice::Ring { group: group.name.clone(), change, targets: filled.2.len() });
         }
         let (filled, stepped) = (Some(filled), Some(stepped));
-        self.rings.insert(tag, Ring { filled, stepped, slots: Arc::clone(&slots), open, last_change });
+        self.rings.insert(tag, Ring { filled, stepped, slots: Arc::clone(&slots), shares, open, last_change });
         slots
     }
 

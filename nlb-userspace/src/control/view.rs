@@ -1,6 +1,6 @@
 //! The snapshot of a state.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -86,10 +86,6 @@ impl State {
     fn group_state(&self, group: &TargetGroup, now: Timestamp) -> Option<GroupState> {
         let tag = self.tag_of(group);
         let ring = self.rings.get(&tag)?;
-        let mut held = HashMap::<u32, u32>::new();
-        for slot in ring.slots.iter() {
-            *held.entry(slot.current()).or_default() += 1;
-        }
         let file = self.configuration.group(&group.name).map_or(&[][..], |file| &file.targets);
         let in_file = file.iter().map(|target| ((target.address, target.port), target)).collect();
         Some(GroupState {
@@ -99,7 +95,7 @@ impl State {
             routing: self.routings.get(&group.name).copied().unwrap_or(Routing::Waiting),
             targets: self
                 .with_leaving(group)
-                .filter_map(|target| self.target_state(group, target, &in_file, (&held, now)))
+                .filter_map(|target| self.target_state(group, target, &in_file, (&ring.shares, now)))
                 .collect(),
             first_slot: self.regions.held(tag, self.size_of(group).get())?,
             ring: Arc::clone(&ring.slots),
@@ -115,7 +111,7 @@ impl State {
         group: &TargetGroup,
         target: &Target,
         in_file: &HashMap<(IpAddr, u16), &Target>,
-        (held, now): (&HashMap<u32, u32>, Timestamp),
+        (held, now): (&BTreeMap<u32, u32>, Timestamp),
     ) -> Option<TargetState> {
         let key = group.key(target);
         let index = self.target_indexes.get(&target_tag(&key))?;

@@ -71,7 +71,7 @@ fn a_misused_command_is_refused_for_the_right_reason() {
         ("nlb target set-weight web 10.0.0.1 many", ErrorKind::ValueValidation, "0 to 999"),
         ("nlb stats --interval 5", ErrorKind::MissingRequiredArgument, "--watch"),
         ("nlb stats --watch --interval 0", ErrorKind::ValueValidation, "1..=3600"),
-        ("nlb explain 198.51.100.7 40000 192.0.2.10 80 icmp", ErrorKind::ValueValidation, "tcp or udp"),
+        ("nlb explain 198.51.100.7 40000 192.0.2.10 80 icmp", ErrorKind::ValueValidation, "tcp, udp or sctp"),
         ("nlb explain 198.51.100.7 70000 192.0.2.10 80 tcp", ErrorKind::ValueValidation, "65535"),
         ("nlb status --color sometimes", ErrorKind::InvalidValue, "auto, always, never"),
     ] {

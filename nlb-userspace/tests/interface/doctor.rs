@@ -242,7 +242,10 @@ const OBSTACLES: &[(&str, Harm, Severity, &str, &str)] = &[
     ),
     (
         "drops that grow",
-        |facts| harmed(facts).counters.as_mut().unwrap().1.drops.last_mut().unwrap().packets += 3,
+        |facts| {
+            let drops = &mut harmed(facts).counters.as_mut().unwrap().1.drops;
+            drops.iter_mut().find(|drop| drop.reason == "no_headroom").unwrap().packets += 3;
+        },
         Severity::Fail,
         "drops",
         "generic",

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{
     Agent, AgentConfig, Dns, HealthCheck, Lab, ListenerConfig, Nginx, NginxOptions, Options, TargetAgent, VIP_V4,
-    VIP_V6, wait_until,
+    VIP_V6, ensure_same, literal, wait_until,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -63,6 +63,36 @@ impl Service {
             service.lab.wait_for_targets(listener.address, listener.targets)?;
         }
         Ok(service)
+    }
+
+    /// Downloads nginx's file by the VIP and uploads it again.
+    ///
+    /// # Errors
+    /// When it does not arrive whole, or not at exactly one target.
+    pub fn transfer(&self, vip: IpAddr) -> Result<()> {
+        let (client, vip) = (self.lab.client(), literal(vip));
+        let here = client.dir().join("download");
+        client.download(&format!("http://{vip}/file"), &here)?;
+        ensure_same(&self.nginx["t1"].file(), &here)?;
+        client.upload(&here, &format!("http://{vip}/upload/back"))?;
+        // Whichever target the connection went to has it.
+        let uploaded = self.nginx.values().map(|nginx| nginx.uploaded("back"));
+        let arrived: Vec<_> = uploaded.filter(|path| path.exists()).collect();
+        ensure!(arrived.len() == 1, "one upload arrived at {arrived:?}");
+        ensure_same(&arrived[0], &here)?;
+        Ok(std::fs::remove_file(&arrived[0])?)
+    }
+
+    /// Sends and receives that many megabytes by the VIP, whose listener takes iperf3's connections to one of `servers`.
+    ///
+    /// # Errors
+    /// When less than all of it arrives.
+    pub fn bulk(&self, vip: IpAddr, megabytes: u32) -> Result<()> {
+        for reverse in [false, true] {
+            let report = self.lab.client().iperf(vip, megabytes, reverse)?;
+            ensure!(report.bytes_sent >= u64::from(megabytes) << 20 && report.bytes_received > 0, "{vip}: {report:?}");
+        }
+        Ok(())
     }
 }
 

@@ -40,8 +40,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
-    // Not for release: what is measured is the kernel's and the kernel programs', which are always built for speed.
-    let bench = cargo::build(root, "build --package nlb-benches --bins")?.programs;
+    // As tests are built, so that nothing is built twice: what is measured is the kernel and the kernel programs, which are
+    // always built for speed.
+    let bench = cargo::build(root, "build --bins")?.programs;
     let bench = bench.get("nlb-bench").context("cargo built no nlb-bench")?;
     let cache = root.join("target/vm");
     let kernel = Kernel::of_series(&cache, &arguments.kernel)?;

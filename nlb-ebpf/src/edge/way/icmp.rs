@@ -8,53 +8,49 @@
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use nlb_common::answer::is_answerable;
 use nlb_common::icmp::{Control, echo, quote};
-use nlb_common::packet::link::{self, Link};
-use nlb_common::packet::network::{Network, V4, V6};
+use nlb_common::packet::link::Link;
+use nlb_common::packet::network::Network;
 use nlb_common::packet::{Door as _, NotOurs, Stop};
 use nlb_common::tables::Target;
-use nlb_common::way::WayOutcome;
-use nlb_common::wire::{EtherType, Ethernet, Icmp, Macs};
+use nlb_common::way::{Way, WayOutcome};
+use nlb_common::wire::{Ethernet, Icmp, Macs};
 use nlb_ebpf::count;
 use nlb_ebpf::door::PacketDoor;
 
+use super::super::functions::Functions;
 use super::super::maps::{LISTENER_COUNTERS, TARGET_COUNTERS, VIPS};
 use super::super::{encapsulation, l2, transmit};
-use super::route;
+use super::{Program, route};
 
 const OTHER: Stop = Stop::Pass(NotOurs::Protocol);
 
 #[xdp]
 #[inline(always)]
 fn nlb_way_icmp(ctx: XdpContext) -> u32 {
-    let verdict = receive(&ctx);
+    let verdict = super::run::<ToVip>(&ctx);
     if let Err(Stop::Pass(_)) = verdict {
         // It may be about a translated flow, and then to anybody.
-        super::hand_over(&ctx, Stop::Pass(NotOurs::Translated));
+        super::go_on(&ctx, Way::Nat);
     }
     super::action(verdict)
 }
 
-#[inline(always)]
-fn receive(ctx: &XdpContext) -> Result<u32, Stop> {
-    let link = link::read(&PacketDoor::new(ctx))?;
-    match link.ether_type {
-        EtherType::IPV4 => family::<V4>(ctx, &link),
-        EtherType::IPV6 => family::<V6>(ctx, &link),
-        _ => Err(OTHER),
-    }
-}
+/// The program.
+enum ToVip {}
 
-#[inline(always)]
-fn family<F: Control>(ctx: &XdpContext, link: &Link) -> Result<u32, Stop> {
-    let mut door = PacketDoor::new(ctx);
-    let network = super::read::<F>(&door, link)?;
-    if network.protocol != F::CONTROL || network.payload_length < Icmp::LENGTH {
-        return Err(OTHER);
-    }
-    VIPS.get_ptr(&network.destination).ok_or(OTHER)?;
-    match echo::<F>(&mut door, link, &network) {
-        Some(action) => Ok(action),
-        None => error::<F>(ctx, door, link, &network),
+impl Program for ToVip {
+    #[inline(always)]
+    fn family<F: Control + Functions>(ctx: &XdpContext, link: Link) -> Result<u32, Stop> {
+        let mut door = PacketDoor::new(ctx);
+        let network = super::read::<F>(&door, &link)?;
+        if network.protocol != F::CONTROL || network.payload_length < Icmp::LENGTH {
+            return Err(OTHER);
+        }
+        VIPS.get_ptr(&network.destination).ok_or(OTHER)?;
+        match echo::<F>(&mut door, &link, &network) {
+            Some(action) => Ok(action),
+            None => error::<F>(ctx, door, &link, &network),
+        }
     }
 }
 

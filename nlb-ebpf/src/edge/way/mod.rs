@@ -19,15 +19,35 @@ mod unclaimed;
 use core::hint::cold_path;
 
 use aya_ebpf::{bindings::xdp_action, programs::XdpContext};
-use nlb_common::packet::link::Link;
-use nlb_common::packet::network::{Family, Network};
-use nlb_common::packet::{Door as _, Stop};
+use nlb_common::icmp::Control;
+use nlb_common::packet::link::{self, Link};
+use nlb_common::packet::network::{Family, Network, V4, V6};
+use nlb_common::packet::{Door as _, NotOurs, Stop};
 use nlb_common::way::{Way, WayOutcome};
+use nlb_common::wire::EtherType;
 use nlb_ebpf::count;
 use nlb_ebpf::door::PacketDoor;
 use nlb_ebpf::opaque::forgotten;
 
+use super::functions::Functions;
 use super::maps::{DROPS, WAY_OUTCOMES, WAYS};
+
+/// What a way does with a packet, of either family.
+trait Program {
+    /// The packet's fate.
+    fn family<F: Control + Functions>(ctx: &XdpContext, link: Link) -> Result<u32, Stop>;
+}
+
+/// Runs a way's program.
+#[inline(always)]
+fn run<P: Program>(ctx: &XdpContext) -> Result<u32, Stop> {
+    let link = link::read(&PacketDoor::new(ctx))?;
+    match link.ether_type {
+        EtherType::IPV4 => P::family::<V4>(ctx, link),
+        EtherType::IPV6 => P::family::<V6>(ctx, link),
+        _ => Err(Stop::Pass(NotOurs::EtherType)),
+    }
+}
 
 /// Hands the packet to the way that `stop` leads to. It returns only if there is none.
 #[inline(always)]
@@ -64,6 +84,13 @@ fn read<F: Family>(door: &PacketDoor<'_>, link: &Link) -> Result<Network, Stop> 
     let network = F::read(door, link.length)?;
     let (payload, payload_length) = (door.settled(network.payload), forgotten(network.payload_length));
     Ok(Network { payload, payload_length, ..network })
+}
+
+/// Reads the link header; the verifier forgets how many tags there are, and goes once through what follows.
+#[inline(always)]
+fn read_link(door: &PacketDoor<'_>) -> Result<Link, Stop> {
+    let link = link::read(door)?;
+    Ok(Link { length: forgotten(link.length) & 0x1f, ..link })
 }
 
 /// Counts what a way did with a packet.

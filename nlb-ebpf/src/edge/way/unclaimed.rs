@@ -8,54 +8,49 @@ use nlb_common::answer::is_answerable;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::icmp::Control;
 use nlb_common::icmp::error::Refusal;
-use nlb_common::packet::link::{self, Link};
-use nlb_common::packet::network::{Network, V4, V6};
+use nlb_common::packet::link::Link;
+use nlb_common::packet::network::Network;
 use nlb_common::packet::{Door as _, NotOurs, Packet, Stop, transport};
 use nlb_common::way::WayOutcome;
-use nlb_common::wire::{EtherType, Tcp, protocol};
+use nlb_common::wire::{Tcp, protocol};
 use nlb_ebpf::door::PacketDoor;
 
 use super::super::addressed::Offsets;
 use super::super::functions::Functions;
 use super::super::maps::VIPS;
-use super::refuse;
+use super::{Program, refuse};
 
 #[xdp]
 #[inline(always)]
 fn nlb_way_unclaimed(ctx: XdpContext) -> u32 {
-    super::action(receive(&ctx))
+    super::action(super::run::<Unclaimed>(&ctx))
 }
 
-#[inline(always)]
-fn receive(ctx: &XdpContext) -> Result<u32, Stop> {
-    let link = link::read(&PacketDoor::new(ctx))?;
-    match link.ether_type {
-        EtherType::IPV4 => family::<V4>(ctx, link),
-        EtherType::IPV6 => family::<V6>(ctx, link),
-        _ => Err(Stop::Pass(NotOurs::EtherType)),
-    }
-}
+/// The program.
+enum Unclaimed {}
 
-#[inline(always)]
-fn family<F: Control + Functions>(ctx: &XdpContext, link: Link) -> Result<u32, Stop> {
-    let door = PacketDoor::new(ctx);
-    let network = super::read::<F>(&door, &link)?;
-    let transport = transport::read(&door, &network)?;
-    let vip = VIPS.get_ptr(&network.destination).ok_or(Stop::Pass(NotOurs::NoListener))?;
-    // SAFETY: an entry stays mapped while the program runs; the agent puts whole entries in place of others.
-    if !unsafe { *vip }.is_exclusive() {
-        return Err(Stop::Pass(NotOurs::NoListener));
+impl Program for Unclaimed {
+    #[inline(always)]
+    fn family<F: Control + Functions>(ctx: &XdpContext, link: Link) -> Result<u32, Stop> {
+        let door = PacketDoor::new(ctx);
+        let network = super::read::<F>(&door, &link)?;
+        let transport = transport::read(&door, &network)?;
+        let vip = VIPS.get_ptr(&network.destination).ok_or(Stop::Pass(NotOurs::NoListener))?;
+        // SAFETY: an entry stays mapped while the program runs; the agent puts whole entries in place of others.
+        if !unsafe { *vip }.is_exclusive() {
+            return Err(Stop::Pass(NotOurs::NoListener));
+        }
+        transport.segment.opens().map_err(Stop::Drop)?;
+        let packet = Packet { link, network, transport };
+        let outcome = if packet.network.protocol == protocol::TCP {
+            reset::<F>(ctx, &packet).map(|()| WayOutcome::Reset)
+        } else {
+            refuse::answer::<F>(ctx, &packet.link, &packet.network, Refusal::PortUnreachable)
+                .map(|()| WayOutcome::Unreachable)
+        };
+        super::outcome(outcome.ok_or(Stop::Drop(DropReason::Refused))?);
+        Ok(xdp_action::XDP_TX)
     }
-    transport.segment.opens().map_err(Stop::Drop)?;
-    let packet = Packet { link, network, transport };
-    let outcome = if packet.network.protocol == protocol::TCP {
-        reset::<F>(ctx, &packet).map(|()| WayOutcome::Reset)
-    } else {
-        refuse::answer::<F>(ctx, &packet.link, &packet.network, Refusal::PortUnreachable)
-            .map(|()| WayOutcome::Unreachable)
-    };
-    super::outcome(outcome.ok_or(Stop::Drop(DropReason::Refused))?);
-    Ok(xdp_action::XDP_TX)
 }
 
 /// Turns the packet into a reset to its sender; `None` if it is one itself, which is never answered.

@@ -27,8 +27,12 @@ impl Curve {
         Self(points)
     }
 
-    /// The share of time under that so many instance-hours buy; `None` beyond what was tried.
+    /// The share of time under that so many instance-hours buy: of more than were tried, what the most that were tried do.
+    /// `None` for fewer than were tried.
     pub fn time_under_at(&self, hours: f64) -> Option<f64> {
+        if let Some(most) = self.0.last().filter(|most| most.hours < hours) {
+            return Some(most.time_under);
+        }
         interpolate(self.0.iter().map(|point| (point.hours, point.time_under)), hours)
     }
 
@@ -111,5 +115,6 @@ mod tests {
         assert_eq!(curve.time_under_at(15.0), Some(0.25));
         assert_eq!(curve.hours_at(0.05), Some(25.0));
         assert_eq!((curve.time_under_at(9.0), curve.hours_at(0.5)), (None, None));
+        assert_eq!(curve.time_under_at(31.0), Some(0.0), "more hours than are of use");
     }
 }

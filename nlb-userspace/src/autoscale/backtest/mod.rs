@@ -11,6 +11,7 @@
 mod accuracy;
 mod curve;
 mod demand;
+mod engine;
 mod fleet;
 pub mod generate;
 mod measures;
@@ -22,6 +23,7 @@ mod trace;
 pub use accuracy::{Accuracy, accuracy};
 pub use curve::{Curve, Point, Swept, sweep};
 pub use demand::{Demand, Setting};
+pub use engine::run_engine;
 pub use fleet::{Run, run};
 pub use measures::Measures;
 pub use report::{Aims, Distance, Entry, Report, RuleKind, report, warmup};

@@ -1,5 +1,7 @@
 //! Why the capacity is what it is.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::autoscale::model::{Bounds, Cause};
@@ -38,4 +40,23 @@ pub struct LastChange {
     pub from: u32,
     /// The capacity since.
     pub to: u32,
+}
+
+impl fmt::Display for Explanation {
+    /// Several lines: the capacity and how it came about, what each policy wants, and what holds the group back.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Bounds { min, max } = self.bounds;
+        let (serving, warming) = (self.serving, self.warming);
+        write!(f, "capacity {} ({min} to {max}); {serving} serve, {warming} warm up", self.decision.desired)?;
+        if let Some(LastChange { cause, from, to, .. }) = &self.last_change {
+            write!(f, "\nlast change: {from} to {to}, by {cause}")?;
+        }
+        for wish in &self.decision.wishes {
+            write!(f, "\npolicy {wish}")?;
+        }
+        for hold in self.decision.held.iter().chain(&self.held) {
+            write!(f, "\nheld back: {hold}")?;
+        }
+        Ok(())
+    }
 }

@@ -94,7 +94,7 @@ fn coverage(ahead: usize, noise: impl Fn(usize, f64) -> f64) -> f64 {
     let mut outlook = Outlook::new(DAY, ahead);
     let mut intervals = std::collections::VecDeque::new();
     let (mut held, mut all) = (0.0, 0.0);
-    for hour in 0..DAY * 120 {
+    for hour in 0..DAY * 75 {
         let mean = 100.0 + 60.0 * (std::f64::consts::TAU * (hour % DAY) as f64 / DAY as f64).sin();
         let value = mean + noise(hour, uniform(hour) - 0.5);
         if intervals.len() >= ahead

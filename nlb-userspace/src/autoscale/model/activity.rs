@@ -1,5 +1,7 @@
 //! What a group did and why.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::Token;
@@ -50,6 +52,23 @@ pub enum Cause {
     WarmPool,
     /// An instance that was launched and never came into service.
     FailedLaunch,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Manual => f.write_str("somebody asked for it"),
+            Self::Policy(name) => write!(f, "policy `{name}`"),
+            Self::Schedule(name) => write!(f, "scheduled action `{name}`"),
+            Self::Bounds => f.write_str("the bounds"),
+            Self::Unhealthy => f.write_str("an unhealthy instance"),
+            Self::MaxLifetime => f.write_str("the greatest lifetime"),
+            Self::ZoneRebalance => f.write_str("uneven zones"),
+            Self::Refresh => f.write_str("an instance refresh"),
+            Self::WarmPool => f.write_str("the warm pool"),
+            Self::FailedLaunch => f.write_str("a launch that failed"),
+        }
+    }
 }
 
 /// How an activity stands.

@@ -112,11 +112,12 @@ impl Wish {
 }
 
 impl fmt::Display for Wish {
-    /// `cpu: 82.5, should be 50: wants 17`.
+    /// `cpu: 82.5 against 50: wants at least 17`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.policy)?;
         if let Some(figure) = self.figure {
-            write!(f, "{figure:.4} against {}: ", self.target)?;
+            // Four digits behind the point are enough for people.
+            write!(f, "{} against {}: ", (figure * 1e4).round() / 1e4, self.target)?;
         }
         write!(f, "{}", self.want)
     }

@@ -36,8 +36,8 @@ impl RangeTable {
             return self.0.insert(key, Ranges::new(listeners), 0).map_err(at("write", edge::RANGES));
         }
         match self.0.remove(key) {
-            Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
-            Err(error) => Err(at("write", edge::RANGES)(error)),
+            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+            removed => removed.map_err(at("write", edge::RANGES)),
         }
     }
 }

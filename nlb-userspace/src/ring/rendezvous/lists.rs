@@ -17,9 +17,9 @@ use crate::model::RingSize;
 use crate::ring::Member;
 
 /// Entries that slots have at first, on average.
-const FIRST: u64 = 4;
-/// Those that they have, some as many times, when members have run further.
-const FURTHER: u64 = 3;
+const FIRST: u32 = 4;
+/// How many times as many slots have for which members have run further.
+const FURTHER: u32 = 3;
 /// The most entries that a slot has in its row; further ones are somewhere else.
 const ROW: usize = 4;
 /// Entries that are looked up at a time.
@@ -94,7 +94,7 @@ impl Lists {
     fn new(seed: u64, size: RingSize, order: Vec<u32>, members: &[Member]) -> Self {
         let slots = size.get() as usize;
         let weight = weight(members);
-        let end = whole(moment_of_share(FIRST, weight));
+        let end = whole(moment_of_share(FIRST.into(), weight));
         let runners: Vec<Runner> = members.iter().map(|member| Runner::new(seed, size, member)).collect();
         let mut rows = vec![NONE; slots * ROW];
         let mut ends = vec![entry(end, 0); slots];
@@ -131,7 +131,7 @@ impl Lists {
     /// Lets all members run further for those of the `slots` that want more, if that is less work than to look each up: before
     /// rank 0 those that nobody has reached, later all of them, for who was turned away once will be again.
     pub(super) fn run_further(&mut self, slots: &[u32], rank: usize) {
-        let end = whole(self.end.saturating_mul(FURTHER));
+        let end = whole(self.end.saturating_mul(FURTHER.into()));
         let to = entry(end, 0);
         let wants = |slot: u32| {
             let slot = slot as usize;

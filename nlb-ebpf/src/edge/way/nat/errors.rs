@@ -49,7 +49,7 @@ pub(super) fn translate<F: Control<Ip: Translated>>(
     write::<F>(&mut door, link, network, ports, &work.flow, &work.session.peer).ok_or(TRUNCATED)?;
     super::super::outcome(WayOutcome::Error);
     if is_answers {
-        return to_client(ctx, door, link, &work.session);
+        return to_client(ctx, link, work.session.interface);
     }
     let index = work.session.pin.target;
     let target = target::find(index)?;
@@ -89,7 +89,7 @@ fn write<F: Control<Ip: Translated>>(
     let outer = *door.header::<F::Ip>(link.length)?;
     let source = if network.source == flow.source { quoted.destination } else { network.source };
     let sum = u16::from_ne_bytes(*door.header(network.payload + CHECKSUM)?);
-    let sum = Checksum::from_header(sum).plus(change).plus(outer.message_change(source, quoted.source));
+    let sum = Checksum::from_header(sum).add(change).add(outer.message_change(source, quoted.source));
     door.write(network.payload + CHECKSUM, sum.finish().to_ne_bytes())?;
     door.write(link.length, outer.translated(source, quoted.source))
 }

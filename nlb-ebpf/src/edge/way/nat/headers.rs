@@ -5,6 +5,7 @@
 //! way back:  [target's router → edge][tags][target → client][…] becomes  [edge → client's router][client's tags][VIP → client][…]
 //! ```
 
+use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::programs::XdpContext;
 use nlb_common::answer::Answering;
 use nlb_common::hash::Flow;
@@ -14,6 +15,8 @@ use nlb_common::packet::link::Link;
 use nlb_common::packet::{Door as _, Packet};
 use nlb_common::wire::{EtherType, Ethernet, Framed, Macs, Ports, TagBytes, VlanTag, protocol};
 use nlb_ebpf::door::PacketDoor;
+
+use super::sessions;
 
 /// Where a TCP header has its checksum.
 const TCP_CHECKSUM: usize = 16;
@@ -49,11 +52,27 @@ pub(super) fn translate<F: Answering<Ip: Translated>>(
     door.write(packet.link.length, header.translated(to.source, to.destination))
 }
 
-/// What is to be remembered of the link that a client's packet came in by.
+/// Puts what is to be remembered of the link that a client's packet came in by into the working memory. `tags`: how many there
+/// are.
 #[inline(always)]
-pub(super) fn link_of(ctx: &XdpContext, door: &PacketDoor<'_>, link: &Link, into: &mut Session) -> Option<()> {
+pub(super) fn learn_link(ctx: &XdpContext, tags: usize) -> Option<()> {
+    (nlb_nat_learn_link(ctx.ctx, tags) != 0).then_some(())
+}
+
+/// A global function, as those of [`functions`](super::super::super::functions); so is the next one.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn nlb_nat_learn_link(ctx: *mut xdp_md, tags: usize) -> u32 {
+    let ctx = XdpContext::new(ctx);
+    let learnt = sessions::work().and_then(|work| link_of(&ctx, tags, &mut work.link));
+    u32::from(learnt.is_some())
+}
+
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "an interface's index")]
+fn link_of(ctx: &XdpContext, tags: usize, into: &mut Session) -> Option<()> {
+    let door = PacketDoor::new(ctx);
     let ethernet = door.header::<Ethernet>(0)?;
-    let tags = link.tags();
     into.client_mac = ethernet.source;
     into.edge_mac = ethernet.destination;
     into.interface = ctx.ingress_ifindex() as u32;
@@ -66,9 +85,29 @@ pub(super) fn link_of(ctx: &XdpContext, door: &PacketDoor<'_>, link: &Link, into
     Some(())
 }
 
-/// Puts the packet into a frame to the client: with the tags that the client's had, whatever those are that it has.
+/// Puts the packet into a frame to the client of the flow in the working memory: with the tags that the client's had, whatever
+/// those are that it has.
 #[inline(always)]
-pub(super) fn frame_to_client(door: PacketDoor<'_>, link: &Link, session: &Session) -> Option<()> {
+pub(super) fn frame_to_client(ctx: &XdpContext, link: &Link) -> Option<()> {
+    (nlb_nat_frame(ctx.ctx, link.tags(), link.ether_type.number().into()) != 0).then_some(())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+#[expect(clippy::cast_possible_truncation, reason = "it was widened to fill its register")]
+extern "C" fn nlb_nat_frame(ctx: *mut xdp_md, tags: usize, ether_type: u64) -> u32 {
+    let ctx = XdpContext::new(ctx);
+    // Two bits: no packet has three tags, but the verifier wants a bound.
+    let link = Link {
+        length: Link::UNTAGGED + (tags & 3) * size_of::<VlanTag>(),
+        ether_type: EtherType::new(ether_type as u16),
+    };
+    let framed = sessions::work().and_then(|work| frame(PacketDoor::new(&ctx), &link, &work.session));
+    u32::from(framed.is_some())
+}
+
+#[inline(always)]
+fn frame(door: PacketDoor<'_>, link: &Link, session: &Session) -> Option<()> {
     let (has, wants) = (link.tags() * size_of::<VlanTag>(), session.tag_count() * size_of::<VlanTag>());
     let door = if wants > has {
         door.grow(wants - has).ok()?

@@ -18,9 +18,8 @@ use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use nlb_common::answer::Answering;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::icmp::Control;
-use nlb_common::nat::Session;
 use nlb_common::nat::rewrite::Translated;
-use nlb_common::packet::link::{self, Link};
+use nlb_common::packet::link::Link;
 use nlb_common::packet::network::{V4, V6};
 use nlb_common::packet::{Door as _, NotOurs, Packet, Stop, transport};
 use nlb_common::way::Way;
@@ -53,7 +52,7 @@ fn nlb_way_nat(ctx: XdpContext) -> u32 {
 #[inline(always)]
 fn receive(ctx: &XdpContext) -> Result<u32, Stop> {
     let door = PacketDoor::new(ctx);
-    let link = link::read(&door)?;
+    let link = super::read_link(&door)?;
     match link.ether_type {
         EtherType::IPV4 => family::<V4>(ctx, door, link),
         EtherType::IPV6 => family::<V6>(ctx, door, link),
@@ -109,7 +108,7 @@ fn there<F: Functions + Answering<Ip: Translated>>(
         return Err(Stop::Drop(DropReason::HopLimit));
     }
     let found = slot::find(&work.flow, listener.claim)?;
-    headers::link_of(ctx, &door, &packet.link, &mut work.link).ok_or(TRUNCATED)?;
+    headers::learn_link(ctx, packet.link.tags()).ok_or(TRUNCATED)?;
     let index = match sessions::target_of(found.slot, found.hash, opens, tcp_flags) {
         flows::RESET if F::reset(ctx.ctx, Offsets::of(packet), packet.network.payload_length) => {
             return Ok(xdp_action::XDP_TX);
@@ -141,14 +140,13 @@ fn back<F: Answering<Ip: Translated>>(
         return Err(Stop::Drop(DropReason::HopLimit));
     }
     headers::translate::<F>(&mut door, packet, &work.flow, &work.session.outcome()).ok_or(TRUNCATED)?;
-    to_client(ctx, door, &packet.link, &work.session)
+    to_client(ctx, &packet.link, work.session.interface)
 }
 
-/// Sends the packet, which had that link header, the way that the client's packets come.
+/// Sends the packet, which had that link header, the way that the client's packets come: by that interface.
 #[inline(always)]
-fn to_client(ctx: &XdpContext, door: PacketDoor<'_>, link: &Link, session: &Session) -> Result<u32, Stop> {
-    headers::frame_to_client(door, link, session).ok_or(Stop::Drop(DropReason::NoHeadroom))?;
-    let interface = session.interface;
+fn to_client(ctx: &XdpContext, link: &Link, interface: u32) -> Result<u32, Stop> {
+    headers::frame_to_client(ctx, link).ok_or(Stop::Drop(DropReason::NoHeadroom))?;
     let same = interface as usize == ctx.ingress_ifindex();
     Ok(transmit::send(if same { WayOut::Same } else { WayOut::Other(interface) }))
 }

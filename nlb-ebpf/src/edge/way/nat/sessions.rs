@@ -91,6 +91,7 @@ pub(super) fn answered(tcp_flags: u8) {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
+#[expect(clippy::cast_possible_truncation, reason = "they were widened to fill their register")]
 extern "C" fn nlb_nat_answered(tcp_flags: u64) -> u32 {
     if let Some(work) = work() {
         see(work, seconds(), false, tcp_flags as u8, work.flow.protocol == protocol::UDP);
@@ -124,6 +125,7 @@ pub(super) fn target_of(slot: Slot, hash: u64, opens: bool, tcp_flags: u8) -> Ta
 
 #[unsafe(no_mangle)]
 #[inline(never)]
+#[expect(clippy::cast_possible_truncation, reason = "each field is its own bits")]
 extern "C" fn nlb_nat_decide(slot: u64, hash: u64, asked: u64) -> u32 {
     match work() {
         Some(work) => decide(work, Slot(slot), hash, asked >> 8 & 1 != 0, asked as u8),

@@ -41,8 +41,9 @@ fn capacity_follows_a_metric_and_the_explanation_says_how() {
     }
     assert_eq!(world.engine.desired(), 7, "ceil(4 * 80 / 50)");
     let explanation = world.engine.explanation(world.now).expect("policies were asked");
-    let last = explanation.last_change.expect("it was changed");
-    assert_eq!((last.from, last.to), (4, 7));
+    let told = "capacity 7 (2 to 20); 4 serve, 0 warm up\nlast change: 4 to 7, by policy `cpu`\n\
+                policy cpu: 80 against 50: wants at least 7";
+    assert_eq!(explanation.to_string(), told);
     world.settle(secs(300));
 }
 

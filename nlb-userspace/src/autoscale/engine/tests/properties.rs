@@ -132,6 +132,8 @@ proptest! {
             check(&world)?;
         }
         world.recover();
+        // Time for the lists to tell what was lost last.
+        world.run(secs(120));
         world.settle(secs(24 * 3600));
         check(&world)?;
         let warm = world.engine.instances().filter(|one| one.lifecycle == Lifecycle::Warmed).count();
@@ -155,6 +157,7 @@ proptest! {
                 world.run(secs(*wait));
             }
             world.recover();
+            world.run(secs(120));
             world.settle(secs(3600));
             world
         };

@@ -49,7 +49,7 @@ fn a_decision_says_who_won_and_what_held_it_back() {
     let decision = group.decide();
     assert_eq!((decision.desired, decision.won), (12, Some(name("cpu"))));
     assert_eq!(decision.held, [Hold::Bounds { wanted: 20, limit: 12 }]);
-    assert_eq!(decision.wishes[0].to_string(), "cpu: 100.0000 against 50: wants at least 20");
+    assert_eq!(decision.wishes[0].to_string(), "cpu: 100 against 50: wants at least 20");
     assert!(matches!(decision.wishes[1].want, Want::Keep { why: Keep::NoData { .. } }));
 
     group.now = group.now + Duration::from_secs(700);
