@@ -193,7 +193,7 @@ prop_compose! {
         let named: BTreeMap<_, _> = listeners.into_iter().map(|(socket, (name, group))| (name, (socket, group))).collect();
         let listeners = named
             .into_iter()
-            .map(|(name, ((address, protocol, ports), (group, weight)))| {
+            .map(|(name, ((address, protocol, ports), (group, weight, (access, limit))))| {
                 // Whether several groups fit each other is not what is tried here.
                 let served_by = match weight {
                     None => ServedBy::Group(group),
