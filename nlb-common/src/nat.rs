@@ -144,6 +144,8 @@ mod tests {
         let mut seen = [0_u32; PORTS as usize];
         for flow in 0..600_000_u64 {
             let hash = flow.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let hash = hash ^ hash >> 27;
             let mut tried = [0; TRIES as usize];
             for (attempt, port) in (0..).zip(&mut tried) {
                 *port = u16::from_be(super::port(hash, attempt));

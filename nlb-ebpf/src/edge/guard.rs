@@ -61,7 +61,6 @@ impl Asked {
     const LISTENER: u32 = 32;
 
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "each field is its own bits")]
     fn unpacked(word: u64) -> Self {
         Self {
             link: (word & 0xffff) as usize,

@@ -9,7 +9,7 @@
 //!                         the slot is in transition, or was: flows, remember, reset  or l2, without a tunnel
 //! ```
 //!
-//! What is not for this path is offered to a [`way`] of its own, a program in a file below `way`, before it passes or is dropped.
+//! What is not for this path is offered to a way of its own, a program in a file below `way`, before it passes or is dropped.
 //!
 //! Invariants: there are six table accesses (listener, slot, target, sketch of active flows, two counters) on a packet's way,
 //! all of them to arrays, and no more as long as its slot is steady, but for a listener that stands at its second place or is

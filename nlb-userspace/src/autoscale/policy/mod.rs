@@ -1,6 +1,6 @@
 //! Scaling policies: what each wants of the capacity, and what comes of it when several want something.
 //!
-//! Pure. A policy's [`Memory`] takes in what is measured and forecast; a [`Wish`] is what it wants at a moment; [`combine`]
+//! Pure. A policy's [`Memory`] takes in what is measured and forecast; a [`Wish`] is what it wants at a moment; [`combine()`]
 //! makes one decision of all wishes. Nothing here changes a group. The rule that is kept throughout: what isn't known never
 //! scales anything in.
 

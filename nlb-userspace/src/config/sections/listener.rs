@@ -12,6 +12,9 @@ use crate::config::ports;
 use crate::config::reader::{Complaint, Table, Value};
 use crate::model::{Access, GroupShare, Listener, Name, NewFlowLimit, Ports, Protocol, ServedBy, Weight};
 
+/// A group that serves a listener, and its weight where there are several.
+pub(in crate::config) type ReadShare = (Spanned<Name>, Option<Weight>);
+
 /// A listener as far as it could be read.
 #[derive(Debug)]
 pub(in crate::config) struct ReadListener {
@@ -23,7 +26,7 @@ pub(in crate::config) struct ReadListener {
     pub(in crate::config) protocol: Result<Protocol, Reported>,
     pub(in crate::config) ports: Result<Spanned<Ports>, Reported>,
     /// The groups that serve it, each with its share where there are several.
-    pub(in crate::config) groups: Result<Vec<(Spanned<Name>, Option<Weight>)>, Reported>,
+    pub(in crate::config) groups: Result<Vec<ReadShare>, Reported>,
     pub(in crate::config) access: Result<Access, Reported>,
     pub(in crate::config) new_flows: Result<Option<NewFlowLimit>, Reported>,
 }
@@ -54,7 +57,7 @@ pub(in crate::config) fn listener(table: &Table<'_>) -> ReadListener {
 }
 
 /// `target_group` or `target_groups`.
-fn groups(table: &Table<'_>) -> Result<Vec<(Spanned<Name>, Option<Weight>)>, Reported> {
+fn groups(table: &Table<'_>) -> Result<Vec<ReadShare>, Reported> {
     match (table.optional("target_group", name)?, table.optional("target_groups", |value| value.list())?) {
         (Some(one), None) => Ok(vec![(one, None)]),
         (None, Some(shares)) => {
