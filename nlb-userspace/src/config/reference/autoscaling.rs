@@ -39,7 +39,8 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         path: "autoscaling_group",
         repeated: true,
-        about: "A group of instances whose number follows demand, and which are targets of its target groups. Metrics are sources \
+        about: "A group of instances whose number follows demand, and which are targets of its target groups. The agent checks such \
+                groups and does not run them yet: it launches nothing, and says so in its log. Metrics are sources \
                 or arithmetic (`+ - * /`, parentheses) over them: `new_flows`, `active_flows`, `packets`, `bytes` (of the group's \
                 targets, or of others: `new_flows(\"web\")`), `health_latency`, `cpu`, `memory` and `prometheus(\"QUERY\")`, as mean over \
                 instances, or within `sum()`, `max()`, `min()`.",
