@@ -11,7 +11,8 @@ use super::schema::{Section, key};
 
 /// All sections, in the order of the documentation.
 pub fn reference() -> &'static [Section] {
-    static ALL: LazyLock<Vec<Section>> = LazyLock::new(|| [SECTIONS, listener::SECTIONS, autoscaling::SECTIONS].concat());
+    static ALL: LazyLock<Vec<Section>> =
+        LazyLock::new(|| [SECTIONS, listener::SECTIONS, autoscaling::SECTIONS].concat());
     &ALL
 }
 
