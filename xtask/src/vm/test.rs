@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     #[arg(long = "kernel", value_name = "SERIES", default_values_t = [KERNEL.to_owned()])]
     kernels: Vec<String>,
     /// A machine is ended after so many seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 1200)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2400)]
     limit: u64,
     /// Only these test programs; all that need no servers when none is named.
     #[arg(value_name = "TEST")]
