@@ -15,7 +15,7 @@ use crate::api::client::{TargetPath, TracePattern};
 use crate::api::dto::Protocol;
 use crate::explain::{FlowQuery, MixedFamilies};
 use crate::logging::LogFormat;
-use crate::model::{Name, Weight};
+use crate::model::{ConnectionId, Name, QuicServerId, Weight};
 
 /// Layer-4 load balancer: the agent of an edge, the agent of a target host, and the command line to both.
 #[derive(Debug, Parser)]
@@ -173,6 +173,9 @@ pub enum Target {
         /// Share of new flows relative to the group's others, 0 to 999
         #[arg(long, value_parser = weight)]
         weight: Option<Weight>,
+        /// Its id in QUIC's connection ids, in hexadecimal; without one the end of its address
+        #[arg(long, value_name = "HEX")]
+        quic_server_id: Option<QuicServerId>,
     },
     /// Give a target no new flows; those it has stay for the group's deregistration delay
     Drain {
@@ -230,7 +233,7 @@ pub struct Doctor {
 }
 
 /// `nlb explain`.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Explain {
     /// The client's address
     #[arg(value_name = "SRC")]
@@ -247,6 +250,9 @@ pub struct Explain {
     /// tcp, udp or sctp
     #[arg(value_name = "PROTO", value_parser = protocol)]
     pub protocol: Protocol,
+    /// The connection id of a packet of QUIC, in hexadecimal, for a listener with `quic`
+    #[arg(long, value_name = "HEX")]
+    pub connection_id: Option<ConnectionId>,
 }
 
 impl Explain {

@@ -3,6 +3,8 @@
 //! A pure function, used by the API and in tests. It follows the packet path stage by stage and says what each stage
 //! found; it reads the same ring, the same hash and the same tables. What the kernel remembers of the flow is passed in.
 
+mod quic;
+
 use std::net::{IpAddr, SocketAddr};
 
 use nlb_common::drop_reason::DropReason;
@@ -14,14 +16,15 @@ use utoipa::ToSchema;
 
 use crate::api::dto::{NextHopView, Routing};
 use crate::control::snapshot::{GroupState, ListenerState, Snapshot, TargetState};
-use crate::model::{Forwarding, Listener, Name, Protocol, Verdict as Access};
+use crate::model::{ConnectionId, Forwarding, Listener, Name, Protocol, Verdict as Access};
 
 /// A flow, as a user names it. Both addresses are of the same family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowQuery {
     source: SocketAddr,
     destination: SocketAddr,
     protocol: Protocol,
+    connection_id: Option<ConnectionId>,
 }
 
 /// Addresses of different families in one flow.
@@ -38,10 +41,16 @@ impl FlowQuery {
     /// The flow from `source` to `destination`.
     pub fn new(source: SocketAddr, destination: SocketAddr, protocol: Protocol) -> Result<Self, MixedFamilies> {
         if source.is_ipv4() == destination.is_ipv4() {
-            Ok(Self { source, destination, protocol })
+            Ok(Self { source, destination, protocol, connection_id: None })
         } else {
             Err(MixedFamilies { source_ip: source.ip(), destination_ip: destination.ip() })
         }
+    }
+
+    /// A packet of the flow with that connection id of QUIC.
+    #[must_use]
+    pub fn with_connection_id(self, id: ConnectionId) -> Self {
+        Self { connection_id: Some(id), ..self }
     }
 
     /// The flow as the packet path sees it.
@@ -97,7 +106,7 @@ pub struct Explanation {
 /// One stage of the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
-    /// The stage: `listener`, `access`, `limit`, `share`, `group`, `hash`, `slot`, `flow`, `target`, `next hop`,
+    /// The stage: `listener`, `access`, `limit`, `share`, `group`, `hash`, `slot`, `connection`, `flow`, `target`, `next hop`,
     /// `outer header`, `size` or `second chance`.
     pub stage: String,
     /// What it found.
@@ -150,7 +159,10 @@ impl Story {
         self.shares(snapshot, listener);
         self.group(group);
         let slot = self.slot(snapshot, group, query)?;
-        let index = self.remembered(group, slot, pin);
+        let index = match self.by_quic(snapshot, listener, query, group, slot) {
+            Some(index) => index,
+            None => self.remembered(group, slot, pin),
+        };
         let target = self.target(group, index)?;
         self.0.target_group = Some(target.key.group.to_string());
         let summary = self.way(snapshot, query, target)?;

@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use anyhow::{Context as _, Result};
 use nlb_common::address::Address;
 use nlb_common::layout::edge;
+use nlb_common::quic::{ServerId, ServerKey};
 use nlb_common::ranges::MOST;
 use nlb_common::slot::{Slot, Tick};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_tests::run::{Edge, INGRESS};
 
-use super::packet::{Packet, VIP_V4, VIP_V6};
+use super::packet::{Kind, Packet, SERVER_ID, VIP_V4, VIP_V6};
 use super::rows::{FILLING_PORTS, MOST_TARGETS, ROWS, Row, Slots, Way};
 
 /// Slots of a ring.
@@ -70,7 +71,12 @@ pub(super) fn fill() -> Result<Edge> {
             let counters = counters.next().context("endless")?;
             edge.set_vip(vip.into(), Some(Vip::default()))?;
             let key = ListenerKey { more_ports: row.more_ports, ..key(vip, port(row), row.kind.protocol()) };
-            edge.set_listener(key, Listener::new(counters, number, &group))?;
+            let server_id_length = if row.kind == Kind::Quic { u8::try_from(SERVER_ID.len())? } else { 0 };
+            edge.set_listener(key, Listener { server_id_length, ..Listener::new(counters, number, &group) })?;
+            if row.kind == Kind::Quic {
+                let key = ServerKey::new(counters, ServerId::new(0, &SERVER_ID));
+                edge.set_quic_server(key, Some(first_target))?;
+            }
         }
     }
     for other in 0..OTHER_LISTENERS {

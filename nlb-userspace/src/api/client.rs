@@ -20,7 +20,7 @@ use super::dto::{
 };
 use super::routes::TraceLine;
 use crate::explain::Explanation;
-use crate::model::Name;
+use crate::model::{ConnectionId, Name};
 
 /// Why the agent gave no good answer.
 #[derive(Debug, thiserror::Error)]
@@ -217,9 +217,11 @@ impl Client {
         source: SocketAddr,
         destination: SocketAddr,
         protocol: Protocol,
+        connection_id: Option<&ConnectionId>,
     ) -> Result<Explanation, ClientError> {
+        let connection_id = connection_id.map_or_else(String::new, |id| format!("&connection_id={id}"));
         self.get(&format!(
-            "/v1/explain?source={}&source_port={}&destination={}&destination_port={}&protocol={protocol}",
+            "/v1/explain?source={}&source_port={}&destination={}&destination_port={}&protocol={protocol}{connection_id}",
             source.ip(),
             source.port(),
             destination.ip(),

@@ -10,7 +10,8 @@ use crate::explain::{Explanation, Verdict};
 /// Shows where a flow goes, and why.
 pub(super) async fn run(client: &Client, output: &Output, flow: Explain) -> Result<(), CommandError> {
     flow.query().map_err(|error| CommandError::Usage(error.to_string()))?;
-    let explanation = client.explain(flow.source(), flow.destination(), flow.protocol).await?;
+    let explanation =
+        client.explain(flow.source(), flow.destination(), flow.protocol, flow.connection_id.as_ref()).await?;
     output.show(&explanation, text)
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Name, NewFlowLimit, Ports, Weight, at};
+use super::{Access, Name, NewFlowLimit, Ports, Quic, Traffic, Weight, at};
 
 /// The protocol of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -57,6 +57,8 @@ pub struct Listener {
     pub access: Access,
     /// How many flows each source may begin; `None`: any number.
     pub new_flows: Option<NewFlowLimit>,
+    /// How its servers make the connection ids of QUIC; `None`: its packets are looked at as UDP. UDP alone.
+    pub quic: Option<Quic>,
 }
 
 /// Who serves a listener.
@@ -113,6 +115,15 @@ impl Listener {
     pub fn default_name(protocol: Protocol, address: IpAddr, ports: Ports) -> Name {
         let address = address.to_string().replace(':', "-");
         format!("{protocol}-{address}-{ports}").parse().expect("letters, digits, `.` and `-`, 58 at most")
+    }
+
+    /// What it carries.
+    pub fn traffic(&self) -> Traffic {
+        match (self.protocol, self.quic) {
+            (Protocol::Tcp, _) => Traffic::Tcp,
+            (_, Some(_)) => Traffic::Quic,
+            (Protocol::Udp | Protocol::Sctp, None) => Traffic::Datagrams,
+        }
     }
 
     /// VIP and ports, for people.

@@ -66,6 +66,13 @@ const REQUESTS: &[(&str, &str, &str, Option<&str>, u16)] = &[
         None,
         200,
     ),
+    (
+        "get",
+        "/v1/explain",
+        "/v1/explain?source=198.51.100.7&source_port=1&destination=192.0.2.10&destination_port=53&protocol=udp&connection_id=0a0",
+        None,
+        400,
+    ),
     ("get", "/v1/explain", "/v1/explain?source=198.51.100.7", None, 400),
     ("get", "/v1/trace", "/v1/trace?source=10.0.0.1&destination=::1", None, 400),
 ];

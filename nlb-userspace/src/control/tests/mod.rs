@@ -7,6 +7,7 @@ mod failing;
 mod first_round;
 mod nat;
 mod pins;
+mod quic;
 mod serving;
 mod shares;
 mod sizes;

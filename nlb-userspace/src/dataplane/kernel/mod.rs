@@ -19,6 +19,7 @@ mod entries;
 mod error;
 mod flows;
 mod grace;
+mod hash_table;
 mod interface;
 mod links;
 mod listeners;
@@ -33,7 +34,6 @@ mod sys;
 mod tables;
 mod target_host;
 mod trace;
-mod vips;
 mod ways;
 
 use std::os::fd::AsFd as _;

@@ -130,6 +130,7 @@ fn entries(name: &str, capacity: Capacity) -> Option<u32> {
         edge::LISTENER_COUNTERS | edge::LISTENER_REFUSED | edge::GUARDS | edge::RANGES | edge::VIPS => {
             Some(capacity.listeners)
         }
+        edge::QUIC_SERVERS => Some(capacity.quic_servers()),
         edge::GROUPS => Some(capacity.groups),
         // Entry 0 is never used.
         edge::TARGETS | edge::TARGET_COUNTERS => Some(capacity.targets.saturating_add(1)),

@@ -11,32 +11,35 @@ use std::sync::atomic::Ordering;
 use aya::maps::{Array, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use aya::{Ebpf, Pod};
 use nlb_common::active::Sketch;
+use nlb_common::address::Address;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::guard::{Guard, Refused};
 use nlb_common::hash::Flow;
 use nlb_common::layout::edge;
+use nlb_common::quic::{QuicRule, ServerKey};
 use nlb_common::ranges::RangesKey;
 use nlb_common::slot::{Slot, TargetIndex};
-use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_common::way::WayOutcome;
 
 use super::KernelError;
 use super::access::Access;
 use super::entries::{read_group, read_target, write_group, write_target};
 use super::grace::Grace;
+use super::hash_table::HashTable;
 use super::listeners::Listeners;
 use super::mapped::{Mapped, to_usize};
 use super::ranges::RangeTable;
 use super::sketches::Sketches;
-use super::vips::Vips;
 use crate::dataplane::{CounterReading, DataplaneError, SketchOf, Tables, Write};
 
 /// The maps of one set, open.
 pub(super) struct KernelTables {
     listeners: Listeners,
     ranges: RangeTable,
-    vips: Vips,
+    vips: HashTable<Address, Vip>,
+    quic_servers: HashTable<ServerKey, TargetIndex>,
     groups: Mapped,
     slots: Mapped,
     targets: Mapped,
@@ -48,6 +51,7 @@ pub(super) struct KernelTables {
     sketches: Sketches,
     drops: PerCpuArray<MapData, u64>,
     way_outcomes: PerCpuArray<MapData, u64>,
+    quic_rules: PerCpuArray<MapData, u64>,
     traced_flow: Array<MapData, Flow>,
     seed: Array<MapData, u64>,
     grace: Grace,
@@ -72,7 +76,8 @@ impl KernelTables {
         Ok(Self {
             listeners: Listeners::take(table, listeners, &grace)?,
             ranges: RangeTable::take(object)?,
-            vips: Vips::take(object)?,
+            vips: HashTable::take(object, edge::VIPS)?,
+            quic_servers: HashTable::take(object, edge::QUIC_SERVERS)?,
             groups: Mapped::new(map(object, edge::GROUPS)?, edge::GROUPS, "groups")?,
             slots: Mapped::new(map(object, edge::SLOTS)?, edge::SLOTS, "slots")?,
             targets: Mapped::new(map(object, edge::TARGETS)?, edge::TARGETS, "targets")?,
@@ -84,6 +89,7 @@ impl KernelTables {
             sketches: Sketches::take(object)?,
             drops: typed(object, edge::DROPS)?,
             way_outcomes: typed(object, edge::WAY_OUTCOMES)?,
+            quic_rules: typed(object, edge::QUIC_RULES)?,
             traced_flow: typed(object, edge::TRACED_FLOW)?,
             seed: typed(object, edge::SEED)?,
             grace,
@@ -95,8 +101,8 @@ impl KernelTables {
 
     /// Everything that is in the tables. An entry without a tag is free.
     pub(super) fn read(&self) -> Result<Tables, DataplaneError> {
-        let (access, vips) = (self.access.read(), self.vips.read()?);
-        let mut tables = Tables { listeners: self.listeners.read(), access, vips, ..Tables::default() };
+        let (access, vips, quic_servers) = (self.access.read(), self.vips.read()?, self.quic_servers.read()?);
+        let mut tables = Tables { listeners: self.listeners.read(), access, vips, quic_servers, ..Tables::default() };
         tables.listeners.extend(self.ranges.read()?);
         for listener in tables.listeners.values_mut() {
             listener.guard = self.guard(listener.counters)?;
@@ -140,6 +146,14 @@ impl KernelTables {
             Write::Ranges { key, listeners, fresh } => Ok(self.write_ranges(key, listeners, fresh)?),
             Write::Vip { address, value } => Ok(self.vips.write(address, value)?),
             Write::RemoveVip(address) => Ok(self.vips.remove(address)?),
+            Write::QuicServer { key, target } => {
+                self.unsettled = true;
+                Ok(self.quic_servers.write(key, target)?)
+            }
+            Write::RemoveQuicServer(key) => {
+                self.unsettled = true;
+                Ok(self.quic_servers.remove(key)?)
+            }
             Write::RemoveListener(key) => Ok(self.remove_listener(key)?),
             Write::RemoveGroup(index) => {
                 self.settle()?;
@@ -268,6 +282,7 @@ impl KernelTables {
             targets: sums(&self.target_counters, edge::TARGET_COUNTERS, targets)?,
             drops: by_number(&self.drops, edge::DROPS, DropReason::ALL, |reason| reason as u8)?,
             way_outcomes: by_number(&self.way_outcomes, edge::WAY_OUTCOMES, WayOutcome::ALL, |outcome| outcome as u8)?,
+            quic_rules: by_number(&self.quic_rules, edge::QUIC_RULES, QuicRule::ALL, |rule| rule as u8)?,
             ..CounterReading::default()
         })
     }
