@@ -14,7 +14,7 @@ use nlb_common::slot::TargetIndex;
 
 use super::addressed::{Addressed, Offsets};
 use super::constants::hash_keys;
-use super::{active, flows, guard, listener, quic, reset, trace};
+use super::{active, flows, guard, known, listener, quic, reset, trace};
 
 /// A family and its functions.
 pub(super) trait Functions: Addressed {
@@ -123,6 +123,19 @@ pub(super) fn named_by_quic(ctx: *mut xdp_md, payload: usize, claim: Claim) -> T
 #[expect(clippy::cast_possible_truncation, reason = "15 at most")]
 extern "C" fn nlb_named_by_quic(ctx: *mut xdp_md, payload: usize, length: u32, listener: u32) -> u32 {
     quic::named(ctx, payload, length as u8, listener)
+}
+
+/// [`known::has_bit`].
+#[inline(always)]
+pub(super) fn is_known(address: &Address) -> bool {
+    let (high, low) = halves(*address);
+    nlb_is_known(high, low) != 0
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn nlb_is_known(high: u64, low: u64) -> u32 {
+    u32::from(known::has_bit(&whole(high, low)))
 }
 
 /// What a listener of many ports claims of `flow`.

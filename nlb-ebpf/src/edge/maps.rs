@@ -11,6 +11,7 @@ use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::guard::{Guard, Member, Refused, Source};
 use nlb_common::hash::Flow;
+use nlb_common::known::WORDS;
 use nlb_common::listener::{Entry, LEAST_ENTRIES};
 use nlb_common::nat::Session;
 use nlb_common::quic::{QuicRule, ServerKey};
@@ -53,6 +54,10 @@ pub(super) static QUIC_SERVERS: HashMap<ServerKey, TargetIndex> = HashMap::with_
 /// Packets of QUIC, by the [`QuicRule`] that chose their targets.
 #[map]
 pub(super) static QUIC_RULES: PerCpuArray<u64> = PerCpuArray::with_max_entries(QuicRule::COUNT, 0);
+
+/// Addresses that a packet without listener may concern the edge by.
+#[map]
+pub(super) static KNOWN: Array<u64> = Array::with_max_entries(WORDS, BPF_F_MMAPABLE);
 
 /// The programs that rare packets are handed to, by [`Way`].
 #[map]

@@ -21,6 +21,7 @@ mod flows;
 mod grace;
 mod hash_table;
 mod interface;
+mod known;
 mod links;
 mod listeners;
 mod mapped;

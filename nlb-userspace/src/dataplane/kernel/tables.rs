@@ -28,6 +28,7 @@ use super::access::Access;
 use super::entries::{read_group, read_target, write_group, write_target};
 use super::grace::Grace;
 use super::hash_table::HashTable;
+use super::known::Known;
 use super::listeners::Listeners;
 use super::mapped::{Mapped, to_usize};
 use super::ranges::RangeTable;
@@ -40,6 +41,7 @@ pub(super) struct KernelTables {
     ranges: RangeTable,
     vips: HashTable<Address, Vip>,
     quic_servers: HashTable<ServerKey, TargetIndex>,
+    known: Known,
     groups: Mapped,
     slots: Mapped,
     targets: Mapped,
@@ -78,6 +80,7 @@ impl KernelTables {
             ranges: RangeTable::take(object)?,
             vips: HashTable::take(object, edge::VIPS)?,
             quic_servers: HashTable::take(object, edge::QUIC_SERVERS)?,
+            known: Known::take(object)?,
             groups: Mapped::new(map(object, edge::GROUPS)?, edge::GROUPS, "groups")?,
             slots: Mapped::new(map(object, edge::SLOTS)?, edge::SLOTS, "slots")?,
             targets: Mapped::new(map(object, edge::TARGETS)?, edge::TARGETS, "targets")?,
@@ -100,7 +103,7 @@ impl KernelTables {
     }
 
     /// Everything that is in the tables. An entry without a tag is free.
-    pub(super) fn read(&self) -> Result<Tables, DataplaneError> {
+    pub(super) fn read(&mut self) -> Result<Tables, DataplaneError> {
         let (access, vips, quic_servers) = (self.access.read(), self.vips.read()?, self.quic_servers.read()?);
         let mut tables = Tables { listeners: self.listeners.read(), access, vips, quic_servers, ..Tables::default() };
         tables.listeners.extend(self.ranges.read()?);
@@ -114,6 +117,7 @@ impl KernelTables {
         for (&index, group) in &tables.groups {
             tables.rings.insert(index, self.ring(index, group)?.into());
         }
+        self.known.adopt(&tables);
         Ok(tables)
     }
 
@@ -144,8 +148,14 @@ impl KernelTables {
             }
             Write::Listener { key, value, fresh } => Ok(self.write_listener(key, value, *fresh)?),
             Write::Ranges { key, listeners, fresh } => Ok(self.write_ranges(key, listeners, fresh)?),
-            Write::Vip { address, value } => Ok(self.vips.write(address, value)?),
-            Write::RemoveVip(address) => Ok(self.vips.remove(address)?),
+            Write::Vip { address, value } => {
+                self.known.add_vip(address);
+                Ok(self.vips.write(address, value)?)
+            }
+            Write::RemoveVip(address) => {
+                self.known.remove_vip(address);
+                Ok(self.vips.remove(address)?)
+            }
             Write::QuicServer { key, target } => {
                 self.unsettled = true;
                 Ok(self.quic_servers.write(key, target)?)
@@ -162,6 +172,7 @@ impl KernelTables {
             }
             Write::RemoveTarget(index) => {
                 self.settle()?;
+                self.known.set_target(*index, &Target::default());
                 write_target(self.targets.entry(*index)?, &Target::default());
                 Ok(())
             }
@@ -177,6 +188,7 @@ impl KernelTables {
             reset(&mut self.target_counters, edge::TARGET_COUNTERS, index, self.cpus)?;
             self.sketches.clear(SketchOf::Target(index))?;
         }
+        self.known.set_target(index, value);
         write_target(self.targets.entry(index)?, value);
         Ok(())
     }
@@ -303,7 +315,7 @@ impl KernelTables {
     }
 }
 
-fn map(object: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
+pub(super) fn map(object: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
     object.take_map(name).ok_or(KernelError::NotInObject { name })
 }
 
