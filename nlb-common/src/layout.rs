@@ -10,6 +10,8 @@ pub const LAYOUT_VERSION: u32 = 8;
 pub mod edge {
     /// The XDP program.
     pub const PROGRAM: &str = "nlb_edge";
+    /// The XDP program that captures packets, in the place of [`PROGRAM`] while somebody looks.
+    pub const CAPTURE: &str = "nlb_capture";
     /// Array of [`Entry`](crate::listener::Entry): every listener at one of its two places.
     pub const LISTENERS: &str = "LISTENERS";
     /// Hash of [`RangesKey`](crate::ranges::RangesKey) to [`Ranges`](crate::ranges::Ranges): listeners of many ports.
@@ -26,7 +28,7 @@ pub mod edge {
     /// translated, as [`known`](crate::known) says.
     pub const KNOWN: &str = "KNOWN";
     /// Program array, by [`Way`](crate::way::Way): the programs that rare packets are handed to. Their names are
-    /// [`Way::program`](crate::way::Way::program).
+    /// [`Way::program`](crate::way::Way::program). Behind them stands [`Way::BALANCER`](crate::way::Way::BALANCER).
     pub const WAYS: &str = "WAYS";
     /// Per-CPU array of `u64` packets, by [`WayOutcome`](crate::way::WayOutcome).
     pub const WAY_OUTCOMES: &str = "WAY_OUTCOMES";
@@ -65,6 +67,12 @@ pub mod edge {
     pub const LISTENER_REFUSED: &str = "LISTENER_REFUSED";
     /// Array of one [`Flow`](crate::hash::Flow): the flow that is traced while [`TRACE`] is set.
     pub const TRACED_FLOW: &str = "TRACED_FLOW";
+    /// Array of one [`Order`](crate::capture::Order): what is captured.
+    pub const CAPTURE_ORDER: &str = "CAPTURE_ORDER";
+    /// Ring buffer of [`Record`](crate::capture::Record) with the bytes of frames: what was captured.
+    pub const CAPTURED: &str = "CAPTURED";
+    /// Per-CPU array of one `u64`: packets that were to be captured and found the ring buffer full.
+    pub const CAPTURE_LOST: &str = "CAPTURE_LOST";
     /// Array of one `u64`: the seed that the running program's keys were made from, for the next agent.
     pub const SEED: &str = "SEED";
 

@@ -9,6 +9,7 @@ pub mod active;
 pub mod address;
 pub mod answer;
 pub mod bucket;
+pub mod capture;
 pub mod checksum;
 pub mod counters;
 pub mod drop_reason;

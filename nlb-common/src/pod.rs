@@ -13,6 +13,7 @@ macro_rules! pod {
 pod!(
     crate::active::Sketch,
     crate::address::Address,
+    crate::capture::Order,
     crate::counters::Counters,
     crate::flow::Pin,
     crate::guard::Guard,

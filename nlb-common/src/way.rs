@@ -29,6 +29,13 @@ impl Way {
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
     pub const COUNT: u32 = Self::ALL.len() as u32;
 
+    /// Where, behind the ways, the program stands that balances: that of the edge, or the one with the packet trace. Who stands before
+    /// it (a capture) calls it there.
+    pub const BALANCER: u32 = Self::COUNT;
+
+    /// How many programs the array has room for.
+    pub const PROGRAMS: u32 = Self::BALANCER + 1;
+
     /// The name of its program.
     pub const fn program(self) -> &'static str {
         match self {

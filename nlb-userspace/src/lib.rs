@@ -10,6 +10,7 @@ pub mod agent;
 pub mod api;
 pub mod args;
 pub mod autoscale;
+pub mod capture;
 pub mod clock;
 pub mod commands;
 pub mod config;

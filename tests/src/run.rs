@@ -3,6 +3,8 @@
 //! Each [`Edge`] and [`TargetHost`] loads its own copy of the program with its own unpinned maps, so that tests run side by
 //! side. The kernel lets packets seem to have come in by the loopback interface: [`INGRESS`].
 
+mod capture;
+
 use std::collections::HashMap as Map;
 use std::net::IpAddr;
 use std::ops::AddAssign;
@@ -30,6 +32,8 @@ use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_common::way::{Way, WayOutcome};
 use nlb_userspace::dataplane::{Mapped, path_to_free};
 use nlb_userspace::programs;
+
+pub use capture::Captured;
 
 /// The interface that packets of a test run come in by: `lo`.
 pub const INGRESS: u32 = 1;

@@ -10,6 +10,7 @@
 //! ```
 //!
 //! What is not for this path is offered to a way of its own, a program in a file below `way`, before it passes or is dropped.
+//! While somebody captures packets, the program of `capture` stands before this one, which knows nothing of it.
 //!
 //! Invariants: there are six table accesses (listener, slot, target, sketch of active flows, two counters) on a packet's way,
 //! all of them to arrays, and no more as long as its slot is steady, but for a listener that stands at its second place or is
@@ -28,6 +29,7 @@
 mod program {
     mod active;
     mod addressed;
+    mod capture;
     mod constants;
     mod decide;
     mod encapsulation;

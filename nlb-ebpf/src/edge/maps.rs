@@ -2,10 +2,11 @@
 
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
 use nlb_common::active::Sketch;
 use nlb_common::address::Address;
 use nlb_common::bucket::Bucket;
+use nlb_common::capture::Order;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
@@ -19,6 +20,7 @@ use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Target, Vip};
 use nlb_common::way::{Way, WayOutcome};
 
+use super::capture;
 use super::flows::Scratch;
 use super::way::nat::Work;
 
@@ -50,9 +52,9 @@ pub(super) static VIPS: HashMap<Address, Vip> = HashMap::with_max_entries(256, B
 #[map]
 pub(super) static KNOWN: Array<u64> = Array::with_max_entries(WORDS, BPF_F_MMAPABLE);
 
-/// The programs that rare packets are handed to, by [`Way`].
+/// The programs that rare packets are handed to, by [`Way`], and the one that balances, behind them.
 #[map]
-pub(super) static WAYS: ProgramArray = ProgramArray::with_max_entries(Way::COUNT, 0);
+pub(super) static WAYS: ProgramArray = ProgramArray::with_max_entries(Way::PROGRAMS, 0);
 
 /// What the ways did with packets, by [`WayOutcome`].
 #[map]
@@ -133,6 +135,22 @@ pub(super) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(
 /// The flow that is traced; fields that are zero match any.
 #[map]
 pub(super) static TRACED_FLOW: Array<Flow> = Array::with_max_entries(1, 0);
+
+/// What is captured.
+#[map]
+pub(super) static CAPTURE_ORDER: Array<Order> = Array::with_max_entries(1, 0);
+
+/// What was captured. A page, until the loader makes room for packets.
+#[map]
+pub(super) static CAPTURED: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// Packets that found [`CAPTURED`] full.
+#[map]
+pub(super) static CAPTURE_LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// Working memory of [`capture`](super::capture).
+#[map]
+pub(super) static CAPTURE_WORK: PerCpuArray<capture::Work> = PerCpuArray::with_max_entries(1, 0);
 
 /// The seed that `HASH_KEYS` was made from. Only the agents use it.
 #[map]

@@ -20,6 +20,16 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// The protocol of that IANA number, if a listener may have it.
+    pub const fn of_number(number: u8) -> Option<Self> {
+        match number {
+            6 => Some(Self::Tcp),
+            17 => Some(Self::Udp),
+            132 => Some(Self::Sctp),
+            _ => None,
+        }
+    }
+
     /// The IANA protocol number.
     pub const fn number(self) -> u8 {
         match self {

@@ -192,6 +192,9 @@ pub enum KernelError {
     /// The thread that reads the per-packet trace can't be started.
     #[error("cannot start the packet trace: {0}")]
     TraceThread(#[source] io::Error),
+    /// The thread that reads captured packets can't be started.
+    #[error("cannot start the capture: {0}")]
+    CaptureThread(#[source] io::Error),
 }
 
 /// An error and what caused it, in one line.
