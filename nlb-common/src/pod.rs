@@ -15,6 +15,7 @@ pod!(
     crate::address::Address,
     crate::counters::Counters,
     crate::flow::Pin,
+    crate::gateway::Gateway,
     crate::guard::Guard,
     crate::guard::Member,
     crate::guard::Refused,

@@ -3,7 +3,8 @@
 //! A pure function, used by the API and in tests. It follows the packet path stage by stage and says what each stage
 //! found; it reads the same ring, the same hash and the same tables. What the kernel remembers of the flow is passed in.
 
-use std::net::{IpAddr, SocketAddr};
+mod query;
+mod takers;
 
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::Pin;
@@ -13,49 +14,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::dto::{NextHopView, Routing};
+use crate::control::endpoint_id;
 use crate::control::snapshot::{GroupState, ListenerState, Snapshot, TargetState};
 use crate::model::{Forwarding, Listener, Name, Protocol, Verdict as Access};
 
-/// A flow, as a user names it. Both addresses are of the same family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FlowQuery {
-    source: SocketAddr,
-    destination: SocketAddr,
-    protocol: Protocol,
-}
-
-/// Addresses of different families in one flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("source {} and destination {} are not of the same IP version", .source_ip, .destination_ip)]
-pub struct MixedFamilies {
-    /// The client's address.
-    pub source_ip: IpAddr,
-    /// The VIP.
-    pub destination_ip: IpAddr,
-}
-
-impl FlowQuery {
-    /// The flow from `source` to `destination`.
-    pub fn new(source: SocketAddr, destination: SocketAddr, protocol: Protocol) -> Result<Self, MixedFamilies> {
-        if source.is_ipv4() == destination.is_ipv4() {
-            Ok(Self { source, destination, protocol })
-        } else {
-            Err(MixedFamilies { source_ip: source.ip(), destination_ip: destination.ip() })
-        }
-    }
-
-    /// The flow as the packet path sees it.
-    pub fn flow(&self) -> Flow {
-        Flow {
-            source: self.source.ip().into(),
-            destination: self.destination.ip().into(),
-            source_port: self.source.port().to_be(),
-            destination_port: self.destination.port().to_be(),
-            protocol: self.protocol.number(),
-            padding: [0; 3],
-        }
-    }
-}
+pub use query::{FlowQuery, MixedFamilies};
+pub use takers::known_as;
+use takers::{gateway, listeners};
 
 /// What becomes of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -97,7 +62,7 @@ pub struct Explanation {
 /// One stage of the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
-    /// The stage: `listener`, `access`, `limit`, `share`, `group`, `hash`, `slot`, `flow`, `target`, `next hop`,
+    /// The stage: `listener` or `gateway`, `access`, `limit`, `share`, `group`, `hash`, `slot`, `flow`, `target`, `next hop`,
     /// `outer header`, `size` or `second chance`.
     pub stage: String,
     /// What it found.
@@ -149,7 +114,7 @@ impl Story {
         let group = group.as_ref();
         self.shares(snapshot, listener);
         self.group(group);
-        let slot = self.slot(snapshot, group, query)?;
+        let slot = self.slot(snapshot, group, &query.flow_of(&listener.listener, group.affinity))?;
         let index = self.remembered(group, slot, pin);
         let target = self.target(group, index)?;
         self.0.target_group = Some(target.key.group.to_string());
@@ -166,19 +131,18 @@ impl Story {
         query: &FlowQuery,
     ) -> Result<&'s ListenerState, (Verdict, String)> {
         let wanted = query.destination;
-        let takes = |state: &&ListenerState| {
-            let Listener { address, protocol, ports, .. } = &state.listener;
-            (*address, *protocol) == (wanted.ip(), query.protocol) && ports.contains(wanted.port())
-        };
-        let mut found: Vec<_> = snapshot.listeners.iter().filter(takes).collect();
-        found.sort_by_key(|state| state.listener.ports.count());
+        let found = listeners(snapshot, query);
         let Some((&state, others)) = found.split_first() else {
+            if let Some(gateway) = gateway(snapshot, query) {
+                self.gateway(&gateway.listener);
+                return Ok(gateway);
+            }
             self.step("listener", format!("none accepts {} {wanted}", query.protocol));
             self.step("listener", nearest(snapshot, query));
             if snapshot.configuration.is_exclusive(wanted.ip()) {
                 let how = match query.protocol {
                     Protocol::Tcp => "a reset",
-                    Protocol::Udp | Protocol::Sctp => "`port unreachable`",
+                    Protocol::Udp | Protocol::Sctp | Protocol::All => "`port unreachable`",
                 };
                 let summary = format!("no listener, and {} is exclusive: the sender gets {how}", wanted.ip());
                 return Err((Verdict::Refused, summary));
@@ -195,6 +159,17 @@ impl Story {
             self.step("listener", text);
         }
         Ok(state)
+    }
+
+    fn gateway(&mut self, gateway: &Listener) {
+        let name = &gateway.name;
+        self.0.listener = Some(name.to_string());
+        let text = format!(
+            "`{name}` takes what this host forwards to or from {}, as endpoint {:#018x}; what is for the host itself passes",
+            gateway.place(),
+            endpoint_id(name)
+        );
+        self.step("gateway", text);
     }
 
     /// What each group has of a listener that several share.
@@ -239,8 +214,8 @@ impl Story {
         self.step("group", format!("`{}` has {total} target{}; {routing}", group.name, plural(total)));
     }
 
-    fn slot(&mut self, snapshot: &Snapshot, group: &GroupState, query: &FlowQuery) -> Result<Slot, (Verdict, String)> {
-        let hash = snapshot.hash_keys().hash(&query.flow(), group.affinity.into());
+    fn slot(&mut self, snapshot: &Snapshot, group: &GroupState, flow: &Flow) -> Result<Slot, (Verdict, String)> {
+        let hash = snapshot.hash_keys().hash(flow, group.affinity.into());
         self.step("hash", format!("affinity {} hashes to {hash:#018x}", group.affinity.about()));
         let no_ring = || (Verdict::Dropped, format!("group `{}` has no ring yet", group.name));
         let mask = group.ring.len().checked_sub(1).and_then(|mask| u32::try_from(mask).ok()).ok_or_else(no_ring)?;
@@ -375,6 +350,10 @@ impl Story {
                 let from = if source { format!("a port of {}", hop.source) } else { "the client's address".to_owned() };
                 format!("none: the packet is translated, from {from} to {to}; its answers come back through this edge")
             }
+            Forwarding::Geneve => format!(
+                "{inner} in GENEVE in UDP in {outer}, from {} to {address}, which sends back what may go on",
+                hop.source
+            ),
         };
         self.step("outer header", header);
         let fits = hop.mtu.saturating_sub(forwarding.overhead(address));

@@ -1,6 +1,6 @@
 //! The edge's tables for all rows: each has its own listener, group and ring, and all share the targets.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context as _, Result};
 use nlb_common::address::Address;
@@ -10,7 +10,7 @@ use nlb_common::slot::{Slot, Tick};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_tests::run::{Edge, INGRESS};
 
-use super::packet::{Packet, VIP_V4, VIP_V6};
+use super::packet::{BEHIND_V4, BEHIND_V6, Packet, VIP_V4, VIP_V6};
 use super::rows::{FILLING_PORTS, MOST_TARGETS, ROWS, Row, Slots, Way};
 
 /// Slots of a ring.
@@ -22,13 +22,31 @@ const OTHER_LISTENERS: u32 = 1_800;
 
 /// What goes to the row.
 pub(super) fn packet(row: &Row) -> Packet {
-    let vip = if row.v6 { VIP_V6.into() } else { VIP_V4.into() };
+    let vip = match (row.gateway, row.v6) {
+        (true, _) => behind(row),
+        (false, true) => VIP_V6.into(),
+        (false, false) => VIP_V4.into(),
+    };
     Packet { vip, port: port(row), kind: row.kind, destination_mask: row.vips - 1 }
 }
 
 fn port(row: &Row) -> u16 {
+    8_000 + number(row)
+}
+
+fn number(row: &Row) -> u16 {
     let number = ROWS.iter().position(|other| other.name == row.name).unwrap_or_default();
-    8_000 + u16::try_from(number).unwrap_or_default()
+    u16::try_from(number).unwrap_or_default()
+}
+
+/// The address behind the row's own gateway.
+fn behind(row: &Row) -> IpAddr {
+    let number = u32::from(number(row));
+    if row.v6 {
+        Ipv6Addr::from_bits(BEHIND_V6.to_bits() + u128::from(number)).into()
+    } else {
+        Ipv4Addr::from_bits(BEHIND_V4.to_bits() + number).into()
+    }
 }
 
 /// An edge with a listener for each row.
@@ -65,6 +83,11 @@ pub(super) fn fill() -> Result<Edge> {
         let (affinity, tracking) = (row.affinity as u8, row.tracking as u8);
         let group = Group { tag: 1, first_slot, slot_mask: RING - 1, affinity, tracking, ..Group::default() };
         edge.set_group(number, group)?;
+        if row.gateway {
+            let key = ListenerKey::of_network(behind(row).into(), ListenerKey::WHOLE);
+            edge.set_listener(key, Listener::new(counters.next().context("endless")?, number, &group))?;
+            continue;
+        }
         for vip in 0..row.vips {
             let vip: IpAddr = if row.v6 { VIP_V6.into() } else { Ipv4Addr::from_bits(VIP_V4.to_bits() + vip).into() };
             let counters = counters.next().context("endless")?;

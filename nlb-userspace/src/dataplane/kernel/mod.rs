@@ -18,6 +18,7 @@ mod bpffs;
 mod entries;
 mod error;
 mod flows;
+mod gateways;
 mod grace;
 mod interface;
 mod links;

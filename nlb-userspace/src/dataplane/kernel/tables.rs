@@ -24,6 +24,7 @@ use nlb_common::way::WayOutcome;
 use super::KernelError;
 use super::access::Access;
 use super::entries::{read_group, read_target, write_group, write_target};
+use super::gateways::Gateways;
 use super::grace::Grace;
 use super::listeners::Listeners;
 use super::mapped::{Mapped, to_usize};
@@ -36,6 +37,7 @@ use crate::dataplane::{CounterReading, DataplaneError, SketchOf, Tables, Write};
 pub(super) struct KernelTables {
     listeners: Listeners,
     ranges: RangeTable,
+    gateways: Gateways,
     vips: Vips,
     groups: Mapped,
     slots: Mapped,
@@ -72,6 +74,7 @@ impl KernelTables {
         Ok(Self {
             listeners: Listeners::take(table, listeners, &grace)?,
             ranges: RangeTable::take(object)?,
+            gateways: Gateways::take(object)?,
             vips: Vips::take(object)?,
             groups: Mapped::new(map(object, edge::GROUPS)?, edge::GROUPS, "groups")?,
             slots: Mapped::new(map(object, edge::SLOTS)?, edge::SLOTS, "slots")?,
@@ -98,6 +101,7 @@ impl KernelTables {
         let (access, vips) = (self.access.read(), self.vips.read()?);
         let mut tables = Tables { listeners: self.listeners.read(), access, vips, ..Tables::default() };
         tables.listeners.extend(self.ranges.read()?);
+        tables.listeners.extend(self.gateways.read()?);
         for listener in tables.listeners.values_mut() {
             listener.guard = self.guard(listener.counters)?;
         }
@@ -196,6 +200,12 @@ impl KernelTables {
         }
         self.unsettled = true;
         self.write_guards([value], true)?;
+        if key.is_gateway() {
+            self.gateways.write(key, value)?;
+            self.write_guards([value], false)?;
+            // The place that its ring has left may get another's slots by the next write.
+            return self.settle();
+        }
         let before = self.listeners.write(key, value, &self.grace)?;
         self.write_guards([value], false)?;
         if before.is_some_and(|before| (before.first_slot, before.slot_mask) != (value.first_slot, value.slot_mask)) {
@@ -247,7 +257,7 @@ impl KernelTables {
 
     fn remove_listener(&mut self, key: &ListenerKey) -> Result<(), KernelError> {
         self.unsettled = true;
-        self.listeners.remove(key)
+        if key.is_gateway() { self.gateways.remove(key) } else { self.listeners.remove(key) }
     }
 
     /// Waits until no program acts on what stood in the tables before the last rewrite.

@@ -1,0 +1,53 @@
+//! The flow that is asked about.
+
+use std::net::{IpAddr, SocketAddr};
+
+use nlb_common::hash::Flow;
+
+use crate::model::{Affinity, Listener, Protocol};
+
+/// A flow, as a user names it. Both addresses are of the same family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowQuery {
+    pub(super) source: SocketAddr,
+    pub(super) destination: SocketAddr,
+    pub(super) protocol: Protocol,
+}
+
+/// Addresses of different families in one flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("source {} and destination {} are not of the same IP version", .source_ip, .destination_ip)]
+pub struct MixedFamilies {
+    /// The client's address.
+    pub source_ip: IpAddr,
+    /// The VIP.
+    pub destination_ip: IpAddr,
+}
+
+impl FlowQuery {
+    /// The flow from `source` to `destination`.
+    pub fn new(source: SocketAddr, destination: SocketAddr, protocol: Protocol) -> Result<Self, MixedFamilies> {
+        if source.is_ipv4() == destination.is_ipv4() {
+            Ok(Self { source, destination, protocol })
+        } else {
+            Err(MixedFamilies { source_ip: source.ip(), destination_ip: destination.ip() })
+        }
+    }
+
+    /// The flow as the packet path sees it.
+    pub fn flow(&self) -> Flow {
+        Flow {
+            source: self.source.ip().into(),
+            destination: self.destination.ip().into(),
+            source_port: self.source.port().to_be(),
+            destination_port: self.destination.port().to_be(),
+            protocol: self.protocol.number(),
+            padding: [0; 3],
+        }
+    }
+
+    /// The flow as `listener`, whose group has that affinity, sees it: for a gateway both directions are one.
+    pub(super) fn flow_of(&self, listener: &Listener, affinity: Affinity) -> Flow {
+        if listener.vip().is_some() { self.flow() } else { self.flow().both_ways(affinity.into()) }
+    }
+}
