@@ -94,7 +94,7 @@ impl Host {
             self.ip(&format!("{family} rule add iif {DEVICE} lookup 77"))?;
         }
         let chain =
-            "table inet appliance { chain forward { type filter hook forward priority 0; policy accept; RULES } }";
+            "table inet appliance { chain forward { type filter hook forward priority 0; policy accept; RULES; }; }";
         self.check("nft", [chain.replace("RULES", &rules.join("; "))])?;
         let (stop, seen) = (Arc::new(AtomicBool::new(false)), Flows::default());
         let (there, back) = ((socket.try_clone()?, tun.try_clone()?), (socket, tun));
