@@ -70,4 +70,9 @@ reasons! {
     HopLimit = "hop_limit", "a translated packet has no hop left";
     /// Translation is to a target of the other IP family.
     OtherFamily = "other_family", "translation to a target of the other IP family";
+    /// What an appliance sent back holds no packet of the flow that it was given.
+    BadTunnel = "bad_tunnel", "what an appliance sent back holds no packet of the flow that it was given";
+    /// Routers marked what an appliance sent back with congestion, and the sender of the packet inside doesn't know of ECN: dropped,
+    /// as the routers would have (RFC 6040, section 4.2).
+    Congestion = "congestion", "congestion on the way from an appliance, which the packet's sender doesn't know of";
 }

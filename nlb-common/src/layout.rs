@@ -16,6 +16,8 @@ pub mod edge {
     pub const LISTENERS: &str = "LISTENERS";
     /// Hash of [`RangesKey`](crate::ranges::RangesKey) to [`Ranges`](crate::ranges::Ranges): listeners of many ports.
     pub const RANGES: &str = "RANGES";
+    /// Longest-prefix match of [`Address`](crate::address::Address) to [`Gateway`](crate::gateway::Gateway).
+    pub const GATEWAYS: &str = "GATEWAYS";
     /// Array of [`Group`](crate::tables::Group). Only the agents use it.
     pub const GROUPS: &str = "GROUPS";
     /// Array of [`Slot`](crate::slot::Slot), mapped into the agent's memory: all rings, one after the other.
@@ -47,7 +49,8 @@ pub mod edge {
     pub const HALF_OPEN: &str = "HALF_OPEN";
     /// Hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): TCP flows that are open. Takes memory as it grows.
     pub const ESTABLISHED: &str = "ESTABLISHED";
-    /// LRU hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): flows of UDP and SCTP.
+    /// LRU hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): flows of UDP and SCTP, and of what
+    /// gateways take but for TCP.
     pub const DATAGRAMS: &str = "DATAGRAMS";
     /// LRU hash of [`Flow`](crate::hash::Flow) to [`Session`](crate::nat::Session): translated flows that are no more than an
     /// attempt yet. Two entries for each.
@@ -87,6 +90,7 @@ pub mod edge {
     pub const PINNED: &[&str] = &[
         LISTENERS,
         RANGES,
+        GATEWAYS,
         GROUPS,
         SLOTS,
         TARGETS,

@@ -14,6 +14,7 @@ pub mod checksum;
 pub mod counters;
 pub mod drop_reason;
 pub mod flow;
+pub mod gateway;
 pub mod guard;
 pub mod hash;
 pub mod icmp;

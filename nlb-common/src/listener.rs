@@ -32,12 +32,29 @@ pub struct ListenerKey {
     pub more_ports: u16,
     /// Port, or the first of several, network byte order.
     pub port: u16,
+    /// Bits of the address that count, an IPv4 one taken as IPv4-mapped: all 128, but for a gateway.
+    pub prefix: u8,
 }
 
 impl ListenerKey {
+    /// The prefix of one address.
+    pub const WHOLE: u8 = 128;
+    /// In place of a protocol: any. It is the number of an IPv6 extension header, which no packet carries as its protocol.
+    pub const ANY_PROTOCOL: u8 = 0;
+
+    /// A [gateway](crate::gateway) for what is routed to or from a network.
+    pub const fn of_network(address: Address, prefix: u8) -> Self {
+        Self { address, protocol: Self::ANY_PROTOCOL, more_ports: 0, port: 0, prefix }
+    }
+
+    /// Whether it is a gateway.
+    pub const fn is_gateway(&self) -> bool {
+        self.protocol == Self::ANY_PROTOCOL
+    }
+
     /// A listener of one `port`, host byte order.
     pub const fn new(address: Address, protocol: u8, port: u16) -> Self {
-        Self { address, protocol, more_ports: 0, port: port.to_be() }
+        Self { address, protocol, more_ports: 0, port: port.to_be(), prefix: Self::WHOLE }
     }
 
     /// A listener of the ports from `first` to `last`, host byte order.
@@ -47,7 +64,7 @@ impl ListenerKey {
 
     /// The key of the listener of one port that would take `flow`.
     pub const fn of(flow: &Flow) -> Self {
-        Self { address: flow.destination, protocol: flow.protocol, more_ports: 0, port: flow.destination_port }
+        Self::new(flow.destination, flow.protocol, u16::from_be(flow.destination_port))
     }
 
     /// Whether it has more than one port.
@@ -80,6 +97,8 @@ pub struct Listener {
     pub sketch: u32,
     /// What guards it.
     pub guard: Guard,
+    /// What tells appliances which gateway a packet came to; 0 for listeners that are none.
+    pub endpoint: u64,
 }
 
 impl Listener {
@@ -98,6 +117,7 @@ impl Listener {
             tracking,
             sketch: Self::NO_SKETCH,
             guard: Guard::NONE,
+            endpoint: 0,
         }
     }
 }
@@ -262,6 +282,7 @@ impl Claim {
             tracking: self.tracking(),
             sketch,
             guard: Guard::NONE,
+            endpoint: 0,
         }
     }
 
@@ -364,6 +385,7 @@ impl Entry {
             protocol: (self.head >> Key::PROTOCOL) as u8,
             more_ports: 0,
             port: (self.head >> Key::PORT) as u16,
+            prefix: ListenerKey::WHOLE,
         };
         let listener = self.claim.listener(self.group, self.sketch);
         Some((key, listener))

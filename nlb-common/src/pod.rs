@@ -16,6 +16,7 @@ pod!(
     crate::capture::Order,
     crate::counters::Counters,
     crate::flow::Pin,
+    crate::gateway::Gateway,
     crate::guard::Guard,
     crate::guard::Member,
     crate::guard::Refused,

@@ -19,11 +19,16 @@ pub enum Way {
     TooBig = 2,
     /// Packets for a port without listener, which are no target's answers either: an exclusive VIP refuses them.
     Unclaimed = 3,
+    /// What is for nobody here: if a gateway takes it, it goes to an appliance.
+    Gateway = 4,
+    /// GENEVE packets: an appliance may have sent them back.
+    Geneve = 5,
 }
 
 impl Way {
     /// Every way, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Icmp, Self::Nat, Self::TooBig, Self::Unclaimed];
+    pub const ALL: &'static [Self] =
+        &[Self::Icmp, Self::Nat, Self::TooBig, Self::Unclaimed, Self::Gateway, Self::Geneve];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -43,6 +48,8 @@ impl Way {
             Self::Nat => "nlb_way_nat",
             Self::TooBig => "nlb_way_too_big",
             Self::Unclaimed => "nlb_way_unclaimed",
+            Self::Gateway => "nlb_way_gateway",
+            Self::Geneve => "nlb_way_geneve",
         }
     }
 
@@ -53,6 +60,10 @@ impl Way {
             Stop::Pass(NotOurs::Protocol) => Some(Self::Icmp),
             // From there it goes on to `Unclaimed`.
             Stop::Pass(NotOurs::Translated | NotOurs::NoListener) => Some(Self::Nat),
+            Stop::Pass(
+                NotOurs::NoVip | NotOurs::Fragment | NotOurs::Underway | NotOurs::NoPayload | NotOurs::Mapped,
+            ) => Some(Self::Gateway),
+            Stop::Pass(NotOurs::Geneve) => Some(Self::Geneve),
             Stop::Drop(DropReason::TooBig) => Some(Self::TooBig),
             Stop::Pass(_) | Stop::Drop(_) => None,
         }
@@ -73,11 +84,16 @@ pub enum WayOutcome {
     Reset = 3,
     /// A UDP packet for such a port was answered with an error message.
     Unreachable = 4,
+    /// A packet came back from an appliance, and goes on its way.
+    Returned = 5,
+    /// A GENEVE packet that no appliance was given was left as it is.
+    ForeignTunnel = 6,
 }
 
 impl WayOutcome {
     /// Every outcome, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Echo, Self::Error, Self::TooBig, Self::Reset, Self::Unreachable];
+    pub const ALL: &'static [Self] =
+        &[Self::Echo, Self::Error, Self::TooBig, Self::Reset, Self::Unreachable, Self::Returned, Self::ForeignTunnel];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -91,6 +107,8 @@ impl WayOutcome {
             Self::TooBig => "too_big",
             Self::Reset => "reset",
             Self::Unreachable => "unreachable",
+            Self::Returned => "returned",
+            Self::ForeignTunnel => "foreign_tunnel",
         }
     }
 }

@@ -20,9 +20,10 @@ use nlb_common::address::Address;
 use nlb_common::counters::{Counters, DecapOutcome};
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
+use nlb_common::gateway::Gateway;
 use nlb_common::guard::{Member, Refused};
 use nlb_common::hash::{Flow, HashKeys};
-use nlb_common::known::Place;
+use nlb_common::known::{Place, WORDS};
 use nlb_common::layout;
 use nlb_common::listener::{Entry, Key, entries_for, shift_of};
 use nlb_common::nat::Session;
@@ -149,6 +150,15 @@ impl Edge {
         if key.has_more_ports() {
             self.listeners.insert(key, listener);
             return self.write_ranges(RangesKey::of(&key));
+        }
+        if key.is_gateway() {
+            for word in 0..WORDS {
+                self.set(layout::edge::KNOWN, word, u64::MAX)?;
+            }
+            let map = self.ebpf.map_mut(layout::edge::GATEWAYS).context("no such map")?;
+            let mut trie = LpmTrie::<_, Address, Gateway>::try_from(map)?;
+            let network = lpm_trie::Key::new(key.prefix.into(), key.address);
+            return Ok(trie.insert(&network, Gateway::new(&key, &listener), 0)?);
         }
         let path = match self.place_of(&key) {
             Some(place) => vec![place],

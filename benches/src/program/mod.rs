@@ -7,6 +7,7 @@
 mod again;
 mod packet;
 pub(crate) mod profile;
+mod router;
 mod rows;
 mod tables;
 
@@ -42,6 +43,10 @@ struct Course {
 
 /// Measures.
 pub(crate) fn run(settings: Settings, report: &mut Report) -> Result<()> {
+    router::on_one(|| measure(settings, report))
+}
+
+fn measure(settings: Settings, report: &mut Report) -> Result<()> {
     let edge = tables::fill()?;
     let mut yardsticks = EbpfLoader::new().load(programs::MEASURE)?;
     for name in ["nlb_bare", "nlb_floor_v4", "nlb_floor_v6"] {

@@ -8,6 +8,10 @@ use etherparse::{Icmpv4Type, Icmpv6Type, PacketBuilder, TcpHeader, icmpv4, icmpv
 pub(super) const VIP_V4: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 0);
 pub(super) const VIP_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xf, 0, 0, 0, 0, 0x10);
 
+/// Whom packets that are routed through are for, by numbers of gateways.
+pub(super) const BEHIND_V4: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 0);
+pub(super) const BEHIND_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x19, 0, 0, 0, 0, 0);
+
 /// Shortest frame, without its check sequence.
 const SHORTEST: usize = 60;
 /// Data of a packet that is too big. An answer quotes all of it, so that what ran before finds the packet whole.

@@ -10,7 +10,7 @@ use nlb_common::slot::{Slot, Tick};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_tests::run::{Edge, INGRESS};
 
-use super::packet::{Packet, VIP_V4, VIP_V6};
+use super::packet::{BEHIND_V4, BEHIND_V6, Packet, VIP_V4, VIP_V6};
 use super::rows::{Claimed, FILLING_PORTS, MOST_TARGETS, ROWS, Row, Slots, Way};
 
 /// Slots of a ring.
@@ -23,6 +23,7 @@ const OTHER_LISTENERS: u32 = 1_800;
 /// What goes to the row.
 pub(super) fn packet(row: &Row) -> Packet {
     let vip = match (row.claimed, row.v6) {
+        _ if row.gateway => behind(row),
         (Claimed::Elsewhere, false) => Ipv4Addr::new(192, 0, 2, 1).into(),
         (Claimed::Elsewhere, true) => Ipv6Addr::new(0x2001, 0xdb8, 0xe, 0, 0, 0, 0, 1).into(),
         (_, false) => VIP_V4.into(),
@@ -32,8 +33,22 @@ pub(super) fn packet(row: &Row) -> Packet {
 }
 
 fn port(row: &Row) -> u16 {
+    8_000 + number(row)
+}
+
+fn number(row: &Row) -> u16 {
     let number = ROWS.iter().position(|other| other.name == row.name).unwrap_or_default();
-    8_000 + u16::try_from(number).unwrap_or_default()
+    u16::try_from(number).unwrap_or_default()
+}
+
+/// The address behind the row's own gateway.
+fn behind(row: &Row) -> IpAddr {
+    let number = u32::from(number(row));
+    if row.v6 {
+        Ipv6Addr::from_bits(BEHIND_V6.to_bits() + u128::from(number)).into()
+    } else {
+        Ipv4Addr::from_bits(BEHIND_V4.to_bits() + number).into()
+    }
 }
 
 /// An edge with a listener for each row.
@@ -70,6 +85,11 @@ pub(super) fn fill() -> Result<Edge> {
         let (affinity, tracking) = (row.affinity as u8, row.tracking as u8);
         let group = Group { tag: 1, first_slot, slot_mask: RING - 1, affinity, tracking, ..Group::default() };
         edge.set_group(number, group)?;
+        if row.gateway {
+            let key = ListenerKey::of_network(behind(row).into(), ListenerKey::WHOLE);
+            edge.set_listener(key, Listener::new(counters.next().context("endless")?, number, &group))?;
+            continue;
+        }
         for vip in 0..row.vips {
             let vip: IpAddr = if row.v6 { VIP_V6.into() } else { Ipv4Addr::from_bits(VIP_V4.to_bits() + vip).into() };
             let counters = counters.next().context("endless")?;

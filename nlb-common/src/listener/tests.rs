@@ -20,6 +20,7 @@ fn a_listener_is_read_back_as_it_was_written_up_to_the_largest_of_each_field() {
         tracking: 2,
         sketch: 7,
         guard: Guard::NONE,
+        endpoint: 0,
     };
     for key in keys() {
         for listener in [least, most, Listener { slot_mask: 0xff, ..least }, Listener { counters: 5, ..least }] {

@@ -10,6 +10,7 @@ use nlb_common::capture::Order;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
+use nlb_common::gateway::Gateway;
 use nlb_common::guard::{Guard, Member, Refused, Source};
 use nlb_common::hash::Flow;
 use nlb_common::known::WORDS;
@@ -22,6 +23,7 @@ use nlb_common::way::{Way, WayOutcome};
 
 use super::capture;
 use super::flows::Scratch;
+use super::way::gateway::Passing;
 use super::way::nat::Work;
 
 /// Which traffic is accepted, and what becomes of it. Its size goes with the constant `LISTENER_SHIFT`.
@@ -31,6 +33,10 @@ pub(super) static LISTENERS: Array<Entry> = Array::with_max_entries(LEAST_ENTRIE
 /// Listeners of many ports, by address and protocol: looked up for ports that have no listener of their own.
 #[map]
 pub(super) static RANGES: HashMap<RangesKey, Ranges> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
+
+/// Gateways, by the network that packets are routed to or from. Only ways off the fast path ask for them.
+#[map]
+pub(super) static GATEWAYS: LpmTrie<Address, Gateway> = LpmTrie::with_max_entries(1024, 0);
 
 /// Target groups: where each one's ring lies, and how its flows are spread. Only the agents use it.
 #[map]
@@ -92,7 +98,7 @@ pub(super) static HALF_OPEN: LruHashMap<Flow, Pin> = LruHashMap::with_max_entrie
 #[map]
 pub(super) static ESTABLISHED: HashMap<Flow, Pin> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
 
-/// Flows of UDP and SCTP; the oldest make room.
+/// Flows of UDP and SCTP, and of what gateways take but for TCP; the oldest make room.
 #[map]
 pub(super) static DATAGRAMS: LruHashMap<Flow, Pin> = LruHashMap::with_max_entries(1024, 0);
 
@@ -107,6 +113,10 @@ pub(super) static NAT_FLOWS: HashMap<Flow, Session> = HashMap::with_max_entries(
 /// Working memory of [`way::nat`](super::way::nat).
 #[map]
 pub(super) static NAT_WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(1, 0);
+
+/// Working memory of [`way::gateway`](super::way::gateway).
+#[map]
+pub(super) static GATEWAY_WORK: PerCpuArray<Passing> = PerCpuArray::with_max_entries(1, 0);
 
 /// What the flow tables are used for, by [`FlowEvent`].
 #[map]

@@ -25,7 +25,6 @@ pub(super) struct Found {
 /// The flow's slot.
 #[inline(always)]
 pub(super) fn find(flow: &Flow, claim: Claim) -> Result<Found, Stop> {
-    const NO_TARGET: Stop = Stop::Drop(DropReason::NoTarget);
     let hash = match claim.affinity() {
         Affinity::Flow => hash_keys().hash_flow(flow),
         affinity => {
@@ -33,6 +32,13 @@ pub(super) fn find(flow: &Flow, claim: Claim) -> Result<Found, Stop> {
             functions::client_hash(flow, affinity)
         }
     };
+    at(claim, hash)
+}
+
+/// The slot of flows with that hash.
+#[inline(always)]
+pub(super) fn at(claim: Claim, hash: u64) -> Result<Found, Stop> {
+    const NO_TARGET: Stop = Stop::Drop(DropReason::NoTarget);
     let index = claim.slot_index(hash);
     let slot = SLOTS.get_ptr(index).ok_or(NO_TARGET)?;
     // SAFETY: an array's entry stays mapped. The agent stores slots as whole aligned words while this reads; a volatile read

@@ -1,20 +1,26 @@
 //! Which listener takes the flow, and which groups share it.
 
+use super::takers::gateway;
 use super::{End, FlowQuery, Story, Verdict};
+use crate::control::endpoint_id;
 use crate::control::snapshot::{ListenerState, Snapshot};
-use crate::model::Protocol;
+use crate::model::{Listener, Protocol};
 
 impl Story {
     pub(super) fn listener<'s>(&mut self, snapshot: &'s Snapshot, query: &FlowQuery) -> Result<&'s ListenerState, End> {
         let wanted = query.destination;
         let found = snapshot.listeners_of(wanted, query.protocol.number());
         let Some((&state, others)) = found.split_first() else {
+            if let Some(gateway) = gateway(snapshot, query) {
+                self.gateway(&gateway.listener);
+                return Ok(gateway);
+            }
             self.step("listener", format!("none accepts {} {wanted}", query.protocol));
             self.step("listener", nearest(snapshot, query));
             if snapshot.configuration.is_exclusive(wanted.ip()) {
                 let how = match query.protocol {
                     Protocol::Tcp => "a reset",
-                    Protocol::Udp | Protocol::Sctp => "`port unreachable`",
+                    Protocol::Udp | Protocol::Sctp | Protocol::All => "`port unreachable`",
                 };
                 let summary = format!("no listener, and {} is exclusive: the sender gets {how}", wanted.ip());
                 return Err((Verdict::Refused, summary));
@@ -31,6 +37,17 @@ impl Story {
             self.step("listener", text);
         }
         Ok(state)
+    }
+
+    fn gateway(&mut self, gateway: &Listener) {
+        let name = &gateway.name;
+        self.told.listener = Some(name.to_string());
+        let text = format!(
+            "`{name}` takes what this host forwards to or from {}, as endpoint {:#018x}; what is for the host itself passes",
+            gateway.place(),
+            endpoint_id(name)
+        );
+        self.step("gateway", text);
     }
 
     /// What each group has of a listener that several share.

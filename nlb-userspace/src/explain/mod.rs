@@ -9,6 +9,7 @@ mod listener;
 mod packet;
 mod query;
 mod slot;
+mod takers;
 mod target;
 mod way;
 
@@ -22,6 +23,7 @@ use crate::model::{Forwarding, Protocol};
 use packet::Facts;
 pub use packet::{Frame, explain_packet};
 pub use query::{FlowQuery, MixedFamilies};
+pub use takers::known_as;
 use way::forwarding;
 
 /// What becomes of a flow.
@@ -66,8 +68,8 @@ pub struct Explanation {
 /// One stage of the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
-    /// The stage: of a packet `link`, `network`, `transport` and `way`; of its flow `listener`, `access`, `limit`, `share`, `group`, `hash`, `slot`, `flow`, `target`, `next hop`,
-    /// `outer header`, `size` or `second chance`.
+    /// The stage: of a packet `link`, `network`, `transport` and `way`; of its flow `listener` or `gateway`, `access`, `limit`, `share`,
+    /// `group`, `hash`, `slot`, `flow`, `target`, `next hop`, `outer header`, `size` or `second chance`.
     pub stage: String,
     /// What it found.
     pub text: String,
@@ -127,7 +129,7 @@ impl Story {
         let group = group.as_ref();
         self.shares(snapshot, listener);
         self.group(group);
-        let slot = self.slot(snapshot, group, query)?;
+        let slot = self.slot(snapshot, group, &query.flow_of(&listener.listener, group.affinity))?;
         let index = self.remembered(group, slot, pin);
         let target = self.target(group, index)?;
         self.told.target_group = Some(target.key.group.to_string());

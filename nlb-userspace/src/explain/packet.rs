@@ -134,7 +134,7 @@ fn control<F: Control>(
 ) -> Result<Followed, End> {
     let vip = IpAddr::from(network.destination);
     let kind = frame.header::<Icmp>(network.payload).map(|message| message.kind);
-    let is_vip = snapshot.listeners.iter().any(|state| state.listener.address == vip);
+    let is_vip = snapshot.listeners.iter().any(|state| state.listener.vip() == Some(vip));
     match kind {
         Some(kind) if is_vip && kind == F::ECHO_REQUEST => Ok(Followed::Echo),
         Some(_) if is_vip => match quote::flow::<F, _>(frame, network) {

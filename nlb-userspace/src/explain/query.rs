@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use nlb_common::hash::Flow;
 
-use crate::model::Protocol;
+use crate::model::{Affinity, Listener, Protocol};
 
 /// A flow, as a user names it. Both addresses are of the same family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,5 +52,10 @@ impl FlowQuery {
             protocol: self.protocol.number(),
             padding: [0; 3],
         }
+    }
+
+    /// The flow as `listener`, whose group has that affinity, sees it: for a gateway both directions are one.
+    pub(super) fn flow_of(&self, listener: &Listener, affinity: Affinity) -> Flow {
+        if listener.vip().is_some() { self.flow() } else { self.flow().both_ways(affinity.into()) }
     }
 }

@@ -1,10 +1,11 @@
 //! The group's slot that the flow hashes to, and what is remembered of the flow.
 
 use nlb_common::flow::Pin;
+use nlb_common::hash::Flow;
 use nlb_common::packet::transport::Segment;
 use nlb_common::slot::{Slot, TargetIndex};
 
-use super::{End, FlowQuery, Story, Verdict};
+use super::{End, Story, Verdict};
 use crate::api::dto::Routing;
 use crate::control::snapshot::{GroupState, Snapshot};
 
@@ -22,8 +23,8 @@ impl Story {
         self.step("group", format!("`{}` has {total} target{}; {routing}", group.name, plural(total)));
     }
 
-    pub(super) fn slot(&mut self, snapshot: &Snapshot, group: &GroupState, query: &FlowQuery) -> Result<Slot, End> {
-        let hash = snapshot.hash_keys().hash(&query.flow(), group.affinity.into());
+    pub(super) fn slot(&mut self, snapshot: &Snapshot, group: &GroupState, flow: &Flow) -> Result<Slot, End> {
+        let hash = snapshot.hash_keys().hash(flow, group.affinity.into());
         self.step("hash", format!("affinity {} hashes to {hash:#018x}", group.affinity.about()));
         let no_ring = || (Verdict::Dropped, format!("group `{}` has no ring yet", group.name));
         let mask = group.ring.len().checked_sub(1).and_then(|mask| u32::try_from(mask).ok()).ok_or_else(no_ring)?;

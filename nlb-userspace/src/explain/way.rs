@@ -34,6 +34,10 @@ impl Story {
                 let from = if source { format!("a port of {}", hop.source) } else { "the client's address".to_owned() };
                 format!("none: the packet is translated, from {from} to {to}; its answers come back through this edge")
             }
+            Forwarding::Geneve => format!(
+                "{inner} in GENEVE in UDP in {outer}, from {} to {address}, which sends back what may go on",
+                hop.source
+            ),
         };
         self.step("outer header", header);
         let fits = hop.mtu.saturating_sub(forwarding.overhead(address));

@@ -41,7 +41,8 @@ pub struct FlowSettings {
     /// Whether flows that are left after the deregistration delay are cut, TCP by a reset to the client; `None`: only
     /// when no listener is TCP. Otherwise they are given to other targets.
     pub connection_termination: Option<bool>,
-    /// Whether the flows of a target that fails its checks are given up at once; on by default.
+    /// Whether the flows of a target that fails its checks are given up at once; on by default, but for appliances, whose flows
+    /// stay.
     pub unhealthy_connection_termination: bool,
     /// How long they are kept otherwise; zero: as long as they last.
     pub unhealthy_draining_interval: Duration,
@@ -68,7 +69,7 @@ impl FlowSettings {
     /// What a flow of `protocol` may be silent for.
     pub fn idle_timeout_of(&self, protocol: Protocol) -> Duration {
         self.idle_timeout.unwrap_or(match protocol {
-            Protocol::Tcp => Duration::from_secs(350),
+            Protocol::Tcp | Protocol::All => Duration::from_secs(350),
             // An SCTP association says something every 30 s, whether it has data or not (RFC 9260, section 8.3).
             Protocol::Udp | Protocol::Sctp => Duration::from_secs(120),
         })
@@ -81,6 +82,7 @@ impl FlowSettings {
             match protocol {
                 Protocol::Tcp => tcp = true,
                 Protocol::Udp | Protocol::Sctp => others = true,
+                Protocol::All => (tcp, others) = (true, true),
             }
         }
         let by_protocols = if others { Tracking::All } else { Tracking::Transition };
@@ -110,13 +112,14 @@ mod tests {
 
     #[test]
     fn what_is_not_set_follows_from_the_listeners_protocols() {
-        use Protocol::{Sctp, Tcp, Udp};
-        let cases: [(&[Protocol], _, _, _); 5] = [
+        use Protocol::{All, Sctp, Tcp, Udp};
+        let cases: [(&[Protocol], _, _, _); 6] = [
             (&[], Tracking::Transition, 350, false),
             (&[Tcp], Tracking::Transition, 350, false),
             (&[Udp], Tracking::All, 120, true),
             (&[Sctp], Tracking::All, 120, true),
             (&[Tcp, Udp], Tracking::All, 350, false),
+            (&[All], Tracking::All, 350, false),
         ];
         for (protocols, tracking, idle, connection_termination) in cases {
             let idle_timeout = Duration::from_secs(idle);

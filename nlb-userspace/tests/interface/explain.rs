@@ -8,7 +8,7 @@ use nlb_common::slot::{Slot, Tick};
 use nlb_userspace::control::event::NoNextHop;
 use nlb_userspace::control::snapshot::Snapshot;
 use nlb_userspace::explain::{Explanation, FlowQuery, Verdict, explain};
-use nlb_userspace::model::{Forwarding, Protocol, Vip};
+use nlb_userspace::model::{Forwarding, Ports, Protocol, Vip};
 
 use crate::sample;
 
@@ -51,6 +51,34 @@ fn by_l2_it_tells_that_the_packet_stays_as_it_is() {
     std::sync::Arc::make_mut(&mut snapshot.configuration).groups[0].forwarding = Forwarding::L2;
     let explanation = ask(&snapshot, "198.51.100.7:1", "192.0.2.10:80", Protocol::Tcp);
     assert!(step(&explanation, "outer header").starts_with("none: the packet stays as it is"));
+}
+
+#[test]
+fn through_a_gateway_both_directions_of_a_flow_get_one_target() {
+    let mut snapshot = sample::snapshot();
+    std::sync::Arc::make_mut(&mut snapshot.configuration).groups[0].forwarding = Forwarding::Geneve;
+    let gateway = &mut snapshot.listeners[0].listener;
+    (gateway.address, gateway.prefix_length) = ("10.50.0.0".parse().unwrap(), Some(24));
+    (gateway.protocol, gateway.ports) = (Protocol::All, Ports::ALL);
+    let mut targets = std::collections::BTreeSet::new();
+    for port in 1..50 {
+        let (inside, outside) = ("10.50.0.9:443", format!("198.51.100.7:{port}"));
+        let there = ask(&snapshot, &outside, inside, Protocol::Tcp);
+        let back = ask(&snapshot, inside, &outside, Protocol::Tcp);
+        assert_eq!((there.slot, &there.target, there.verdict), (back.slot, &back.target, back.verdict));
+        let taken = "`web-http` takes what this host forwards to or from 10.50.0.0/24, as endpoint 0x";
+        assert!(step(&there, "gateway").starts_with(taken), "{}", step(&there, "gateway"));
+        if there.verdict == Verdict::Forwarded {
+            assert!(step(&there, "outer header").starts_with("IPv4 in GENEVE in UDP in IPv"));
+        }
+        targets.insert(there.target);
+    }
+    assert!(targets.len() > 1, "all flows go to {targets:?}");
+    // Another address, and a VIP's other port.
+    for destination in ["10.51.0.9:443", "192.0.2.10:443"] {
+        assert_eq!(ask(&snapshot, "10.49.0.9:1", destination, Protocol::Tcp).verdict, Verdict::Passed, "{destination}");
+    }
+    assert_eq!(ask(&snapshot, "10.50.0.9:1", "192.0.2.10:443", Protocol::Tcp).verdict, Verdict::Passed);
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! Ways off the fast path: programs of their own for rare packets, reached by a tail call.
 //!
 //! ```text
-//! nlb_edge: … stop ─▶ hand_over ─▶ WAYS[way]: nlb_way_icmp, nlb_way_too_big, nlb_way_nat ─▶ nlb_way_unclaimed
-//!                        └─▶ no such way or program: to the stack, or dropped
+//! nlb_edge: … stop ─▶ hand_over ─▶ WAYS[way]: nlb_way_icmp, nlb_way_too_big, nlb_way_nat ─▶ nlb_way_unclaimed ─▶ nlb_way_gateway
+//!                        └─▶ no such way or program: to the stack, or dropped                     └─▶ nlb_way_geneve ─┘
 //! ```
 //!
 //! What lives here: one file for each way, with its program. They share the maps and stages of the fast path, which pays a
 //! jump for them that it doesn't take. Only the main program calls tail-ward: kernel 6.1 gives a function that does so only
 //! half of the stack. A way parses the packet again, for nothing but the packet is handed over.
 
+pub(super) mod gateway;
+mod geneve;
 mod icmp;
 pub(super) mod nat;
 mod refuse;
@@ -19,7 +21,6 @@ mod unclaimed;
 use core::hint::cold_path;
 
 use aya_ebpf::{bindings::xdp_action, programs::XdpContext};
-use nlb_common::icmp::Control;
 use nlb_common::packet::link::{self, Link};
 use nlb_common::packet::network::{Family, Network, V4, V6};
 use nlb_common::packet::{Door as _, NotOurs, Stop};
@@ -29,13 +30,13 @@ use nlb_ebpf::count;
 use nlb_ebpf::door::PacketDoor;
 use nlb_ebpf::opaque::forgotten;
 
-use super::functions::Functions;
 use super::maps::{DROPS, WAY_OUTCOMES, WAYS};
+use gateway::PassingThrough;
 
 /// What a way does with a packet, of either family.
 trait Program {
     /// The packet's fate.
-    fn family<F: Control + Functions>(ctx: &XdpContext, link: Link) -> Result<u32, Stop>;
+    fn family<F: PassingThrough>(ctx: &XdpContext, link: Link) -> Result<u32, Stop>;
 }
 
 /// Runs a way's program.

@@ -55,7 +55,7 @@ pub(super) async fn explain(
         SocketAddr::new(query.destination, query.destination_port),
         query.protocol.into(),
     )?;
-    let pin = agent.pin(query.flow()).await?;
+    let pin = agent.pin(explain::known_as(&agent.snapshot(), &query)).await?;
     Ok(Json(explain::explain(&agent.snapshot(), &query, pin.as_ref())))
 }
 

@@ -19,6 +19,7 @@ mod capture;
 mod entries;
 mod error;
 mod flows;
+mod gateways;
 mod grace;
 mod interface;
 mod known;

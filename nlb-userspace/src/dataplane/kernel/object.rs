@@ -138,9 +138,12 @@ impl Blueprint {
 fn entries(name: &str, capacity: Capacity) -> Option<u32> {
     match name {
         edge::LISTENERS => Some(entries_for(capacity.listeners)),
-        edge::LISTENER_COUNTERS | edge::LISTENER_REFUSED | edge::GUARDS | edge::RANGES | edge::VIPS => {
-            Some(capacity.listeners)
-        }
+        edge::LISTENER_COUNTERS
+        | edge::LISTENER_REFUSED
+        | edge::GUARDS
+        | edge::RANGES
+        | edge::VIPS
+        | edge::GATEWAYS => Some(capacity.listeners),
         edge::GROUPS => Some(capacity.groups),
         // Entry 0 is never used.
         edge::TARGETS | edge::TARGET_COUNTERS => Some(capacity.targets.saturating_add(1)),

@@ -150,5 +150,9 @@ const fn mend(reason: DropReason) -> &'static str {
         DropReason::OtherFamily => {
             "a target by `nat` was registered with an address of another family than the listener's: deregister it"
         }
+        DropReason::BadTunnel => {
+            "an appliance sends back other packets than it was given, or others send as if they were one: block UDP 6081 from outside"
+        }
+        DropReason::Congestion => "routers between appliances and this edge are congested",
     }
 }
