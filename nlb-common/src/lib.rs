@@ -11,6 +11,7 @@ pub mod answer;
 pub mod bucket;
 pub mod checksum;
 pub mod counters;
+pub mod datagram;
 pub mod drop_reason;
 pub mod flow;
 pub mod guard;

@@ -14,6 +14,8 @@ pod!(
     crate::active::Sketch,
     crate::address::Address,
     crate::counters::Counters,
+    crate::datagram::Datagram,
+    crate::datagram::DatagramKey,
     crate::flow::Pin,
     crate::guard::Guard,
     crate::guard::Member,

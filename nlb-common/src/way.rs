@@ -19,11 +19,13 @@ pub enum Way {
     TooBig = 2,
     /// Packets for a port without listener, which are no target's answers either: an exclusive VIP refuses them.
     Unclaimed = 3,
+    /// Fragments of datagrams to a VIP: all of one go to the same target.
+    Fragment = 4,
 }
 
 impl Way {
     /// Every way, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Icmp, Self::Nat, Self::TooBig, Self::Unclaimed];
+    pub const ALL: &'static [Self] = &[Self::Icmp, Self::Nat, Self::TooBig, Self::Unclaimed, Self::Fragment];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -36,6 +38,7 @@ impl Way {
             Self::Nat => "nlb_way_nat",
             Self::TooBig => "nlb_way_too_big",
             Self::Unclaimed => "nlb_way_unclaimed",
+            Self::Fragment => "nlb_way_fragment",
         }
     }
 
@@ -46,6 +49,7 @@ impl Way {
             Stop::Pass(NotOurs::Protocol) => Some(Self::Icmp),
             // From there it goes on to `Unclaimed`.
             Stop::Pass(NotOurs::Translated | NotOurs::NoListener) => Some(Self::Nat),
+            Stop::Pass(NotOurs::Fragment) => Some(Self::Fragment),
             Stop::Drop(DropReason::TooBig) => Some(Self::TooBig),
             Stop::Pass(_) | Stop::Drop(_) => None,
         }
@@ -66,11 +70,16 @@ pub enum WayOutcome {
     Reset = 3,
     /// A UDP packet for such a port was answered with an error message.
     Unreachable = 4,
+    /// A fragment went to its datagram's target.
+    Fragment = 5,
+    /// A fragment that came before its datagram's first one waits for it.
+    Early = 6,
 }
 
 impl WayOutcome {
     /// Every outcome, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Echo, Self::Error, Self::TooBig, Self::Reset, Self::Unreachable];
+    pub const ALL: &'static [Self] =
+        &[Self::Echo, Self::Error, Self::TooBig, Self::Reset, Self::Unreachable, Self::Fragment, Self::Early];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -84,6 +93,8 @@ impl WayOutcome {
             Self::TooBig => "too_big",
             Self::Reset => "reset",
             Self::Unreachable => "unreachable",
+            Self::Fragment => "fragment",
+            Self::Early => "early_fragment",
         }
     }
 }

@@ -380,6 +380,11 @@ impl Story {
         let fits = hop.mtu.saturating_sub(forwarding.overhead(address));
         let answer = if query.destination.is_ipv4() { "fragmentation needed" } else { "packet too big" };
         self.step("size", format!("up to {fits} bytes; a longer packet's sender gets `{answer}`"));
+        let fragments = match forwarding {
+            Forwarding::Nat { .. } => format!("dropped as `{}`", DropReason::TranslatedFragment.name()),
+            _ => "all of a datagram go there; one that comes before the first waits for it".to_owned(),
+        };
+        self.step("fragments", fragments);
         Ok(format!("goes to target {} out of `{}`", target.key.socket(), hop.interface))
     }
 }

@@ -3,6 +3,8 @@
 //! Each [`Edge`] and [`TargetHost`] loads its own copy of the program with its own unpinned maps, so that tests run side by
 //! side. The kernel lets packets seem to have come in by the loopback interface: [`INGRESS`].
 
+mod fragments;
+
 use std::collections::HashMap as Map;
 use std::net::IpAddr;
 use std::ops::AddAssign;
