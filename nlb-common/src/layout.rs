@@ -4,7 +4,7 @@
 //! never reads another's. Whoever changes a key, a value, a map's type or the meaning of a field raises the version.
 
 /// Version of everything in this crate that stands in a map.
-pub const LAYOUT_VERSION: u32 = 8;
+pub const LAYOUT_VERSION: u32 = 9;
 
 /// The edge's program and its maps.
 pub mod edge {
@@ -58,6 +58,11 @@ pub mod edge {
     /// Hash of [`Flow`](crate::hash::Flow) to [`Session`](crate::nat::Session): translated flows that are open. Two entries for
     /// each. Takes memory as it grows.
     pub const NAT_FLOWS: &str = "NAT_FLOWS";
+    /// LRU hash of [`DatagramKey`](crate::datagram::DatagramKey) to [`Datagram`](crate::datagram::Datagram): what the first
+    /// fragment of a datagram said about those that follow.
+    pub const FRAGMENTS: &str = "FRAGMENTS";
+    /// Ring buffer of [`Early`](crate::datagram::Early): fragments that came before their datagram's first one.
+    pub const EARLY_FRAGMENTS: &str = "EARLY_FRAGMENTS";
     /// Per-CPU array of `u64`, by [`FlowEvent`](crate::flow::FlowEvent).
     pub const FLOW_EVENTS: &str = "FLOW_EVENTS";
     /// Longest-prefix match of [`Member`](crate::guard::Member) to `u8`: the access lists of all listeners.
@@ -108,6 +113,8 @@ pub mod edge {
         DATAGRAMS,
         NAT_NEW,
         NAT_FLOWS,
+        FRAGMENTS,
+        EARLY_FRAGMENTS,
         FLOW_EVENTS,
         ACCESS,
         SOURCES,

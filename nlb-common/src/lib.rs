@@ -12,6 +12,7 @@ pub mod bucket;
 pub mod capture;
 pub mod checksum;
 pub mod counters;
+pub mod datagram;
 pub mod drop_reason;
 pub mod flow;
 pub mod gateway;

@@ -15,6 +15,8 @@ pod!(
     crate::address::Address,
     crate::capture::Order,
     crate::counters::Counters,
+    crate::datagram::Datagram,
+    crate::datagram::DatagramKey,
     crate::flow::Pin,
     crate::gateway::Gateway,
     crate::guard::Guard,

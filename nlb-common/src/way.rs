@@ -23,12 +23,21 @@ pub enum Way {
     Gateway = 4,
     /// GENEVE packets: an appliance may have sent them back.
     Geneve = 5,
+    /// Fragments: all of a datagram to a VIP go to the same target.
+    Fragment = 6,
 }
 
 impl Way {
     /// Every way, in the order of their numbers.
-    pub const ALL: &'static [Self] =
-        &[Self::Icmp, Self::Nat, Self::TooBig, Self::Unclaimed, Self::Gateway, Self::Geneve];
+    pub const ALL: &'static [Self] = &[
+        Self::Icmp,
+        Self::Nat,
+        Self::TooBig,
+        Self::Unclaimed,
+        Self::Gateway,
+        Self::Geneve,
+        Self::Fragment,
+    ];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -50,6 +59,7 @@ impl Way {
             Self::Unclaimed => "nlb_way_unclaimed",
             Self::Gateway => "nlb_way_gateway",
             Self::Geneve => "nlb_way_geneve",
+            Self::Fragment => "nlb_way_fragment",
         }
     }
 
@@ -60,10 +70,12 @@ impl Way {
             Stop::Pass(NotOurs::Protocol) => Some(Self::Icmp),
             // From there it goes on to `Unclaimed`.
             Stop::Pass(NotOurs::Translated | NotOurs::NoListener) => Some(Self::Nat),
-            Stop::Pass(
-                NotOurs::NoVip | NotOurs::Fragment | NotOurs::Underway | NotOurs::NoPayload | NotOurs::Mapped,
-            ) => Some(Self::Gateway),
+            Stop::Pass(NotOurs::NoVip | NotOurs::Underway | NotOurs::NoPayload | NotOurs::Mapped) => {
+                Some(Self::Gateway)
+            }
             Stop::Pass(NotOurs::Geneve) => Some(Self::Geneve),
+            // From there it goes on to `Gateway`.
+            Stop::Pass(NotOurs::Fragment) => Some(Self::Fragment),
             Stop::Drop(DropReason::TooBig) => Some(Self::TooBig),
             Stop::Pass(_) | Stop::Drop(_) => None,
         }
@@ -88,12 +100,26 @@ pub enum WayOutcome {
     Returned = 5,
     /// A GENEVE packet that no appliance was given was left as it is.
     ForeignTunnel = 6,
+    /// A fragment went to its datagram's target.
+    Fragment = 7,
+    /// A fragment that came before its datagram's first one waits for it.
+    Early = 8,
 }
 
 impl WayOutcome {
     /// Every outcome, in the order of their numbers.
     pub const ALL: &'static [Self] =
-        &[Self::Echo, Self::Error, Self::TooBig, Self::Reset, Self::Unreachable, Self::Returned, Self::ForeignTunnel];
+        &[
+            Self::Echo,
+            Self::Error,
+            Self::TooBig,
+            Self::Reset,
+            Self::Unreachable,
+            Self::Returned,
+            Self::ForeignTunnel,
+            Self::Fragment,
+            Self::Early,
+        ];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -109,6 +135,8 @@ impl WayOutcome {
             Self::Unreachable => "unreachable",
             Self::Returned => "returned",
             Self::ForeignTunnel => "foreign_tunnel",
+            Self::Fragment => "fragment",
+            Self::Early => "early_fragment",
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod control;
 pub mod dataplane;
 pub mod doctor;
 pub mod explain;
+pub mod fragments;
 pub mod health;
 pub mod logging;
 pub mod metrics;

@@ -4,6 +4,7 @@
 //! side. The kernel lets packets seem to have come in by the loopback interface: [`INGRESS`].
 
 mod capture;
+mod fragments;
 
 use std::collections::HashMap as Map;
 use std::net::IpAddr;

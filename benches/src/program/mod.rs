@@ -23,7 +23,8 @@ use packet::Kind;
 use rows::{ALONE, BARE, Claimed, FLOOR_V4, FLOOR_V6, MANY_LISTENERS, Measured, ROWS, Row};
 
 /// How many flows, and what that is called.
-const FLOWS: [(u32, &str); 2] = [(1, "1 flow"), (1 << 20, "1 M flows")];
+const FLOWS: [(u32, &str); 2] = [(1, "1 flow"), (MOST_FLOWS, "1 M flows")];
+const MOST_FLOWS: u32 = 1 << 20;
 
 /// What is held against a floor: the row, the floor, and by how much it may exceed it with one flow.
 const OVER_FLOOR: [(&str, &str, f64); 2] = [(ALONE, FLOOR_V4, 25.0), ("v6 tcp ipip", FLOOR_V6, 35.0)];

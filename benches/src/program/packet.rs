@@ -17,6 +17,12 @@ const SHORTEST: usize = 60;
 /// Data of a packet that is too big. An answer quotes all of it, so that what ran before finds the packet whole.
 const TOO_BIG: usize = 400;
 
+/// Where an IPv4 header stands.
+const V4: usize = 14;
+/// The identifications of datagrams of which first fragments come, and others.
+const FIRST_DATAGRAM: u16 = 1;
+pub(super) const LATER_DATAGRAM: u16 = 2;
+
 /// What kind of packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -32,6 +38,10 @@ pub(super) enum Kind {
     Echo,
     /// An error message about a flow: unreachable, with as little quoted as may be.
     Error,
+    /// The first fragment of a datagram of UDP.
+    FirstFragment,
+    /// A fragment of a datagram whose first one has come.
+    LaterFragment,
 }
 
 impl Kind {
@@ -39,7 +49,7 @@ impl Kind {
     pub(super) const fn protocol(self) -> u8 {
         match self {
             Self::Data | Self::Syn | Self::TooBig | Self::Echo | Self::Error => 6,
-            Self::Udp => 17,
+            Self::Udp | Self::FirstFragment | Self::LaterFragment => 17,
         }
     }
 }
@@ -86,6 +96,7 @@ impl Packet {
         };
         let mut frame = Vec::new();
         let written = match self.kind {
+            Kind::FirstFragment | Kind::LaterFragment => return self.fragment(),
             Kind::Udp => {
                 let datagram = network.udp(40_000, self.port);
                 let payload = vec![0; SHORTEST.saturating_sub(datagram.size(0))];
@@ -109,6 +120,19 @@ impl Packet {
                 .write(&mut frame, &self.quoted()),
         };
         written.expect("short packets to unicast addresses can be written");
+        frame
+    }
+
+    /// A fragment by IPv4: the first one with ports, the other one without.
+    fn fragment(&self) -> Vec<u8> {
+        let whole = Self { kind: Kind::Udp, ..*self }.frame();
+        let mut frame = [&whole[..], &[0; 6]].concat();
+        let length = u16::try_from(frame.len() - V4).expect("short");
+        frame[V4 + 2..][..2].copy_from_slice(&length.to_be_bytes());
+        let (identification, word) =
+            if self.kind == Kind::FirstFragment { (FIRST_DATAGRAM, 0x2000_u16) } else { (LATER_DATAGRAM, 8) };
+        frame[V4 + 4..][..2].copy_from_slice(&identification.to_be_bytes());
+        frame[V4 + 6..][..2].copy_from_slice(&word.to_be_bytes());
         frame
     }
 

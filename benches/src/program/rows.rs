@@ -84,7 +84,7 @@ pub(super) struct Row {
 /// Targets of most rows.
 pub(super) const MOST_TARGETS: u32 = 500;
 
-const IPIP: Way = Way { v6: false, by: Target::IPIP, redirect: false, source_bits: 0, mtu: 1_500 };
+pub(super) const IPIP: Way = Way { v6: false, by: Target::IPIP, redirect: false, source_bits: 0, mtu: 1_500 };
 const IPIP_V6: Way = Way { v6: true, ..IPIP };
 const GUE: Way = Way { by: Target::GUE, ..IPIP };
 const GUE_V6: Way = Way { v6: true, ..GUE };
@@ -161,6 +161,8 @@ pub(super) const ROWS: &[Row] = &[
     Row { name: "v6 echo request", kind: Kind::Echo, ..V6 },
     Row { name: "v4 error about a flow", kind: Kind::Error, ..V4 },
     Row { name: "v6 error about a flow", kind: Kind::Error, ..V6 },
+    Row { name: "v4 first fragment", kind: Kind::FirstFragment, ..V4 },
+    Row { name: "v4 later fragment", kind: Kind::LaterFragment, ..V4 },
     Row { name: "v4 tcp, too big", kind: Kind::TooBig, way: Way { mtu: 300, ..IPIP }, ..V4 },
     Row { name: "v6 tcp, too big", kind: Kind::TooBig, way: Way { mtu: 300, ..IPIP_V6 }, ..V6 },
     Row { name: "v4 tcp, not ours", claimed: Claimed::Elsewhere, ..V4 },

@@ -1,8 +1,9 @@
 //! Reading a packet: pure code over a small [`Door`] to its bytes.
 //!
 //! The kernel programs, the host's tests, the fuzzer and whoever explains a packet to a user run this very code; only
-//! the door differs. Stages, in the order of the packet's way: [`link`], [`network`], [`transport`]. None of them knows a
-//! table; none of them writes. What is for nobody here, but routed through, is read by [`routed`] instead.
+//! the door differs. Stages, in the order of the packet's way: [`link`], [`network`], [`transport`]; what is a piece of a
+//! datagram is read by [`fragment`] instead of the second. None of them knows a table; none of them writes. What is for nobody
+//! here, but routed through, is read by [`routed`] instead.
 //!
 //! A stage either goes on or says [`Stop`]. What stops with [`Stop::Pass`] is not for the balancer and belongs to the
 //! host's stack. What stops with [`Stop::Drop`] can't be a packet of any protocol that the headers claim: no host would
@@ -17,6 +18,7 @@
 //! Whatever else is wrong with them counts only once a listener claims the packet: see [`transport::Segment`].
 
 mod door;
+pub mod fragment;
 pub mod link;
 pub mod network;
 pub mod routed;
@@ -51,7 +53,7 @@ pub enum NotOurs {
     Group,
     /// Neither IPv4 nor IPv6, or more VLAN tags than are followed.
     EtherType,
-    /// A fragment of an IPv4 or IPv6 datagram.
+    /// A fragment of an IPv4 or IPv6 datagram: not the fast path's, and the stack's unless it is for a VIP.
     Fragment,
     /// A protocol that is not balanced.
     Protocol,

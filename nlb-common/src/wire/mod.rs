@@ -13,7 +13,7 @@ mod transport;
 pub use ethernet::{EtherType, Ethernet, Framed, Macs, TagBytes, VlanTag};
 pub use icmp::Icmp;
 pub use ipv4::Ipv4;
-pub use ipv6::{Extension, Ipv6};
+pub use ipv6::{Extension, FragmentHeader, Ipv6};
 pub use transport::{Ports, Sctp, Tcp, Udp};
 
 /// IP protocol numbers (IANA) that the programs know.
@@ -34,6 +34,8 @@ pub mod protocol {
     pub const ROUTING: u8 = 43;
     /// IPv6 fragment header.
     pub const FRAGMENT: u8 = 44;
+    /// IPv6 authentication header (RFC 4302).
+    pub const AUTHENTICATION: u8 = 51;
     /// ICMPv6.
     pub const ICMPV6: u8 = 58;
     /// IPv6 destination options.
@@ -66,4 +68,4 @@ macro_rules! headers {
 // SAFETY: `repr(C, packed)` over bytes, a 16-bit integer and another header: alignment 1, no padding, any pattern is valid.
 unsafe impl<H: Header, const TAGS: usize> Header for Framed<H, TAGS> {}
 
-headers!(EtherType, Ethernet, Macs, VlanTag, Icmp, Ipv4, Ipv6, Extension, Ports, Sctp, Tcp, Udp);
+headers!(EtherType, Ethernet, Macs, VlanTag, Icmp, Ipv4, Ipv6, Extension, FragmentHeader, Ports, Sctp, Tcp, Udp);

@@ -111,7 +111,7 @@ mod program {
         trace.listener(listener);
         let opens = packet.transport.segment.opens().map_err(Stop::Drop)?;
         let claim = listener.claim;
-        guard::admit::<F>(ctx, packet, listener, opens)?;
+        guard::admit::<F>(ctx, &packet.link, listener, opens)?;
         let found = slot::find(&flow, claim)?;
         let index = match decide::target_of::<F>(ctx, packet, claim, &found, opens) {
             Decision::Target(index) => index,

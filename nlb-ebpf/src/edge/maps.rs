@@ -8,6 +8,7 @@ use nlb_common::address::Address;
 use nlb_common::bucket::Bucket;
 use nlb_common::capture::Order;
 use nlb_common::counters::Counters;
+use nlb_common::datagram::{Datagram, DatagramKey};
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::gateway::Gateway;
@@ -24,7 +25,7 @@ use nlb_common::way::{Way, WayOutcome};
 use super::capture;
 use super::flows::Scratch;
 use super::way::gateway::Passing;
-use super::way::nat::Work;
+use super::way::{fragment, nat};
 
 /// Which traffic is accepted, and what becomes of it. Its size goes with the constant `LISTENER_SHIFT`.
 #[map]
@@ -112,7 +113,19 @@ pub(super) static NAT_FLOWS: HashMap<Flow, Session> = HashMap::with_max_entries(
 
 /// Working memory of [`way::nat`](super::way::nat).
 #[map]
-pub(super) static NAT_WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(1, 0);
+pub(super) static NAT_WORK: PerCpuArray<nat::Work> = PerCpuArray::with_max_entries(1, 0);
+
+/// Where the fragments of a datagram go, of which the first was seen. The oldest make room: entries are needed for milliseconds.
+#[map]
+pub(super) static FRAGMENTS: LruHashMap<DatagramKey, Datagram> = LruHashMap::with_max_entries(16_384, 0);
+
+/// Fragments that came before their datagram's first one, for the agent to keep: some 500.
+#[map]
+pub(super) static EARLY_FRAGMENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+
+/// Working memory of [`way::fragment`](super::way::fragment).
+#[map]
+pub(super) static FRAGMENT_WORK: PerCpuArray<fragment::Work> = PerCpuArray::with_max_entries(1, 0);
 
 /// Working memory of [`way::gateway`](super::way::gateway).
 #[map]

@@ -19,10 +19,11 @@ pub(super) fn admit(door: &PacketDoor<'_>, outer: &Network) -> Result<Received, 
     if !is_gue && outer.protocol != protocol::IPV4 && outer.protocol != protocol::IPV6 {
         return Err(Verdict::NOT_OURS);
     }
-    if LOCAL_ADDRESSES.get_ptr(outer.destination).is_none() {
+    if LOCAL_ADDRESSES.get_ptr(&outer.destination).is_none() {
         return Err(Verdict::NOT_OURS);
     }
-    if EDGES.get(Key::new(128, outer.source)).is_none() {
+    let source = Key::new(128, outer.source);
+    if EDGES.get(&source).is_none() {
         return Err(Verdict::pass(DecapOutcome::UnknownEdge));
     }
     if is_gue {

@@ -8,6 +8,10 @@
 //! them by itself. Only what an edge sent is ever changed or dropped here.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", expect(clippy::needless_pass_by_value, reason = "an XDP program is called that way"))]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(clippy::needless_borrows_for_generic_args, reason = "by value a key is first copied to the stack")
+)]
 
 // The stages' files stand beside this one; on other architectures they don't exist.
 #[cfg(target_arch = "bpf")]

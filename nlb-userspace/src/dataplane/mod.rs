@@ -30,8 +30,8 @@ pub use captured::{CaptureEvent, CapturedFrame, CapturedPacket, Captures};
 pub use error::DataplaneError;
 pub use flows::{FlowTable, PinBatch, PinPlace, Pins};
 pub use kernel::{
-    Detached, Kernel, KernelError, KernelSettings, Mapped, PinnedSet, Status, TargetHost, TargetTables, detach,
-    seed_in_force, status, target_tables,
+    Detached, EarlyFragments, Frame, Kernel, KernelError, KernelSettings, Mapped, PinnedSet, Status, TargetHost,
+    TargetTables, detach, seed_in_force, status, target_tables,
 };
 pub use memory::Memory;
 pub use places::path_to_free;

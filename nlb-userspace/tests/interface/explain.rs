@@ -118,7 +118,10 @@ fn it_follows_the_packet_to_its_outer_header() {
     assert_eq!(step(&to_v6, "size"), "up to 1560 bytes; a longer packet's sender gets `fragmentation needed`");
     assert_eq!(step(&to_v6, "next hop"), "by router 2001:db8:1::1, MAC 02:00:00:00:00:02, out of `eth0`, MTU 1600");
     let stages: Vec<_> = to_v6.steps.iter().map(|step| step.stage.as_str()).collect();
-    assert_eq!(stages, ["listener", "group", "hash", "slot", "flow", "target", "next hop", "outer header", "size"]);
+    assert_eq!(
+        stages,
+        ["listener", "group", "hash", "slot", "flow", "target", "next hop", "outer header", "size", "fragments"]
+    );
 }
 
 #[test]

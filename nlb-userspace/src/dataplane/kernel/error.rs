@@ -109,6 +109,9 @@ pub enum KernelError {
         /// Why.
         source: MapError,
     },
+    /// The descriptor of a program can't be had twice.
+    #[error("cannot duplicate a program's descriptor: {0}; raise the limit of open files")]
+    Descriptor(io::Error),
     /// A table can't be mapped into memory.
     #[error("cannot map the table {table} into memory: {source}")]
     Mapping {

@@ -16,6 +16,7 @@
 mod access;
 mod bpffs;
 mod capture;
+mod early;
 mod entries;
 mod error;
 mod flows;
@@ -50,6 +51,7 @@ use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::slot::TargetIndex;
 
+pub use early::{EarlyFragments, Frame};
 pub use error::KernelError;
 pub use mapped::Mapped;
 pub use status::{Detached, PinnedSet, Status, detach, seed_in_force, status};
@@ -107,6 +109,7 @@ pub struct Kernel {
     flows: KernelFlows,
     ways: Ways,
     links: Links,
+    early: Option<EarlyFragments>,
 }
 
 impl Kernel {
@@ -131,16 +134,23 @@ impl Kernel {
         let tables = KernelTables::take(&mut object, settings.capacity.listeners)?;
         let flows = KernelFlows::take(&mut object)?;
         let ways = Ways::take(&mut object)?;
+        let early = Some(EarlyFragments::take(&mut object, &program)?);
         let links = Links::new(root.links()?);
         let settings = settings.clone();
         let programs = Programs::new(program);
-        Ok(Self { settings, root, blueprint, programs, tables, flows, ways, links })
+        Ok(Self { settings, root, blueprint, programs, tables, flows, ways, links, early })
     }
 
     /// Other interfaces or another mode, from the next [`Dataplane::activate`] on.
     pub fn set_interfaces(&mut self, interfaces: Vec<String>, mode: XdpMode) {
         self.settings.interfaces = interfaces;
         self.settings.mode = mode;
+    }
+
+    /// The fragments that the packet path hands over because their datagram's first one is not known yet; the first caller gets
+    /// them.
+    pub fn take_early_fragments(&mut self) -> Option<EarlyFragments> {
+        self.early.take()
     }
 
     /// Directory of the tables in use.
