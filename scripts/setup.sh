@@ -93,10 +93,10 @@ apt_install() {
 
 packages() {
     have_apt || { check_commands; return; }
-    local wanted=(iproute2 iputils-ping nginx curl iperf3 ethtool socat bind9-dnsutils dnsmasq-base tcpdump procps openssl
+    local wanted=(iproute2 iputils-ping nginx curl iperf3 ethtool socat bind9-dnsutils dnsmasq-base tcpdump nftables procps openssl
         ca-certificates build-essential)
     if $with_tests; then
-        wanted+=(git jq python3-venv)
+        wanted+=(git jq python3-venv tshark)
         # The virtual machine with other kernels.
         if [ "$(uname -m)" = x86_64 ]; then wanted+=(qemu-system-x86 xz-utils ipvsadm); fi
         command -v busybox >/dev/null || wanted+=(busybox-static)
@@ -107,7 +107,7 @@ packages() {
 # Another distribution: its user installs these under whatever names they have there.
 check_commands() {
     local missing=() tool
-    for tool in ip ping nginx curl iperf3 ethtool socat dig dnsmasq tcpdump openssl cc; do
+    for tool in ip ping nginx curl iperf3 ethtool socat dig dnsmasq tcpdump nft openssl cc; do
         command -v "$tool" >/dev/null || missing+=("$tool")
     done
     [ ${#missing[@]} = 0 ] || fail "install these commands with your package manager: ${missing[*]}"

@@ -70,4 +70,17 @@ reasons! {
     HopLimit = "hop_limit", "a translated packet has no hop left";
     /// Translation is to a target of the other IP family.
     OtherFamily = "other_family", "translation to a target of the other IP family";
+    /// What an appliance sent back holds no packet of the flow that it was given.
+    BadTunnel = "bad_tunnel", "what an appliance sent back holds no packet of the flow that it was given";
+    /// Routers marked what an appliance sent back with congestion, and the sender of the packet inside doesn't know of ECN: dropped,
+    /// as the routers would have (RFC 6040, section 4.2).
+    Congestion = "congestion", "congestion on the way from an appliance, which the packet's sender doesn't know of";
+    /// A fragment for a VIP that can't be part of any datagram: see [`Fragment::check`](crate::packet::fragment::Fragment::check).
+    BadFragment = "bad_fragment", "a fragment that can't be: empty, longer than a packet can be, no multiple of 8 bytes, or across a header";
+    /// A fragment came before the first one of its datagram, and that did not come in time, or there was no room to wait.
+    EarlyFragment = "early_fragment", "a fragment whose datagram's first one was not seen";
+    /// A first fragment of a flow that is translated: those that follow have no ports to translate.
+    TranslatedFragment = "translated_fragment", "a fragment of a flow that is translated";
+    /// The first fragment of its datagram was dropped, for a reason of its own.
+    FirstDropped = "first_dropped", "a fragment of a datagram whose first one was dropped";
 }

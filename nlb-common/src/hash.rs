@@ -29,7 +29,7 @@ pub struct Flow {
     pub destination_port: u16,
     /// IP protocol number.
     pub protocol: u8,
-    /// Always zero, so that equal flows have equal bytes.
+    /// Always zero, so that equal flows have equal bytes; but of what [`both_ways`](Self::both_ways) gives.
     pub padding: [u8; 3],
 }
 
@@ -46,6 +46,10 @@ pub enum Affinity {
     SourceIpPort = 2,
     /// The first 24 bits of a client's IPv4 address, the first 64 of its IPv6 address: all clients of a network reach one target.
     SourceSubnet = 3,
+    /// Behind a gateway: both addresses, whichever is the source. All that two hosts say to each other reaches one appliance.
+    SourceIpDestIp = 4,
+    /// Behind a gateway: both addresses and the protocol.
+    SourceIpDestIpProto = 5,
 }
 
 /// The first 24 bits of an IPv4 address, in network byte order.
@@ -59,6 +63,8 @@ impl Affinity {
             1 => Self::SourceIp,
             2 => Self::SourceIpPort,
             3 => Self::SourceSubnet,
+            4 => Self::SourceIpDestIp,
+            5 => Self::SourceIpDestIpProto,
             _ => Self::Flow,
         }
     }
@@ -76,6 +82,28 @@ impl Flow {
             destination_port: self.source_port,
             protocol: self.protocol,
             padding: [0; 3],
+        }
+    }
+
+    /// What a gateway takes for one flow: both directions, and no more of it than `affinity` looks at. The end whose address and
+    /// port come first is the source.
+    ///
+    /// It is marked, so that the flow tables tell it from a flow that a listener takes.
+    #[inline(always)]
+    #[must_use]
+    pub fn both_ways(&self, affinity: Affinity) -> Self {
+        const BOTH_WAYS: [u8; 3] = [1, 0, 0];
+        let mut flow = Self { padding: BOTH_WAYS, ..*self };
+        if matches!(affinity, Affinity::SourceIpDestIp | Affinity::SourceIpDestIpProto) {
+            (flow.source_port, flow.destination_port) = (0, 0);
+        }
+        if matches!(affinity, Affinity::SourceIpDestIp) {
+            flow.protocol = 0;
+        }
+        if (flow.source, flow.source_port) <= (flow.destination, flow.destination_port) {
+            flow
+        } else {
+            Self { padding: BOTH_WAYS, ..flow.reversed() }
         }
     }
 
@@ -114,6 +142,9 @@ impl HashKeys {
         // A cluster's edges have one affinity for each ring, so the hash of one is never compared with another's.
         let sum = match (affinity, flow.source.is_v4()) {
             (Affinity::Flow, _) => return self.hash_flow(flow),
+            (Affinity::SourceIpDestIp | Affinity::SourceIpDestIpProto, _) => {
+                return self.hash_flow(&flow.both_ways(affinity));
+            }
             (Affinity::SourceIp, true) => self.nh(&[source[3], 0]),
             (Affinity::SourceIp, false) => self.nh(source),
             (Affinity::SourceIpPort, true) => self.nh(&[source[3], port]),

@@ -10,10 +10,14 @@ pub const LAYOUT_VERSION: u32 = 9;
 pub mod edge {
     /// The XDP program.
     pub const PROGRAM: &str = "nlb_edge";
+    /// The XDP program that captures packets, in the place of [`PROGRAM`] while somebody looks.
+    pub const CAPTURE: &str = "nlb_capture";
     /// Array of [`Entry`](crate::listener::Entry): every listener at one of its two places.
     pub const LISTENERS: &str = "LISTENERS";
     /// Hash of [`RangesKey`](crate::ranges::RangesKey) to [`Ranges`](crate::ranges::Ranges): listeners of many ports.
     pub const RANGES: &str = "RANGES";
+    /// Longest-prefix match of [`Address`](crate::address::Address) to [`Gateway`](crate::gateway::Gateway).
+    pub const GATEWAYS: &str = "GATEWAYS";
     /// Array of [`Group`](crate::tables::Group). Only the agents use it.
     pub const GROUPS: &str = "GROUPS";
     /// Array of [`Slot`](crate::slot::Slot), mapped into the agent's memory: all rings, one after the other.
@@ -30,7 +34,7 @@ pub mod edge {
     /// translated, as [`known`](crate::known) says.
     pub const KNOWN: &str = "KNOWN";
     /// Program array, by [`Way`](crate::way::Way): the programs that rare packets are handed to. Their names are
-    /// [`Way::program`](crate::way::Way::program).
+    /// [`Way::program`](crate::way::Way::program). Behind them stands [`Way::BALANCER`](crate::way::Way::BALANCER).
     pub const WAYS: &str = "WAYS";
     /// Per-CPU array of `u64` packets, by [`WayOutcome`](crate::way::WayOutcome).
     pub const WAY_OUTCOMES: &str = "WAY_OUTCOMES";
@@ -49,7 +53,8 @@ pub mod edge {
     pub const HALF_OPEN: &str = "HALF_OPEN";
     /// Hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): TCP flows that are open. Takes memory as it grows.
     pub const ESTABLISHED: &str = "ESTABLISHED";
-    /// LRU hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): flows of UDP and SCTP.
+    /// LRU hash of [`Flow`](crate::hash::Flow) to [`Pin`](crate::flow::Pin): flows of UDP and SCTP, and of what
+    /// gateways take but for TCP.
     pub const DATAGRAMS: &str = "DATAGRAMS";
     /// LRU hash of [`Flow`](crate::hash::Flow) to [`Session`](crate::nat::Session): translated flows that are no more than an
     /// attempt yet. Two entries for each.
@@ -57,6 +62,11 @@ pub mod edge {
     /// Hash of [`Flow`](crate::hash::Flow) to [`Session`](crate::nat::Session): translated flows that are open. Two entries for
     /// each. Takes memory as it grows.
     pub const NAT_FLOWS: &str = "NAT_FLOWS";
+    /// LRU hash of [`DatagramKey`](crate::datagram::DatagramKey) to [`Datagram`](crate::datagram::Datagram): what the first
+    /// fragment of a datagram said about those that follow.
+    pub const FRAGMENTS: &str = "FRAGMENTS";
+    /// Ring buffer of [`Early`](crate::datagram::Early): fragments that came before their datagram's first one.
+    pub const EARLY_FRAGMENTS: &str = "EARLY_FRAGMENTS";
     /// Per-CPU array of `u64`, by [`FlowEvent`](crate::flow::FlowEvent).
     pub const FLOW_EVENTS: &str = "FLOW_EVENTS";
     /// Longest-prefix match of [`Member`](crate::guard::Member) to `u8`: the access lists of all listeners.
@@ -69,6 +79,12 @@ pub mod edge {
     pub const LISTENER_REFUSED: &str = "LISTENER_REFUSED";
     /// Array of one [`Flow`](crate::hash::Flow): the flow that is traced while [`TRACE`] is set.
     pub const TRACED_FLOW: &str = "TRACED_FLOW";
+    /// Array of one [`Order`](crate::capture::Order): what is captured.
+    pub const CAPTURE_ORDER: &str = "CAPTURE_ORDER";
+    /// Ring buffer of [`Record`](crate::capture::Record) with the bytes of frames: what was captured.
+    pub const CAPTURED: &str = "CAPTURED";
+    /// Per-CPU array of one `u64`: packets that were to be captured and found the ring buffer full.
+    pub const CAPTURE_LOST: &str = "CAPTURE_LOST";
     /// Array of one `u64`: the seed that the running program's keys were made from, for the next agent.
     pub const SEED: &str = "SEED";
 
@@ -83,6 +99,7 @@ pub mod edge {
     pub const PINNED: &[&str] = &[
         LISTENERS,
         RANGES,
+        GATEWAYS,
         GROUPS,
         SLOTS,
         TARGETS,
@@ -102,6 +119,8 @@ pub mod edge {
         DATAGRAMS,
         NAT_NEW,
         NAT_FLOWS,
+        FRAGMENTS,
+        EARLY_FRAGMENTS,
         FLOW_EVENTS,
         ACCESS,
         SOURCES,

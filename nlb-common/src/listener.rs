@@ -32,12 +32,29 @@ pub struct ListenerKey {
     pub more_ports: u16,
     /// Port, or the first of several, network byte order.
     pub port: u16,
+    /// Bits of the address that count, an IPv4 one taken as IPv4-mapped: all 128, but for a gateway.
+    pub prefix: u8,
 }
 
 impl ListenerKey {
+    /// The prefix of one address.
+    pub const WHOLE: u8 = 128;
+    /// In place of a protocol: any. It is the number of an IPv6 extension header, which no packet carries as its protocol.
+    pub const ANY_PROTOCOL: u8 = 0;
+
+    /// A [gateway](crate::gateway) for what is routed to or from a network.
+    pub const fn of_network(address: Address, prefix: u8) -> Self {
+        Self { address, protocol: Self::ANY_PROTOCOL, more_ports: 0, port: 0, prefix }
+    }
+
+    /// Whether it is a gateway.
+    pub const fn is_gateway(&self) -> bool {
+        self.protocol == Self::ANY_PROTOCOL
+    }
+
     /// A listener of one `port`, host byte order.
     pub const fn new(address: Address, protocol: u8, port: u16) -> Self {
-        Self { address, protocol, more_ports: 0, port: port.to_be() }
+        Self { address, protocol, more_ports: 0, port: port.to_be(), prefix: Self::WHOLE }
     }
 
     /// A listener of the ports from `first` to `last`, host byte order.
@@ -47,7 +64,7 @@ impl ListenerKey {
 
     /// The key of the listener of one port that would take `flow`.
     pub const fn of(flow: &Flow) -> Self {
-        Self { address: flow.destination, protocol: flow.protocol, more_ports: 0, port: flow.destination_port }
+        Self::new(flow.destination, flow.protocol, u16::from_be(flow.destination_port))
     }
 
     /// Whether it has more than one port.
@@ -82,6 +99,8 @@ pub struct Listener {
     pub server_id_length: u8,
     /// What guards it.
     pub guard: Guard,
+    /// What tells appliances which gateway a packet came to; 0 for listeners that are none.
+    pub endpoint: u64,
 }
 
 impl Listener {
@@ -101,6 +120,7 @@ impl Listener {
             sketch: Self::NO_SKETCH,
             server_id_length: 0,
             guard: Guard::NONE,
+            endpoint: 0,
         }
     }
 }
@@ -269,6 +289,7 @@ impl Claim {
             sketch,
             server_id_length: self.server_id_length(),
             guard: Guard::NONE,
+            endpoint: 0,
         }
     }
 
@@ -383,6 +404,7 @@ impl Entry {
             protocol: (self.head >> Key::PROTOCOL) as u8,
             more_ports: 0,
             port: (self.head >> Key::PORT) as u16,
+            prefix: ListenerKey::WHOLE,
         };
         let listener = self.claim.listener(self.group, self.sketch);
         Some((key, listener))

@@ -13,8 +13,12 @@ macro_rules! pod {
 pod!(
     crate::active::Sketch,
     crate::address::Address,
+    crate::capture::Order,
     crate::counters::Counters,
+    crate::datagram::Datagram,
+    crate::datagram::DatagramKey,
     crate::flow::Pin,
+    crate::gateway::Gateway,
     crate::guard::Guard,
     crate::guard::Member,
     crate::guard::Refused,

@@ -91,6 +91,8 @@ impl Target {
     pub const NAT: u8 = 0x40;
     /// Translated, and from an address and port of the edge's.
     pub const NAT_SOURCE: u8 = 0x50;
+    /// By [GENEVE](crate::tunnel::geneve), to an appliance that sends it back: for gateways alone.
+    pub const GENEVE: u8 = 0x60;
 
     /// Whether packets may be sent to this target.
     #[inline(always)]

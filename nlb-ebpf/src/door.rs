@@ -8,7 +8,7 @@ use aya_ebpf::{
     helpers::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
     programs::XdpContext,
 };
-use nlb_common::packet::Door;
+use nlb_common::packet::{Door, Stop};
 use nlb_common::wire::Header;
 
 use crate::opaque::{forgotten, opaque};
@@ -139,5 +139,56 @@ impl Door for PacketDoor<'_> {
     #[inline(always)]
     fn settled(&self, offset: usize) -> usize {
         forgotten(offset) & MOST
+    }
+
+    #[inline(always)]
+    fn chain(&self, offset: usize, room: usize, kind: u8) -> Result<(u8, usize), Stop> {
+        chain::unpacked(chain::nlb_chain(self.ctx.ctx, offset, room, kind))
+    }
+}
+
+/// A chain of IPv6 extension headers, followed in a global function: the verifier checks it once, for all that call it. It is given
+/// numbers and answers one.
+mod chain {
+    use aya_ebpf::bindings::xdp_md;
+    use aya_ebpf::programs::XdpContext;
+    use nlb_common::drop_reason::DropReason;
+    use nlb_common::packet::network::{LONGEST_CHAIN, follow_extensions};
+    use nlb_common::packet::{NotOurs, Stop};
+
+    use super::{MOST, PacketDoor};
+    use crate::opaque::opaque;
+
+    const FOLLOWED: u64 = 0;
+    const TRUNCATED: u64 = 1;
+    const TOO_MANY: u64 = 2;
+    const UNDERWAY: u64 = 3;
+
+    /// Where the protocol and the length stand above the outcome.
+    const PROTOCOL: u32 = 8;
+    const LENGTH: u32 = 16;
+
+    #[unsafe(no_mangle)]
+    #[inline(never)]
+    pub(super) extern "C" fn nlb_chain(ctx: *mut xdp_md, offset: usize, room: usize, kind: u8) -> u64 {
+        let ctx = XdpContext::new(ctx);
+        match follow_extensions(&PacketDoor::new(&ctx), opaque(offset) & MOST, room, kind) {
+            Ok((protocol, length)) => FOLLOWED | u64::from(protocol) << PROTOCOL | (length as u64) << LENGTH,
+            Err(Stop::Pass(_)) => UNDERWAY,
+            Err(Stop::Drop(DropReason::ExtensionHeaders)) => TOO_MANY,
+            Err(Stop::Drop(_)) => TRUNCATED,
+        }
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "each field is its own bits")]
+    pub(super) fn unpacked(word: u64) -> Result<(u8, usize), Stop> {
+        match word & 0xff {
+            // The compiler sees what the function answers, the verifier doesn't.
+            FOLLOWED => Ok(((word >> PROTOCOL) as u8, opaque((word >> LENGTH) as usize) & LONGEST_CHAIN)),
+            TOO_MANY => Err(Stop::Drop(DropReason::ExtensionHeaders)),
+            UNDERWAY => Err(Stop::Pass(NotOurs::Underway)),
+            _ => Err(Stop::Drop(DropReason::TruncatedNetwork)),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What both XDP programs share: the way to a packet's bytes, and per-CPU counting.
+//! What both XDP programs share: the way to a packet's bytes, the way out of a tunnel, and per-CPU counting.
 //!
 //! On any other architecture than `bpf` this crate is empty: the programs are built by nlb-userspace's build script.
 #![cfg_attr(target_arch = "bpf", no_std)]
@@ -10,6 +10,8 @@
 
 #[cfg(target_arch = "bpf")]
 pub mod count;
+#[cfg(target_arch = "bpf")]
+pub mod decapsulation;
 #[cfg(target_arch = "bpf")]
 pub mod door;
 #[cfg(target_arch = "bpf")]

@@ -1,6 +1,8 @@
 //! The command line: raw words become typed arguments here, and nowhere else.
 
 mod asg;
+mod capture;
+mod explain;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -9,13 +11,14 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use asg::{Asg, Backtest, BacktestRule};
+pub use capture::Capture;
+pub use explain::{Explain, Explained};
 
 use crate::api::DEFAULT_SOCKET;
 use crate::api::client::{TargetPath, TracePattern};
 use crate::api::dto::Protocol;
-use crate::explain::{FlowQuery, MixedFamilies};
 use crate::logging::LogFormat;
-use crate::model::{ConnectionId, Name, QuicServerId, Weight};
+use crate::model::{Name, QuicServerId, Weight};
 
 /// Layer-4 load balancer: the agent of an edge, the agent of a target host, and the command line to both.
 #[derive(Debug, Parser)]
@@ -97,10 +100,12 @@ pub enum Question {
     Stats(Stats),
     /// Find what keeps traffic from flowing, on an edge or a target host
     Doctor(Doctor),
-    /// Show which listener, slot and target a flow gets, and why
+    /// Show which listener, slot and target a flow gets, or a packet of a capture file, and why
     Explain(Explain),
     /// Show what the program does with each packet of a flow
     Trace(Trace),
+    /// Write packets to a pcapng file as they come and as they leave, with what became of them
+    Capture(Capture),
 }
 
 /// How an agent is run.
@@ -230,46 +235,6 @@ pub struct Doctor {
     /// Configuration file of this host's target agent [default: /etc/nlb/nlb-target.toml, if there]
     #[arg(long, value_name = "FILE")]
     pub target_config: Option<PathBuf>,
-}
-
-/// `nlb explain`.
-#[derive(Clone, Debug, Args)]
-pub struct Explain {
-    /// The client's address
-    #[arg(value_name = "SRC")]
-    pub source: IpAddr,
-    /// The client's port
-    #[arg(value_name = "SPORT")]
-    pub source_port: u16,
-    /// The VIP
-    #[arg(value_name = "DST")]
-    pub destination: IpAddr,
-    /// The listener's port
-    #[arg(value_name = "DPORT")]
-    pub destination_port: u16,
-    /// tcp, udp or sctp
-    #[arg(value_name = "PROTO", value_parser = protocol)]
-    pub protocol: Protocol,
-    /// The connection id of a packet of QUIC, in hexadecimal, for a listener with `quic`
-    #[arg(long, value_name = "HEX")]
-    pub connection_id: Option<ConnectionId>,
-}
-
-impl Explain {
-    /// The flow, whose addresses must be of one family.
-    pub fn query(&self) -> Result<FlowQuery, MixedFamilies> {
-        FlowQuery::new(self.source(), self.destination(), self.protocol.into())
-    }
-
-    /// The client.
-    pub fn source(&self) -> SocketAddr {
-        SocketAddr::new(self.source, self.source_port)
-    }
-
-    /// The listener.
-    pub fn destination(&self) -> SocketAddr {
-        SocketAddr::new(self.destination, self.destination_port)
-    }
 }
 
 /// `nlb trace`. What is left out matches everything.

@@ -3,6 +3,9 @@
 //! Each [`Edge`] and [`TargetHost`] loads its own copy of the program with its own unpinned maps, so that tests run side by
 //! side. The kernel lets packets seem to have come in by the loopback interface: [`INGRESS`].
 
+mod capture;
+mod fragments;
+
 use std::collections::HashMap as Map;
 use std::net::IpAddr;
 use std::ops::AddAssign;
@@ -18,9 +21,10 @@ use nlb_common::address::Address;
 use nlb_common::counters::{Counters, DecapOutcome};
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
+use nlb_common::gateway::Gateway;
 use nlb_common::guard::{Member, Refused};
 use nlb_common::hash::{Flow, HashKeys};
-use nlb_common::known::Place;
+use nlb_common::known::{Place, WORDS};
 use nlb_common::layout;
 use nlb_common::listener::{Entry, Key, entries_for, shift_of};
 use nlb_common::nat::Session;
@@ -31,6 +35,8 @@ use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_common::way::{Way, WayOutcome};
 use nlb_userspace::dataplane::{Mapped, path_to_free};
 use nlb_userspace::programs;
+
+pub use capture::Captured;
 
 /// The interface that packets of a test run come in by: `lo`.
 pub const INGRESS: u32 = 1;
@@ -146,6 +152,15 @@ impl Edge {
         if key.has_more_ports() {
             self.listeners.insert(key, listener);
             return self.write_ranges(RangesKey::of(&key));
+        }
+        if key.is_gateway() {
+            for word in 0..WORDS {
+                self.set(layout::edge::KNOWN, word, u64::MAX)?;
+            }
+            let map = self.ebpf.map_mut(layout::edge::GATEWAYS).context("no such map")?;
+            let mut trie = LpmTrie::<_, Address, Gateway>::try_from(map)?;
+            let network = lpm_trie::Key::new(key.prefix.into(), key.address);
+            return Ok(trie.insert(&network, Gateway::new(&key, &listener), 0)?);
         }
         let path = match self.place_of(&key) {
             Some(place) => vec![place],

@@ -2,7 +2,7 @@
 
 use nlb_common::drop_reason::DropReason;
 use nlb_common::hash::Affinity;
-use nlb_common::packet::{Packet, Stop};
+use nlb_common::packet::{NotOurs, Packet, Stop};
 use nlb_tests::packets::described::{TAGGINGS, networks};
 use nlb_tests::packets::garbage::Garbage;
 use nlb_tests::packets::world::{VIPS, WAYS, port};
@@ -37,11 +37,13 @@ fn expected(world: &World, frame: &[u8]) -> (Action, Vec<u8>, Option<DropReason>
     (action, tunnel.frame(&tags, ip, padding), None)
 }
 
-/// Runs every frame, and compares action, bytes and counters. How many had each action.
+/// Runs every frame, and compares action, bytes and counters. How many had each action. Fragments are left out: what becomes of
+/// them hangs on those before.
 fn compare(world: &World, frames: impl Iterator<Item = Vec<u8>>) -> [usize; 5] {
     let mut actions = [0; 5];
     let mut drops = vec![0; DropReason::ALL.len()];
-    for frame in frames {
+    let is_whole = |frame: &Vec<u8>| Packet::parse(&frame[..]) != Err(Stop::Pass(NotOurs::Fragment));
+    for frame in frames.filter(is_whole) {
         let (action, bytes, reason) = expected(world, &frame);
         let ran = world.edge.run(&frame).unwrap();
         assert_eq!((ran.action, &ran.packet), (action, &bytes), "{frame:02x?}");

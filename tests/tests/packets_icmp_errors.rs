@@ -10,8 +10,9 @@ use nlb_common::tables::Target;
 use nlb_common::way::WayOutcome;
 use nlb_tests::packets::described::{TAGGINGS, networks};
 use nlb_tests::packets::icmp::Message;
+use nlb_tests::packets::pieces::in_three;
 use nlb_tests::packets::world::{VIPS, WAYS, port, target};
-use nlb_tests::packets::{Described, Network, Segment, World};
+use nlb_tests::packets::{Described, Extension, Kind, Network, Segment, World};
 use nlb_tests::run::{Action, INGRESS};
 
 /// Types and codes of errors: unreachable, fragmentation needed or packet too big, time exceeded, parameter problem.
@@ -92,6 +93,27 @@ fn an_error_about_a_remembered_flow_follows_it_and_leaves_the_memory_as_it_was()
             assert_taken(&world, &asked, &carrier(&answer), &message, 3);
             assert_eq!(world.edge.pins(table).unwrap(), [(asked.flow(), pin)].into());
             world.edge.remove_pin(table, &asked.flow()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_error_about_an_answer_that_was_cut_goes_where_its_first_piece_says() {
+    let world = World::new(4).unwrap();
+    let options = Extension { kind: Kind::Destination, units: 0 };
+    let networks = [0, 8].map(|options| Network::V4 { options });
+    for network in networks.into_iter().chain([Vec::new(), vec![options]].map(Network::V6)) {
+        for segment in [Segment::Data, Segment::Udp] {
+            let (asked, answer) = flow(&network, 1, segment);
+            let [first, second, _] = in_three(&answer, 5, [24, 64]);
+            let carrier = carrier(&answer);
+            let message = |quoted: &[u8]| Message::of(ERRORS[family(&network)][1], [0, 0, 5, 0xdc], quoted.to_vec());
+            for quoted in [&first[..], &first[..first.len() - 24 + 8]] {
+                assert_taken(&world, &asked, &carrier, &message(quoted), 1);
+            }
+            let frame = message(&second).frame(&carrier);
+            let ran = world.edge.run(&frame).unwrap();
+            assert_eq!((ran.action, ran.packet), (Action::Pass, frame), "{network:?}");
         }
     }
 }

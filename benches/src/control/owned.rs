@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use nlb_common::active::Sketch;
+use nlb_common::capture::Order;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
 use nlb_common::slot::TargetIndex;
@@ -16,8 +17,8 @@ use nlb_userspace::config;
 use nlb_userspace::control::event::{Health, HealthReport};
 use nlb_userspace::control::{Event, Kept, NextHop, State};
 use nlb_userspace::dataplane::{
-    Attachment, CounterReading, Dataplane, DataplaneError, Kernel, KernelSettings, PinBatch, PinPlace, SketchOf,
-    Tables, TraceLines, Write,
+    Attachment, Captures, CounterReading, Dataplane, DataplaneError, Kernel, KernelSettings, PinBatch, PinPlace,
+    SketchOf, Tables, TraceLines, Write,
 };
 use nlb_userspace::model::TargetKey;
 use nlb_userspace::store::Store;
@@ -178,5 +179,9 @@ impl Dataplane for Watched {
 
     fn trace(&mut self, flow: Option<Flow>) -> Result<Option<TraceLines>, DataplaneError> {
         self.kernel.trace(flow)
+    }
+
+    fn capture(&mut self, order: Option<Order>) -> Result<Option<Captures>, DataplaneError> {
+        self.kernel.capture(order)
     }
 }

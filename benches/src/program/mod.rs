@@ -7,6 +7,7 @@
 mod again;
 mod packet;
 pub(crate) mod profile;
+mod router;
 mod rows;
 mod tables;
 
@@ -22,7 +23,8 @@ use packet::Kind;
 use rows::{ALONE, BARE, Claimed, FLOOR_V4, FLOOR_V6, MANY_LISTENERS, Measured, ROWS, Row};
 
 /// How many flows, and what that is called.
-const FLOWS: [(u32, &str); 2] = [(1, "1 flow"), (1 << 20, "1 M flows")];
+const FLOWS: [(u32, &str); 2] = [(1, "1 flow"), (MOST_FLOWS, "1 M flows")];
+const MOST_FLOWS: u32 = 1 << 20;
 
 /// What is held against a floor: the row, the floor, and by how much it may exceed it with one flow.
 const OVER_FLOOR: [(&str, &str, f64); 2] = [(ALONE, FLOOR_V4, 25.0), ("v6 tcp ipip", FLOOR_V6, 35.0)];
@@ -42,6 +44,10 @@ struct Course {
 
 /// Measures.
 pub(crate) fn run(settings: Settings, report: &mut Report) -> Result<()> {
+    router::on_one(|| measure(settings, report))
+}
+
+fn measure(settings: Settings, report: &mut Report) -> Result<()> {
     let edge = tables::fill()?;
     let mut yardsticks = EbpfLoader::new().load(programs::MEASURE)?;
     for name in ["nlb_bare", "nlb_floor_v4", "nlb_floor_v6"] {

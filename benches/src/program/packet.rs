@@ -8,6 +8,10 @@ use etherparse::{Icmpv4Type, Icmpv6Type, PacketBuilder, TcpHeader, icmpv4, icmpv
 pub(super) const VIP_V4: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 0);
 pub(super) const VIP_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xf, 0, 0, 0, 0, 0x10);
 
+/// Whom packets that are routed through are for, by numbers of gateways.
+pub(super) const BEHIND_V4: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 0);
+pub(super) const BEHIND_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x19, 0, 0, 0, 0, 0);
+
 /// Shortest frame, without its check sequence.
 const SHORTEST: usize = 60;
 /// The shortest datagram of QUIC that is read.
@@ -19,6 +23,12 @@ const TOO_BIG: usize = 400;
 pub(super) const SERVER_ID: [u8; 2] = [7, 7];
 /// A short header, and a connection id's first byte.
 const QUIC: [u8; 2] = [0x40, 0];
+
+/// Where an IPv4 header stands.
+const V4: usize = 14;
+/// The identifications of datagrams of which first fragments come, and others.
+const FIRST_DATAGRAM: u16 = 1;
+pub(super) const LATER_DATAGRAM: u16 = 2;
 
 /// What kind of packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +47,10 @@ pub(super) enum Kind {
     Echo,
     /// An error message about a flow: unreachable, with as little quoted as may be.
     Error,
+    /// The first fragment of a datagram of UDP.
+    FirstFragment,
+    /// A fragment of a datagram whose first one has come.
+    LaterFragment,
 }
 
 impl Kind {
@@ -44,7 +58,7 @@ impl Kind {
     pub(super) const fn protocol(self) -> u8 {
         match self {
             Self::Data | Self::Syn | Self::TooBig | Self::Echo | Self::Error => 6,
-            Self::Udp | Self::Quic => 17,
+            Self::Udp | Self::Quic | Self::FirstFragment | Self::LaterFragment => 17,
         }
     }
 }
@@ -91,6 +105,7 @@ impl Packet {
         };
         let mut frame = Vec::new();
         let written = match self.kind {
+            Kind::FirstFragment | Kind::LaterFragment => return self.fragment(),
             Kind::Udp | Kind::Quic => {
                 let datagram = network.udp(40_000, self.port);
                 let shortest = SHORTEST.saturating_sub(datagram.size(0));
@@ -116,6 +131,19 @@ impl Packet {
                 .write(&mut frame, &self.quoted()),
         };
         written.expect("short packets to unicast addresses can be written");
+        frame
+    }
+
+    /// A fragment by IPv4: the first one with ports, the other one without.
+    fn fragment(&self) -> Vec<u8> {
+        let whole = Self { kind: Kind::Udp, ..*self }.frame();
+        let mut frame = [&whole[..], &[0; 6]].concat();
+        let length = u16::try_from(frame.len() - V4).expect("short");
+        frame[V4 + 2..][..2].copy_from_slice(&length.to_be_bytes());
+        let (identification, word) =
+            if self.kind == Kind::FirstFragment { (FIRST_DATAGRAM, 0x2000_u16) } else { (LATER_DATAGRAM, 8) };
+        frame[V4 + 4..][..2].copy_from_slice(&identification.to_be_bytes());
+        frame[V4 + 6..][..2].copy_from_slice(&word.to_be_bytes());
         frame
     }
 

@@ -73,6 +73,8 @@ pub(super) struct Row {
     pub(super) more_ports: u16,
     /// Whether a listener claims the packet.
     pub(super) claimed: Claimed,
+    /// The listener is a gateway, and the packet is routed through.
+    pub(super) gateway: bool,
     /// Flows go to as many VIPs as this, a power of two.
     pub(super) vips: u32,
     /// Targets that flows go to.
@@ -82,13 +84,15 @@ pub(super) struct Row {
 /// Targets of most rows.
 pub(super) const MOST_TARGETS: u32 = 500;
 
-const IPIP: Way = Way { v6: false, by: Target::IPIP, redirect: false, source_bits: 0, mtu: 1_500 };
+pub(super) const IPIP: Way = Way { v6: false, by: Target::IPIP, redirect: false, source_bits: 0, mtu: 1_500 };
 const IPIP_V6: Way = Way { v6: true, ..IPIP };
 const GUE: Way = Way { by: Target::GUE, ..IPIP };
 const GUE_V6: Way = Way { v6: true, ..GUE };
 const L2: Way = Way { by: Target::L2, ..IPIP };
 const NAT: Way = Way { by: Target::NAT, ..IPIP };
 const NAT_SOURCE: Way = Way { by: Target::NAT_SOURCE, ..IPIP };
+const GENEVE: Way = Way { by: Target::GENEVE, ..IPIP };
+const GENEVE_V6: Way = Way { v6: true, ..GENEVE };
 
 const V4: Row = Row {
     name: "",
@@ -101,10 +105,12 @@ const V4: Row = Row {
     affinity: Affinity::Flow,
     more_ports: 0,
     claimed: Claimed::Yes,
+    gateway: false,
     vips: 1,
     targets: MOST_TARGETS,
 };
 const V6: Row = Row { v6: true, way: IPIP_V6, ..V4 };
+const GATEWAY: Row = Row { way: GENEVE, gateway: true, ..V4 };
 const TRANSLATED: Row = Row { slots: Slots::Pinned, tracking: Tracking::Translated, ..V4 };
 
 /// All rows, in the order in which they are run and shown.
@@ -134,6 +140,10 @@ pub(super) const ROWS: &[Row] = &[
     Row { name: "v4 udp nat", way: NAT, kind: Kind::Udp, ..TRANSLATED },
     Row { name: "v6 tcp nat", v6: true, way: Way { v6: true, ..NAT }, ..TRANSLATED },
     Row { name: "v4 tcp nat, from the edge", way: NAT_SOURCE, ..TRANSLATED },
+    Row { name: "v4 tcp geneve, through a gateway", ..GATEWAY },
+    Row { name: "v6 tcp geneve, through a gateway", v6: true, way: GENEVE_V6, ..GATEWAY },
+    Row { name: "v4 tcp geneve, tracking all", slots: Slots::Pinned, tracking: Tracking::All, ..GATEWAY },
+    Row { name: "v4 udp geneve, by source_ip_dest_ip", kind: Kind::Udp, affinity: Affinity::SourceIpDestIp, ..GATEWAY },
     Row { name: "v4 tcp, pinned flow", slots: Slots::Open, ..V4 },
     Row { name: "v6 tcp, pinned flow", slots: Slots::Open, ..V6 },
     Row { name: "v4 tcp, slot with pins, flow without", slots: Slots::Pinned, ..V4 },
@@ -153,6 +163,8 @@ pub(super) const ROWS: &[Row] = &[
     Row { name: "v6 echo request", kind: Kind::Echo, ..V6 },
     Row { name: "v4 error about a flow", kind: Kind::Error, ..V4 },
     Row { name: "v6 error about a flow", kind: Kind::Error, ..V6 },
+    Row { name: "v4 first fragment", kind: Kind::FirstFragment, ..V4 },
+    Row { name: "v4 later fragment", kind: Kind::LaterFragment, ..V4 },
     Row { name: "v4 tcp, too big", kind: Kind::TooBig, way: Way { mtu: 300, ..IPIP }, ..V4 },
     Row { name: "v6 tcp, too big", kind: Kind::TooBig, way: Way { mtu: 300, ..IPIP_V6 }, ..V6 },
     Row { name: "v4 tcp, not ours", claimed: Claimed::Elsewhere, ..V4 },

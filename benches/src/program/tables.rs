@@ -3,27 +3,34 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context as _, Result};
+use nix::time::{ClockId, clock_gettime};
 use nlb_common::address::Address;
+use nlb_common::datagram::{Datagram, DatagramKey};
 use nlb_common::layout::edge;
+use nlb_common::listener::Claim;
 use nlb_common::quic::{ServerId, ServerKey};
 use nlb_common::ranges::MOST;
 use nlb_common::slot::{Slot, Tick};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_tests::run::{Edge, INGRESS};
 
-use super::packet::{Kind, Packet, SERVER_ID, VIP_V4, VIP_V6};
-use super::rows::{Claimed, FILLING_PORTS, MOST_TARGETS, ROWS, Row, Slots, Way};
+use super::MOST_FLOWS;
+use super::packet::{BEHIND_V4, BEHIND_V6, Kind, LATER_DATAGRAM, Packet, SERVER_ID, VIP_V4, VIP_V6};
+use super::rows::{Claimed, FILLING_PORTS, IPIP, MOST_TARGETS, ROWS, Row, Slots, Way};
 
 /// Slots of a ring.
 const RING: u32 = 65_536;
 /// An interface that is not the one that packets come in by. A test run never sends, so it need not exist.
 const ELSEWHERE: u32 = 7_777;
+/// The client of flow 0; `nlb_again` counts on from there.
+const FIRST_CLIENT: Ipv4Addr = Ipv4Addr::new(100, 64, 0, 0);
 /// Listeners beside those that packets are for.
 const OTHER_LISTENERS: u32 = 1_800;
 
 /// What goes to the row.
 pub(super) fn packet(row: &Row) -> Packet {
     let vip = match (row.claimed, row.v6) {
+        _ if row.gateway => behind(row),
         (Claimed::Elsewhere, false) => Ipv4Addr::new(192, 0, 2, 1).into(),
         (Claimed::Elsewhere, true) => Ipv6Addr::new(0x2001, 0xdb8, 0xe, 0, 0, 0, 0, 1).into(),
         (_, false) => VIP_V4.into(),
@@ -33,8 +40,22 @@ pub(super) fn packet(row: &Row) -> Packet {
 }
 
 fn port(row: &Row) -> u16 {
+    8_000 + number(row)
+}
+
+fn number(row: &Row) -> u16 {
     let number = ROWS.iter().position(|other| other.name == row.name).unwrap_or_default();
-    8_000 + u16::try_from(number).unwrap_or_default()
+    u16::try_from(number).unwrap_or_default()
+}
+
+/// The address behind the row's own gateway.
+fn behind(row: &Row) -> IpAddr {
+    let number = u32::from(number(row));
+    if row.v6 {
+        Ipv6Addr::from_bits(BEHIND_V6.to_bits() + u128::from(number)).into()
+    } else {
+        Ipv4Addr::from_bits(BEHIND_V4.to_bits() + number).into()
+    }
 }
 
 /// An edge with a listener for each row.
@@ -55,6 +76,8 @@ pub(super) fn fill() -> Result<Edge> {
         // Two entries a flow. A million flows are too many for both: they are new again and again.
         (edge::NAT_NEW, 1 << 16),
         (edge::NAT_FLOWS, 1 << 18),
+        // A million datagrams of which the first fragment comes, and as many whose others do.
+        (edge::FRAGMENTS, 3 << 20),
     ];
     let mut edge = Edge::load_sized(0x5eed, false, &room)?;
     let mut counters = 0..;
@@ -71,6 +94,11 @@ pub(super) fn fill() -> Result<Edge> {
         let (affinity, tracking) = (row.affinity as u8, row.tracking as u8);
         let group = Group { tag: 1, first_slot, slot_mask: RING - 1, affinity, tracking, ..Group::default() };
         edge.set_group(number, group)?;
+        if row.gateway {
+            let key = ListenerKey::of_network(behind(row).into(), ListenerKey::WHOLE);
+            edge.set_listener(key, Listener::new(counters.next().context("endless")?, number, &group))?;
+            continue;
+        }
         for vip in 0..row.vips {
             let vip: IpAddr = if row.v6 { VIP_V6.into() } else { Ipv4Addr::from_bits(VIP_V4.to_bits() + vip).into() };
             let counters = counters.next().context("endless")?;
@@ -84,6 +112,7 @@ pub(super) fn fill() -> Result<Edge> {
             }
         }
     }
+    remember_datagrams(&mut edge)?;
     for other in 0..OTHER_LISTENERS {
         let vip = Ipv4Addr::from_bits(VIP_V4.to_bits() + other / 4).into();
         let port = 443 + u16::try_from(other % 4)?;
@@ -98,6 +127,28 @@ pub(super) fn fill() -> Result<Edge> {
         edge.set_listener(key, Listener { counters, ..Listener::default() })?;
     }
     Ok(edge)
+}
+
+/// Remembers a datagram of each flow of the row whose packets are later fragments, for longer than the bench takes.
+fn remember_datagrams(edge: &mut Edge) -> Result<()> {
+    let later = |(_, row): &(u32, &Row)| row.kind == Kind::LaterFragment;
+    let (number, _) =
+        (0..).zip(ROWS.iter().filter(|row| row.claimed == Claimed::Yes)).find(later).context("no such row")?;
+    let index = 1 + number * MOST_TARGETS;
+    // To the packet path, a time to come is no great age.
+    let seen = u32::try_from(clock_gettime(ClockId::CLOCK_MONOTONIC)?.tv_sec())? + 86_400;
+    let (claim, target) = (Claim::of(&Listener::default()), target(IPIP, 0));
+    let datagram = Datagram::sent(claim, 0, index, &target, seen);
+    for flow in 0..MOST_FLOWS {
+        let key = DatagramKey {
+            source: IpAddr::from(Ipv4Addr::from_bits(FIRST_CLIENT.to_bits() | flow)).into(),
+            destination: IpAddr::from(VIP_V4).into(),
+            identification: LATER_DATAGRAM.to_be().into(),
+            protocol: 17,
+        };
+        edge.set_datagram(key, datagram)?;
+    }
+    Ok(())
 }
 
 fn key(vip: IpAddr, port: u16, protocol: u8) -> ListenerKey {

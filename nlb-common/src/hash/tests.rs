@@ -218,3 +218,26 @@ proptest! {
         prop_assert!(!strict.covers(&elsewhere));
     }
 }
+
+proptest! {
+    #[test]
+    fn both_directions_are_one_flow_of_no_more_than_the_affinity_looks_at(
+        (source, destination) in any::<(u32, u32)>(), (source_port, destination_port) in any::<(u16, u16)>(),
+        protocol in any::<u8>(), wide in any::<bool>(),
+    ) {
+        let address = |number: u32| if wide { Address([1, number, 2, 3]) } else { Address::v4(number) };
+        let flow = Flow {
+            source: address(source), destination: address(destination), source_port, destination_port, protocol, padding: [0; 3],
+        };
+        for affinity in [Affinity::Flow, Affinity::SourceIpDestIpProto, Affinity::SourceIpDestIp] {
+            let one = flow.both_ways(affinity);
+            prop_assert_eq!(one, flow.reversed().both_ways(affinity));
+            prop_assert_eq!(one, one.both_ways(affinity));
+            prop_assert_ne!(one, flow);
+            let ports = Flow { source_port: !source_port, ..flow }.both_ways(affinity);
+            prop_assert_eq!(one == ports, affinity != Affinity::Flow);
+            let other = Flow { protocol: !protocol, ..flow }.both_ways(affinity);
+            prop_assert_eq!(one == other, affinity == Affinity::SourceIpDestIp);
+        }
+    }
+}

@@ -7,8 +7,8 @@ use super::Control;
 use crate::address::Address;
 use crate::hash::Flow;
 use crate::packet::Door;
-use crate::packet::network::{Network, V4, V6, follow_extensions};
-use crate::wire::{Icmp, Ipv4, Ipv6, Ports, protocol};
+use crate::packet::network::{Network, V4, V6};
+use crate::wire::{FragmentHeader, Icmp, Ipv4, Ipv6, Ports, protocol};
 
 /// A quoted IP header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +52,20 @@ impl Quoted for V6 {
             return None;
         }
         let behind = room.checked_sub(Ipv6::LENGTH)?;
-        let (protocol, length) = follow_extensions(door, offset + Ipv6::LENGTH, behind, header.next_header).ok()?;
-        Some(Header {
-            source: header.source,
-            destination: header.destination,
+        let (source, destination) = (header.source, header.destination);
+        let (protocol, length) = door.chain(offset + Ipv6::LENGTH, behind, header.next_header).ok()?;
+        let payload = door.settled(offset + Ipv6::LENGTH + length);
+        if protocol != protocol::FRAGMENT {
+            return Some(Header { source, destination, protocol, payload });
+        }
+        // Of what its sender has cut, the first piece has ports, unless more headers come first.
+        let fragment = door.header::<FragmentHeader>(payload)?;
+        let protocol = fragment.next_header;
+        (fragment.offset() == 0).then_some(Header {
+            source,
+            destination,
             protocol,
-            payload: door.settled(offset + Ipv6::LENGTH + length),
+            payload: payload + FragmentHeader::LENGTH,
         })
     }
 }

@@ -21,6 +21,7 @@ fn a_listener_is_read_back_as_it_was_written_up_to_the_largest_of_each_field() {
         sketch: 7,
         server_id_length: 15,
         guard: Guard::NONE,
+        endpoint: 0,
     };
     for key in keys() {
         for listener in [

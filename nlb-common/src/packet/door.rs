@@ -1,5 +1,6 @@
 //! The only way to a packet's bytes.
 
+use super::{Stop, network};
 use crate::wire::Header;
 
 /// Bounds-checked access to a packet, from its first byte of Ethernet on.
@@ -15,6 +16,16 @@ pub trait Door {
     #[inline(always)]
     fn settled(&self, offset: usize) -> usize {
         offset
+    }
+
+    /// [`network::follow_extensions`]. The kernel's door does it in a function of its own: inlined, the ways through each chain would be
+    /// multiplied with all that comes after.
+    ///
+    /// # Errors
+    /// Those of that function.
+    #[inline(always)]
+    fn chain(&self, offset: usize, room: usize, kind: u8) -> Result<(u8, usize), Stop> {
+        network::follow_extensions(self, offset, room, kind)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Reading a packet: pure code over a small [`Door`] to its bytes.
 //!
 //! The kernel programs, the host's tests, the fuzzer and whoever explains a packet to a user run this very code; only
-//! the door differs. Stages, in the order of the packet's way: [`link`], [`network`], [`transport`]. None of them knows a
-//! table; none of them writes.
+//! the door differs. Stages, in the order of the packet's way: [`link`], [`network`], [`transport`]; what is a piece of a
+//! datagram is read by [`fragment`] instead of the second. None of them knows a table; none of them writes. What is for nobody
+//! here, but routed through, is read by [`routed`] instead.
 //!
 //! A stage either goes on or says [`Stop`]. What stops with [`Stop::Pass`] is not for the balancer and belongs to the
 //! host's stack. What stops with [`Stop::Drop`] can't be a packet of any protocol that the headers claim: no host would
@@ -17,8 +18,10 @@
 //! Whatever else is wrong with them counts only once a listener claims the packet: see [`transport::Segment`].
 
 mod door;
+pub mod fragment;
 pub mod link;
 pub mod network;
+pub mod routed;
 pub mod transport;
 
 pub use door::Door;
@@ -50,7 +53,7 @@ pub enum NotOurs {
     Group,
     /// Neither IPv4 nor IPv6, or more VLAN tags than are followed.
     EtherType,
-    /// A fragment of an IPv4 or IPv6 datagram.
+    /// A fragment of an IPv4 or IPv6 datagram: not the fast path's, and the stack's unless it is for a VIP.
     Fragment,
     /// A protocol that is not balanced.
     Protocol,
@@ -66,6 +69,10 @@ pub enum NotOurs {
     Elsewhere,
     /// Its flow is translated, and that is not the fast path's.
     Translated,
+    /// No listener has this address, whatever the port.
+    NoVip,
+    /// A GENEVE packet to such an address: it may be one that an appliance sends back.
+    Geneve,
 }
 
 impl NotOurs {
@@ -81,6 +88,8 @@ impl NotOurs {
         Self::NoListener,
         Self::Elsewhere,
         Self::Translated,
+        Self::NoVip,
+        Self::Geneve,
     ];
 
     /// What it is, in a few words.
@@ -94,8 +103,10 @@ impl NotOurs {
             Self::NoPayload => "an IPv6 packet without payload, or a jumbogram",
             Self::Mapped => "an IPv6 packet to an IPv4-mapped address",
             Self::NoListener => "no listener has this address, protocol and port",
-            Self::Elsewhere => "no listener has this address",
+            Self::Elsewhere => "nobody here has either of its addresses",
             Self::Translated => "a packet of a flow that is translated",
+            Self::NoVip => "no listener has this address",
+            Self::Geneve => "a GENEVE packet to an address that no listener has",
         }
     }
 }

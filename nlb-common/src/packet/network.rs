@@ -10,9 +10,13 @@ use crate::address::Address;
 use crate::drop_reason::DropReason;
 use crate::wire::{Extension, Ipv4, Ipv6, protocol};
 
-/// IPv6 extension headers that are followed. RFC 8200, section 4.1, recommends at most four of the kinds that we follow
-/// (hop-by-hop, destination, routing, destination); twice that leaves room for senders who repeat them.
+/// IPv6 extension headers that are followed. RFC 8200, section 4.1, recommends at most five of the kinds that we follow
+/// (hop-by-hop, destination, routing, authentication, destination); eight leave room for senders who repeat them.
 pub const MAX_EXTENSIONS: usize = 8;
+
+/// The longest chain of extension headers that is followed, in bytes. No frame that XDP gets has room for a longer one; the
+/// kernel's verifier wants a bound.
+pub const LONGEST_CHAIN: usize = 0x3fff;
 
 /// What the IP header says. Offsets count from the frame's first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +57,7 @@ pub enum V4 {}
 #[derive(Debug)]
 pub enum V6 {}
 
-const TRUNCATED: Stop = Stop::Drop(DropReason::TruncatedNetwork);
+pub(super) const TRUNCATED: Stop = Stop::Drop(DropReason::TruncatedNetwork);
 const BAD: Stop = Stop::Drop(DropReason::BadNetwork);
 
 impl Family for V4 {
@@ -61,25 +65,33 @@ impl Family for V4 {
 
     #[inline(always)]
     fn read<D: Door + ?Sized>(door: &D, offset: usize) -> Result<Network, Stop> {
-        let header = door.header::<Ipv4>(offset).ok_or(TRUNCATED)?;
-        let header_length = header.header_length().ok_or(BAD)?;
-        let length = usize::from(header.total_length());
-        if length < header_length || offset + length > door.length() {
-            return Err(if offset + header_length > door.length() { TRUNCATED } else { BAD });
-        }
+        let (header, network) = read_v4(door, offset)?;
         if header.is_fragment() {
             return Err(Stop::Pass(NotOurs::Fragment));
         }
-        Ok(Network {
-            source: Address::v4(header.source),
-            destination: Address::v4(header.destination),
-            protocol: header.protocol,
-            traffic_class: header.traffic_class,
-            length,
-            payload: offset + header_length,
-            payload_length: length - header_length,
-        })
+        Ok(network)
     }
+}
+
+/// Reads an IPv4 header, also that of a fragment.
+#[inline(always)]
+pub(super) fn read_v4<D: Door + ?Sized>(door: &D, offset: usize) -> Result<(&Ipv4, Network), Stop> {
+    let header = door.header::<Ipv4>(offset).ok_or(TRUNCATED)?;
+    let header_length = header.header_length().ok_or(BAD)?;
+    let length = usize::from(header.total_length());
+    if length < header_length || offset + length > door.length() {
+        return Err(if offset + header_length > door.length() { TRUNCATED } else { BAD });
+    }
+    let network = Network {
+        source: Address::v4(header.source),
+        destination: Address::v4(header.destination),
+        protocol: header.protocol,
+        traffic_class: header.traffic_class,
+        length,
+        payload: offset + header_length,
+        payload_length: length - header_length,
+    };
+    Ok((header, network))
 }
 
 impl Family for V6 {
@@ -87,51 +99,67 @@ impl Family for V6 {
 
     #[inline(always)]
     fn read<D: Door + ?Sized>(door: &D, offset: usize) -> Result<Network, Stop> {
-        let header = door.header::<Ipv6>(offset).ok_or(TRUNCATED)?;
-        if header.version() != 6 {
-            return Err(BAD);
-        }
-        let payload_length = usize::from(header.payload_length());
-        if payload_length == 0 {
-            return Err(Stop::Pass(NotOurs::NoPayload));
-        }
-        let length = Ipv6::LENGTH + payload_length;
-        if offset + length > door.length() {
-            return Err(BAD);
-        }
-        let destination = header.destination;
-        if destination.is_v4() {
-            return Err(Stop::Pass(NotOurs::Mapped));
-        }
-        let (protocol, extensions) = if is_extension(header.next_header) {
-            cold_path();
-            follow_extensions(door, offset + Ipv6::LENGTH, payload_length, header.next_header)?
-        } else {
-            (header.next_header, 0)
-        };
-        if protocol == protocol::FRAGMENT {
+        let network = read_v6(door, offset)?;
+        if network.protocol == protocol::FRAGMENT {
             return Err(Stop::Pass(NotOurs::Fragment));
         }
-        Ok(Network {
-            source: header.source,
-            destination,
-            protocol,
-            traffic_class: header.traffic_class(),
-            length,
-            payload: offset + Ipv6::LENGTH + extensions,
-            payload_length: payload_length - extensions,
-        })
+        Ok(network)
     }
 }
 
+/// Reads an IPv6 header and what follows it up to the transport header, or up to a fragment header.
 #[inline(always)]
-const fn is_extension(next_header: u8) -> bool {
-    matches!(next_header, protocol::HOP_BY_HOP | protocol::ROUTING | protocol::DESTINATION_OPTIONS)
+pub(super) fn read_v6<D: Door + ?Sized>(door: &D, offset: usize) -> Result<Network, Stop> {
+    let header = door.header::<Ipv6>(offset).ok_or(TRUNCATED)?;
+    if header.version() != 6 {
+        return Err(BAD);
+    }
+    let payload_length = usize::from(header.payload_length());
+    if payload_length == 0 {
+        return Err(Stop::Pass(NotOurs::NoPayload));
+    }
+    let length = Ipv6::LENGTH + payload_length;
+    if offset + length > door.length() {
+        return Err(BAD);
+    }
+    let destination = header.destination;
+    if destination.is_v4() {
+        return Err(Stop::Pass(NotOurs::Mapped));
+    }
+    let (protocol, extensions) = if is_extension(header.next_header) {
+        cold_path();
+        door.chain(offset + Ipv6::LENGTH, payload_length, header.next_header)?
+    } else {
+        (header.next_header, 0)
+    };
+    Ok(Network {
+        source: header.source,
+        destination,
+        protocol,
+        traffic_class: header.traffic_class(),
+        length,
+        payload: offset + Ipv6::LENGTH + extensions,
+        payload_length: payload_length - extensions,
+    })
 }
 
-/// Follows the chain that begins at `offset` with a header of kind `kind`: gives the protocol at its end, and its length.
+/// Whether another header of the chain follows. What ESP holds (RFC 4303) can't be read: it ends the chain.
 #[inline(always)]
-pub(crate) fn follow_extensions<D: Door + ?Sized>(
+pub(super) const fn is_extension(next_header: u8) -> bool {
+    matches!(
+        next_header,
+        protocol::HOP_BY_HOP | protocol::ROUTING | protocol::AUTHENTICATION | protocol::DESTINATION_OPTIONS
+    )
+}
+
+/// Follows the chain of extension headers that begins at `offset` with one of kind `kind`: gives the protocol at its end, and its
+/// length. Whoever has a door asks [`Door::chain`].
+///
+/// # Errors
+/// [`Stop::Drop`] for a chain that ends beyond `payload_length` or has too many headers, [`Stop::Pass`] for a packet that has
+/// further nodes to visit.
+#[inline(always)]
+pub fn follow_extensions<D: Door + ?Sized>(
     door: &D,
     offset: usize,
     payload_length: usize,
@@ -143,9 +171,12 @@ pub(crate) fn follow_extensions<D: Door + ?Sized>(
             return Ok((kind, followed));
         }
         let extension = door.header::<Extension>(offset + followed).ok_or(TRUNCATED)?;
-        followed += extension.length();
+        followed = door.settled(followed + extension.length(kind));
         if followed > payload_length {
             return Err(TRUNCATED);
+        }
+        if followed > LONGEST_CHAIN {
+            return Err(Stop::Drop(DropReason::ExtensionHeaders));
         }
         if kind == protocol::ROUTING && extension.segments_left != 0 {
             return Err(Stop::Pass(NotOurs::Underway));

@@ -56,6 +56,22 @@ impl Segment {
 /// [`Stop::Pass`] for other protocols, [`Stop::Drop`] if there is no room for the ports.
 #[inline(always)]
 pub fn read<D: Door + ?Sized>(door: &D, network: &Network) -> Result<Transport, Stop> {
+    read_within(door, network, network.payload_length)
+}
+
+/// Reads the transport layer of a datagram of which `network` has the first fragment: it holds the whole header, and the length
+/// that a UDP header says is the datagram's.
+///
+/// # Errors
+/// As for [`read`].
+#[inline(always)]
+pub fn read_first<D: Door + ?Sized>(door: &D, network: &Network) -> Result<Transport, Stop> {
+    read_within(door, network, usize::from(u16::MAX))
+}
+
+/// `longest`: the longest datagram of UDP that there may be.
+#[inline(always)]
+fn read_within<D: Door + ?Sized>(door: &D, network: &Network, longest: usize) -> Result<Transport, Stop> {
     const TRUNCATED: Stop = Stop::Drop(DropReason::TruncatedTransport);
     let tcp = network.protocol == protocol::TCP;
     let udp = network.protocol == protocol::UDP;
@@ -72,7 +88,7 @@ pub fn read<D: Door + ?Sized>(door: &D, network: &Network) -> Result<Transport, 
     let segment = if tcp {
         read_tcp(door, network)
     } else if udp {
-        read_udp(door, network)
+        read_udp(door, network, longest)
     } else {
         cold_path();
         read_sctp(door, network)
@@ -97,13 +113,13 @@ fn read_tcp<D: Door + ?Sized>(door: &D, network: &Network) -> Segment {
 }
 
 #[inline(always)]
-fn read_udp<D: Door + ?Sized>(door: &D, network: &Network) -> Segment {
+fn read_udp<D: Door + ?Sized>(door: &D, network: &Network, longest: usize) -> Segment {
     if network.payload_length < Udp::LENGTH {
         return Segment::Truncated;
     }
     let Some(udp) = door.header::<Udp>(network.payload) else { return Segment::Truncated };
     let length = usize::from(udp.length());
-    if length < Udp::LENGTH || length > network.payload_length { Segment::Bad } else { Segment::Continues }
+    if length < Udp::LENGTH || length > longest { Segment::Bad } else { Segment::Continues }
 }
 
 /// A packet without a chunk has nothing to say.

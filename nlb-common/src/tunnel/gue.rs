@@ -20,24 +20,16 @@
 //! ```
 //!
 //! A packet without a second target is 32 (52) bytes longer than the client's, one with it 40 (72).
-//!
-//! The UDP checksum is 0. For IPv4 that is the sender's choice (RFC 768). For IPv6 it is what RFC 6935 and RFC 6936 allow
-//! to a tunnel whose far end expects it: the target host's program takes the packet before the stack, which would drop it,
-//! does; the client's packet keeps a checksum of its own; and a packet whose outer addresses were damaged on its way is no
-//! edge's to this host. Computing one would mean to read the whole packet.
 
-use super::Outer;
+use super::udp::{self, Malformed, Received};
+use super::{Carried, Outer};
 use crate::checksum::Checksum;
 use crate::packet::Door;
 use crate::packet::network::Network;
-use crate::tunnel::{Carried, entropy};
 use crate::wire::{Header, Ipv4, Ipv6, Udp, protocol};
 
 /// The UDP port that GUE packets go to (IANA).
 pub const PORT: u16 = 6080;
-
-/// Where the source ports begin: those that IANA gives to nobody (RFC 6335).
-const FIRST_SOURCE_PORT: u16 = 49_152;
 
 /// How often a packet may be sent on: once, for there is one other target.
 pub const HOPS: u8 = 1;
@@ -78,13 +70,9 @@ impl Gue {
 
     /// The headers of what the outer header carries; `private` is the length of the private data, `protocol` what follows it.
     #[inline(always)]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "14 bits of it are used; `Outer::new` saw to the length; Hlen is short"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "Hlen is short")]
     pub const fn new(carried: Carried, private: usize, protocol: u8, hash: u64) -> Self {
-        let source_port = FIRST_SOURCE_PORT | entropy(hash) as u16;
-        let udp = Udp::new(source_port, PORT, carried.length as u16);
+        let udp = udp::header(PORT, hash, carried.length);
         Self { udp, base: Base { variant_and_words: (private / 4) as u8, protocol, flags: 0 } }
     }
 }
@@ -92,7 +80,7 @@ impl Gue {
 /// What the outer header carries when `inner` travels behind `private` bytes of private data.
 #[inline(always)]
 pub const fn carried(inner: Carried, private: usize) -> Carried {
-    Carried { protocol: protocol::UDP, length: Gue::LENGTH + private + inner.length, ..inner }
+    udp::carried(inner, Gue::LENGTH + private)
 }
 
 // SAFETY: `repr(C, packed)` over bytes and a 16-bit integer: alignment 1, no padding, any pattern is valid.
@@ -128,27 +116,10 @@ impl<A: Header> Second<A> {
     }
 }
 
-/// A GUE packet as it arrived. Offsets count from the frame's first byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Received {
-    /// Protocol of what is carried: 4 or 41.
-    pub protocol: u8,
-    /// Where the client's packet begins.
-    pub payload: usize,
-    /// Room for it.
-    pub payload_length: usize,
-}
-
-/// Nothing that an edge sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
-
 /// Whether a packet goes to GUE's port. One that ends before it can say does not.
 #[inline(always)]
 pub fn is_gue<D: Door + ?Sized>(door: &D, outer: &Network) -> bool {
-    outer.protocol == protocol::UDP
-        && outer.payload_length >= Udp::LENGTH
-        && door.header::<Udp>(outer.payload).is_some_and(|udp| udp.ports.destination == PORT.to_be())
+    udp::is_to(door, outer, PORT)
 }
 
 /// Reads the GUE header behind `outer`. Private data that isn't ours is skipped.
@@ -157,17 +128,16 @@ pub fn is_gue<D: Door + ?Sized>(door: &D, outer: &Network) -> bool {
 /// Another variant, a control message, extension fields, a protocol that isn't IP, or a length that can't be.
 #[inline(always)]
 pub fn read<D: Door + ?Sized>(door: &D, outer: &Network) -> Result<Received, Malformed> {
-    let udp_length = usize::from(door.header::<Udp>(outer.payload).ok_or(Malformed)?.length());
     let base = door.header::<Base>(outer.payload + Udp::LENGTH).ok_or(Malformed)?;
     // The highest three bits are the variant and C, and none of them is set in what an edge sends.
     let private = usize::from(base.variant_and_words) * 4;
     let headers = const { Udp::LENGTH + size_of::<Base>() } + private;
     let plain = base.variant_and_words < 1 << 5 && base.flags == 0;
     let ip = base.protocol == protocol::IPV4 || base.protocol == protocol::IPV6;
-    if !plain || !ip || udp_length > outer.payload_length || udp_length < headers {
+    if !plain || !ip {
         return Err(Malformed);
     }
-    Ok(Received { protocol: base.protocol, payload: outer.payload + headers, payload_length: udp_length - headers })
+    udp::payload(door, outer, headers, base.protocol)
 }
 
 /// The second target that a packet names, if it may still be sent on: where this stands in the packet, and what it says.

@@ -59,6 +59,18 @@ impl Ipv4 {
         self.fragment & 0x1fff_u16.to_be() != 0
     }
 
+    /// Where in its datagram's payload this part begins, in bytes.
+    #[inline(always)]
+    pub fn fragment_offset(&self) -> usize {
+        usize::from(u16::from_be(self.fragment) & 0x1fff) * 8
+    }
+
+    /// Whether other parts of the datagram follow.
+    #[inline(always)]
+    pub const fn more_fragments(&self) -> bool {
+        self.fragment & 0x2000_u16.to_be() != 0
+    }
+
     /// Whether this is a part of a datagram: more follow, or it isn't the first.
     #[inline(always)]
     pub const fn is_fragment(&self) -> bool {

@@ -14,7 +14,7 @@ mod transport;
 pub use ethernet::{EtherType, Ethernet, Framed, Macs, TagBytes, VlanTag};
 pub use icmp::Icmp;
 pub use ipv4::Ipv4;
-pub use ipv6::{Extension, Ipv6};
+pub use ipv6::{Extension, FragmentHeader, Ipv6};
 pub use quic::{ConnectionId, QuicLong};
 pub use transport::{Ports, Sctp, Tcp, Udp};
 
@@ -36,6 +36,8 @@ pub mod protocol {
     pub const ROUTING: u8 = 43;
     /// IPv6 fragment header.
     pub const FRAGMENT: u8 = 44;
+    /// IPv6 authentication header (RFC 4302).
+    pub const AUTHENTICATION: u8 = 51;
     /// ICMPv6.
     pub const ICMPV6: u8 = 58;
     /// IPv6 destination options.
@@ -77,6 +79,7 @@ headers!(
     Ipv4,
     Ipv6,
     Extension,
+    FragmentHeader,
     Ports,
     Sctp,
     Tcp,

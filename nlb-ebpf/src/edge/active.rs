@@ -43,9 +43,15 @@ pub(super) fn note<F: Functions>(
             F::whole_hash(ctx.ctx, Offsets::of(packet), packet.network.protocol)
         }
     };
+    note_hash(hash, listener.sketch, target);
+}
+
+/// Notes that the flow with that hash is active, of the target and of the listener with that sketch.
+#[inline(always)]
+pub(super) fn note_hash(hash: u64, sketch: u32, target: TargetIndex) {
     let cell = Cell::of(hash);
     set(&TARGET_FLOWS, target, cell);
-    set(&LISTENER_FLOWS, listener.sketch, cell);
+    set(&LISTENER_FLOWS, sketch, cell);
 }
 
 /// Sets a bit, if there is such a sketch and the bit isn't set.

@@ -74,7 +74,7 @@ impl Asked {
 
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "each field is its own bits")]
-    fn unpacked(word: u64) -> Self {
+    pub(super) fn unpacked(word: u64) -> Self {
         Self {
             index: word as u32,
             tracking: (word >> Self::TRACKING) as u8,
@@ -115,6 +115,16 @@ pub(super) fn answer<F: Addressed>(ctx: *mut xdp_md, at: Offsets, slot: u64, ask
     flow.padding = [0; 3];
     match F::read_flow(&door, at, flow) {
         Some(()) => decide(flow, pin, slot, asked, tcp_flags),
+        None => slot.current(),
+    }
+}
+
+/// The same for a flow that a gateway takes. `tcp_flags` are those of its packet.
+#[inline(always)]
+pub(super) fn answer_of(flow: &Flow, slot: Slot, asked: Asked, tcp_flags: u8) -> TargetIndex {
+    match SCRATCH.get_ptr_mut(0) {
+        // SAFETY: as in `answer`.
+        Some(scratch) => decide(flow, unsafe { &mut (*scratch).pin }, slot, asked, tcp_flags),
         None => slot.current(),
     }
 }

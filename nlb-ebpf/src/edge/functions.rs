@@ -8,6 +8,7 @@ use aya_ebpf::bindings::xdp_md;
 use nlb_common::address::Address;
 use nlb_common::hash::{Affinity, Flow};
 use nlb_common::listener::Claim;
+use nlb_common::packet::fragment::Fragmented;
 use nlb_common::packet::network::{V4, V6};
 use nlb_common::ranges::RangesKey;
 use nlb_common::slot::TargetIndex;
@@ -17,7 +18,7 @@ use super::constants::hash_keys;
 use super::{active, flows, guard, known, listener, quic, reset, trace};
 
 /// A family and its functions.
-pub(super) trait Functions: Addressed {
+pub(super) trait Functions: Addressed + Fragmented {
     /// [`flows::answer`].
     fn decide(ctx: *mut xdp_md, at: Offsets, slot: u64, asked: u64) -> TargetIndex;
 

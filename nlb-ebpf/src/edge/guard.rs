@@ -16,7 +16,8 @@ use nlb_common::address::Address;
 use nlb_common::bucket::Bucket;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::guard::{Guard, Member, Refused, Source};
-use nlb_common::packet::{Packet, Stop};
+use nlb_common::packet::Stop;
+use nlb_common::packet::link::Link;
 use nlb_ebpf::door::PacketDoor;
 
 use super::addressed::{Addressed, Offsets};
@@ -28,20 +29,15 @@ const ADMITTED: u32 = 0;
 const DENIED: u32 = 1;
 const LIMITED: u32 = 2;
 
-/// Lets a packet through that the listener's guard has nothing against. `opens`: it is a SYN without ACK.
+/// Lets a packet with that link header through that the listener's guard has nothing against. `opens`: it is a SYN without ACK.
 #[inline(always)]
-pub(super) fn admit<F: Functions>(
-    ctx: &XdpContext,
-    packet: &Packet,
-    listener: Claimed,
-    opens: bool,
-) -> Result<(), Stop> {
+pub(super) fn admit<F: Functions>(ctx: &XdpContext, link: &Link, listener: Claimed, opens: bool) -> Result<(), Stop> {
     if !listener.claim.is_guarded() {
         return Ok(());
     }
     cold_path();
     let begins = u64::from(opens) << Asked::OPENS;
-    let asked = packet.link.length as u64 | begins | u64::from(listener.claim.counters()) << Asked::LISTENER;
+    let asked = link.length as u64 | begins | u64::from(listener.claim.counters()) << Asked::LISTENER;
     match F::guard(ctx.ctx, asked) {
         ADMITTED => Ok(()),
         DENIED => Err(Stop::Drop(DropReason::SourceDenied)),

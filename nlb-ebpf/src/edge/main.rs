@@ -10,6 +10,7 @@
 //! ```
 //!
 //! What is not for this path is offered to a way of its own, a program in a file below `way`, before it passes or is dropped.
+//! While somebody captures packets, the program of `capture` stands before this one, which knows nothing of it.
 //!
 //! Invariants: there are six table accesses (listener, slot, target, sketch of active flows, two counters) on a packet's way,
 //! all of them to arrays, and no more as long as its slot is steady, but for a listener that stands at its second place or is
@@ -28,6 +29,7 @@
 mod program {
     mod active;
     mod addressed;
+    mod capture;
     mod constants;
     mod decide;
     mod encapsulation;
@@ -110,7 +112,7 @@ mod program {
         trace.listener(listener);
         let opens = packet.transport.segment.opens().map_err(Stop::Drop)?;
         let claim = listener.claim;
-        guard::admit::<F>(ctx, packet, listener, opens)?;
+        guard::admit::<F>(ctx, &packet.link, listener, opens)?;
         let found = slot::find::<F>(ctx, packet, &flow, claim)?;
         let index = match decide::target_of::<F>(ctx, packet, claim, &found, opens) {
             Decision::Target(index) => index,

@@ -2,13 +2,16 @@
 
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
 use nlb_common::active::Sketch;
 use nlb_common::address::Address;
 use nlb_common::bucket::Bucket;
+use nlb_common::capture::Order;
 use nlb_common::counters::Counters;
+use nlb_common::datagram::{Datagram, DatagramKey};
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
+use nlb_common::gateway::Gateway;
 use nlb_common::guard::{Guard, Member, Refused, Source};
 use nlb_common::hash::Flow;
 use nlb_common::known::WORDS;
@@ -20,8 +23,10 @@ use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Group, Target, Vip};
 use nlb_common::way::{Way, WayOutcome};
 
+use super::capture;
 use super::flows::Scratch;
-use super::way::nat::Work;
+use super::way::gateway::Passing;
+use super::way::{fragment, nat};
 
 /// Which traffic is accepted, and what becomes of it. Its size goes with the constant `LISTENER_SHIFT`.
 #[map]
@@ -30,6 +35,10 @@ pub(super) static LISTENERS: Array<Entry> = Array::with_max_entries(LEAST_ENTRIE
 /// Listeners of many ports, by address and protocol: looked up for ports that have no listener of their own.
 #[map]
 pub(super) static RANGES: HashMap<RangesKey, Ranges> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
+
+/// Gateways, by the network that packets are routed to or from. Only ways off the fast path ask for them.
+#[map]
+pub(super) static GATEWAYS: LpmTrie<Address, Gateway> = LpmTrie::with_max_entries(1024, 0);
 
 /// Target groups: where each one's ring lies, and how its flows are spread. Only the agents use it.
 #[map]
@@ -59,9 +68,9 @@ pub(super) static QUIC_RULES: PerCpuArray<u64> = PerCpuArray::with_max_entries(Q
 #[map]
 pub(super) static KNOWN: Array<u64> = Array::with_max_entries(WORDS, BPF_F_MMAPABLE);
 
-/// The programs that rare packets are handed to, by [`Way`].
+/// The programs that rare packets are handed to, by [`Way`], and the one that balances, behind them.
 #[map]
-pub(super) static WAYS: ProgramArray = ProgramArray::with_max_entries(Way::COUNT, 0);
+pub(super) static WAYS: ProgramArray = ProgramArray::with_max_entries(Way::PROGRAMS, 0);
 
 /// What the ways did with packets, by [`WayOutcome`].
 #[map]
@@ -99,7 +108,7 @@ pub(super) static HALF_OPEN: LruHashMap<Flow, Pin> = LruHashMap::with_max_entrie
 #[map]
 pub(super) static ESTABLISHED: HashMap<Flow, Pin> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
 
-/// Flows of UDP and SCTP; the oldest make room.
+/// Flows of UDP and SCTP, and of what gateways take but for TCP; the oldest make room.
 #[map]
 pub(super) static DATAGRAMS: LruHashMap<Flow, Pin> = LruHashMap::with_max_entries(1024, 0);
 
@@ -113,7 +122,23 @@ pub(super) static NAT_FLOWS: HashMap<Flow, Session> = HashMap::with_max_entries(
 
 /// Working memory of [`way::nat`](super::way::nat).
 #[map]
-pub(super) static NAT_WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(1, 0);
+pub(super) static NAT_WORK: PerCpuArray<nat::Work> = PerCpuArray::with_max_entries(1, 0);
+
+/// Where the fragments of a datagram go, of which the first was seen. The oldest make room: entries are needed for milliseconds.
+#[map]
+pub(super) static FRAGMENTS: LruHashMap<DatagramKey, Datagram> = LruHashMap::with_max_entries(16_384, 0);
+
+/// Fragments that came before their datagram's first one, for the agent to keep: some 500.
+#[map]
+pub(super) static EARLY_FRAGMENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
+
+/// Working memory of [`way::fragment`](super::way::fragment).
+#[map]
+pub(super) static FRAGMENT_WORK: PerCpuArray<fragment::Work> = PerCpuArray::with_max_entries(1, 0);
+
+/// Working memory of [`way::gateway`](super::way::gateway).
+#[map]
+pub(super) static GATEWAY_WORK: PerCpuArray<Passing> = PerCpuArray::with_max_entries(1, 0);
 
 /// What the flow tables are used for, by [`FlowEvent`].
 #[map]
@@ -142,6 +167,22 @@ pub(super) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(
 /// The flow that is traced; fields that are zero match any.
 #[map]
 pub(super) static TRACED_FLOW: Array<Flow> = Array::with_max_entries(1, 0);
+
+/// What is captured.
+#[map]
+pub(super) static CAPTURE_ORDER: Array<Order> = Array::with_max_entries(1, 0);
+
+/// What was captured. A page, until the loader makes room for packets.
+#[map]
+pub(super) static CAPTURED: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// Packets that found [`CAPTURED`] full.
+#[map]
+pub(super) static CAPTURE_LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// Working memory of [`capture`](super::capture).
+#[map]
+pub(super) static CAPTURE_WORK: PerCpuArray<capture::Work> = PerCpuArray::with_max_entries(1, 0);
 
 /// The seed that `HASH_KEYS` was made from. Only the agents use it.
 #[map]

@@ -46,7 +46,7 @@ pub(super) fn find<F: Functions>(ctx: &XdpContext, packet: &Packet, flow: &Flow,
     }
 }
 
-/// The slot of `flow`, for what is about it and none of its packets.
+/// The slot of `flow`, for what is about it and none of its packets, and for fragments: QUIC allows none (RFC 9000, section 14).
 #[inline(always)]
 pub(super) fn of(flow: &Flow, claim: Claim) -> Result<Found, Stop> {
     let hash = match claim.affinity() {
@@ -59,9 +59,9 @@ pub(super) fn of(flow: &Flow, claim: Claim) -> Result<Found, Stop> {
     at(claim, hash)
 }
 
-/// The slot of a flow with that hash.
+/// The slot of flows with that hash.
 #[inline(always)]
-fn at(claim: Claim, hash: u64) -> Result<Found, Stop> {
+pub(super) fn at(claim: Claim, hash: u64) -> Result<Found, Stop> {
     const NO_TARGET: Stop = Stop::Drop(DropReason::NoTarget);
     let index = claim.slot_index(hash);
     let slot = SLOTS.get_ptr(index).ok_or(NO_TARGET)?;

@@ -5,7 +5,7 @@
 use aya_ebpf::maps::lpm_trie::Key;
 use nlb_common::counters::DecapOutcome;
 use nlb_common::packet::network::Network;
-use nlb_common::tunnel::gue::{self, Received};
+use nlb_common::tunnel::{Malformed, Received, gue};
 use nlb_common::wire::protocol;
 use nlb_ebpf::door::PacketDoor;
 
@@ -19,14 +19,15 @@ pub(super) fn admit(door: &PacketDoor<'_>, outer: &Network) -> Result<Received, 
     if !is_gue && outer.protocol != protocol::IPV4 && outer.protocol != protocol::IPV6 {
         return Err(Verdict::NOT_OURS);
     }
-    if LOCAL_ADDRESSES.get_ptr(outer.destination).is_none() {
+    if LOCAL_ADDRESSES.get_ptr(&outer.destination).is_none() {
         return Err(Verdict::NOT_OURS);
     }
-    if EDGES.get(Key::new(128, outer.source)).is_none() {
+    let source = Key::new(128, outer.source);
+    if EDGES.get(&source).is_none() {
         return Err(Verdict::pass(DecapOutcome::UnknownEdge));
     }
     if is_gue {
-        return gue::read(door, outer).map_err(|gue::Malformed| Verdict::drop(DecapOutcome::Malformed));
+        return gue::read(door, outer).map_err(|Malformed| Verdict::drop(DecapOutcome::Malformed));
     }
     let Network { protocol, payload, payload_length, .. } = *outer;
     Ok(Received { protocol, payload, payload_length })

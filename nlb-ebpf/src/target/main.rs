@@ -8,13 +8,16 @@
 //! them by itself. Only what an edge sent is ever changed or dropped here.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", expect(clippy::needless_pass_by_value, reason = "an XDP program is called that way"))]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(clippy::needless_borrows_for_generic_args, reason = "by value a key is first copied to the stack")
+)]
 
 // The stages' files stand beside this one; on other architectures they don't exist.
 #[cfg(target_arch = "bpf")]
 #[path = "."]
 mod program {
     mod admission;
-    mod decapsulation;
     mod maps;
     mod second_chance;
 
@@ -22,10 +25,11 @@ mod program {
     use nlb_common::counters::DecapOutcome;
     use nlb_common::packet::network::{Family, V4, V6};
     use nlb_common::packet::{NotOurs, Stop, link};
+    use nlb_common::tunnel::InnerError;
     use nlb_common::tunnel::gue::SendOn;
     use nlb_common::wire::{EtherType, Ipv4, Ipv6, protocol};
-    use nlb_ebpf::count;
     use nlb_ebpf::door::PacketDoor;
+    use nlb_ebpf::{count, decapsulation};
 
     /// What becomes of a packet. Both are always there: of an enum, the verifier would see what isn't.
     struct Verdict {
@@ -53,6 +57,15 @@ mod program {
     impl From<Stop> for Verdict {
         fn from(_: Stop) -> Self {
             Self::NOT_OURS
+        }
+    }
+
+    impl From<InnerError> for Verdict {
+        fn from(error: InnerError) -> Self {
+            Self::drop(match error {
+                InnerError::Malformed => DecapOutcome::Malformed,
+                InnerError::Congestion => DecapOutcome::Congestion,
+            })
         }
     }
 
@@ -89,7 +102,7 @@ mod program {
         } else {
             DecapOutcome::Decapsulated
         };
-        decapsulation::unwrap(door, &link, &tunnel, outer.traffic_class).map_err(Verdict::drop)?;
+        decapsulation::unwrap(door, &link, &tunnel, outer.traffic_class)?;
         Ok(Verdict::pass(outcome))
     }
 

@@ -28,7 +28,8 @@ use nlb_common::packet::Door as _;
 use nlb_common::packet::link::Link;
 use nlb_common::packet::network::{Family, V4, V6};
 use nlb_common::packet::transport::{self, Segment};
-use nlb_common::tunnel::gue::{self, Received, SendOn};
+use nlb_common::tunnel::Received;
+use nlb_common::tunnel::gue::{self, SendOn};
 use nlb_common::wire::{Header, Ipv4, Ipv6, Tcp, protocol};
 use nlb_ebpf::door::PacketDoor;
 

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use nlb_common::capture::Order;
 use nlb_common::flow::Pin;
 use nlb_common::hash::Flow;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -13,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::config::ConfigErrors;
 use crate::control::snapshot::{RingChange, Snapshot};
 use crate::control::{Change, ChangeError};
-use crate::dataplane::{CounterReading, DataplaneError};
+use crate::dataplane::{Captures, CounterReading, DataplaneError};
 use crate::model::{Name, TargetKey};
 
 /// What the owner of the state is asked to do.
@@ -49,6 +50,13 @@ pub enum Command {
         flow: Flow,
         /// Where the lines come from.
         reply: oneshot::Sender<Result<mpsc::Receiver<String>, TraceError>>,
+    },
+    /// Captures packets until the receiver of the packets is dropped.
+    Capture {
+        /// Which; until when is not the asker's to say.
+        order: Order,
+        /// Where the packets come from.
+        reply: oneshot::Sender<Result<Captures, CaptureError>>,
     },
     /// Ends the agent; the packet path goes on.
     Stop,
@@ -135,6 +143,17 @@ pub enum TraceError {
     Dataplane(#[from] DataplaneError),
 }
 
+/// Why a capture can't begin.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// Somebody captures already.
+    #[error("another capture is running: end it first, there is one at a time")]
+    Busy,
+    /// The program can't be switched.
+    #[error(transparent)]
+    Dataplane(#[from] DataplaneError),
+}
+
 /// Why a command has no good answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError<E> {
@@ -187,6 +206,11 @@ impl Handle {
     /// See [`Command::Trace`].
     pub async fn trace(&self, flow: Flow) -> Result<mpsc::Receiver<String>, AskError<TraceError>> {
         self.ask(|reply| Command::Trace { flow, reply }).await
+    }
+
+    /// See [`Command::Capture`].
+    pub async fn capture(&self, order: Order) -> Result<Captures, AskError<CaptureError>> {
+        self.ask(|reply| Command::Capture { order, reply }).await
     }
 
     /// See [`Command::Stop`]. An agent that is gone already is no error.

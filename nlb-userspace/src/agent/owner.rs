@@ -2,13 +2,14 @@
 //!
 //! Everything else sends it events and commands, and receives snapshots. It writes the tables, keeps runtime changes,
 //! and tells the health checks and netlink what to watch. Here is its loop, and how tables are written;
-//! [`changes`] are what people ask for, [`outlets`] what is published, [`trace`] relays the packet trace's lines.
+//! [`changes`] are what people ask for, [`outlets`] what is published, [`relay`] switches the packet trace and
+//! captures on and off, and hands on what they tell.
 
 mod changes;
 mod outlets;
+mod relay;
 #[cfg(test)]
 mod tests;
-mod trace;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use crate::dataplane::{CounterReading, Dataplane, DataplaneError, PinPlace, Tabl
 use crate::model::Drains;
 use crate::store::Store;
 use outlets::Outlets;
-use trace::Relay;
+use relay::Relay;
 
 pub(super) use changes::settle;
 pub use outlets::Inlets;
@@ -62,6 +63,7 @@ pub struct Owner<D> {
     /// Active flows, estimated.
     active: ActiveFlows,
     trace: Relay,
+    capture: Relay,
     outlets: Outlets,
 }
 
@@ -91,6 +93,7 @@ impl<D: Dataplane> Owner<D> {
             takeover: None,
             active,
             trace: Relay::default(),
+            capture: Relay::default(),
             outlets,
         };
         let replaces_others = owner.current.targets.is_empty() && !owner.dataplane.attachments().is_empty();
@@ -124,6 +127,7 @@ impl<D: Dataplane> Owner<D> {
                     self.events(batch.drain(..));
                 }
                 () = self.trace.over(), if self.trace.is_running() => self.end_trace(),
+                () = self.capture.over(), if self.capture.is_running() => self.end_capture(),
                 () = until(self.takeover), if self.takeover.is_some() => self.reconcile(),
                 () = tokio::time::sleep(RETRY), if self.failure.is_some() => self.reconcile(),
                 () = until(due), if self.failure.is_none() => self.work(),
@@ -155,6 +159,7 @@ impl<D: Dataplane> Owner<D> {
             Command::Counters { reply } => answer(reply, self.counters()),
             Command::Pin { flow, reply } => answer(reply, self.dataplane.pin_of(&flow)),
             Command::Trace { flow, reply } => answer(reply, self.begin_trace(flow)),
+            Command::Capture { order, reply } => answer(reply, self.begin_capture(order)),
             Command::Stop => {}
         }
     }

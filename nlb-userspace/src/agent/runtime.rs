@@ -25,7 +25,7 @@ use crate::dataplane::{Dataplane as _, Kernel, KernelSettings};
 use crate::metrics::HealthChecks;
 use crate::model::AgentSettings;
 use crate::store::Store;
-use crate::{config, dataplane, health, metrics, netlink};
+use crate::{config, dataplane, fragments, health, metrics, netlink};
 
 /// Events and commands that wait for the owner.
 const WAITING: usize = 16_384;
@@ -56,6 +56,9 @@ async fn agent(path: &Path) -> Result<()> {
     settle(&mut overlay, &configuration, &drains, &store);
 
     let mut kernel = Kernel::open(&KernelSettings::new(&settings, seed))?;
+    if let Some(early) = kernel.take_early_fragments() {
+        fragments::spawn(early)?;
+    }
     let current = kernel.read()?;
     info!("found in the kernel: {} listeners, {} targets", current.listeners.len(), current.targets.len());
     let clock = Clock::new();

@@ -1,4 +1,6 @@
-//! The command line's side of the API.
+//! The command line's side of the API. What comes bit by bit, traces and captures, is in [`stream`].
+
+mod stream;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -10,6 +12,7 @@ use axum::http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use pcap_file::PcapError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
@@ -18,9 +21,10 @@ use super::dto::{
     ChangeReport, Config, ErrorBody, ErrorDetail, GroupSummary, GroupView, ListenerDetail, ListenerView, Protocol,
     Register, ReloadReport, SetWeight, Stats, Status, TargetView,
 };
-use super::routes::TraceLine;
 use crate::explain::Explanation;
 use crate::model::{ConnectionId, Name};
+use stream::Stream;
+pub use stream::{CaptureBlocks, CaptureRequest, TraceLines};
 
 /// Why the agent gave no good answer.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +63,14 @@ pub enum ClientError {
         /// Why.
         source: serde_json::Error,
     },
+    /// What came is no capture.
+    #[error("{} sends something that is no pcapng file: {source}", socket.display())]
+    NoCapture {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        source: PcapError,
+    },
 }
 
 impl ClientError {
@@ -73,7 +85,7 @@ impl ClientError {
             }
             Self::Broken { .. } => "did the agent stop? systemctl status nlb-agent".to_owned(),
             Self::Refused { detail, .. } => detail.mend.clone(),
-            Self::Unexpected { .. } => {
+            Self::Unexpected { .. } | Self::NoCapture { .. } => {
                 "is another program there, or an agent of another version? see `nlb --version`".to_owned()
             }
         }
@@ -230,6 +242,12 @@ impl Client {
         .await
     }
 
+    /// What happens to a packet of that length whose first bytes are `frame`, and why.
+    pub async fn explain_packet(&self, frame: Vec<u8>, length: u32) -> Result<Explanation, ClientError> {
+        let path = format!("/v1/explain/packet?length={length}");
+        self.answered(self.request(Method::POST, &path, Body::from(frame)).await?).await
+    }
+
     /// Traces packets until the returned lines are dropped.
     pub async fn trace(&self, pattern: &TracePattern) -> Result<TraceLines, ClientError> {
         let fields = [
@@ -240,13 +258,26 @@ impl Client {
             pattern.protocol.map(|protocol| format!("protocol={protocol}")),
         ];
         let query: Vec<_> = fields.into_iter().flatten().collect();
-        let (status, body) =
-            self.request(Method::GET, &format!("/v1/trace?{}", query.join("&")), Body::empty()).await?;
+        Ok(TraceLines::new(self.open(&format!("/v1/trace?{}", query.join("&"))).await?))
+    }
+
+    /// Captures packets until the returned blocks are dropped.
+    pub async fn capture(&self, request: &CaptureRequest) -> Result<CaptureBlocks, ClientError> {
+        let query = serde_urlencoded::to_string(request).map_err(|error| ClientError::NoAgent {
+            socket: self.socket.clone(),
+            source: io::Error::new(io::ErrorKind::InvalidInput, error),
+        })?;
+        Ok(CaptureBlocks::new(self.open(&format!("/v1/capture?{query}")).await?))
+    }
+
+    /// Asks for what comes bit by bit.
+    async fn open(&self, path: &str) -> Result<Stream, ClientError> {
+        let (status, body) = self.request(Method::GET, path, Body::empty()).await?;
         if !status.is_success() {
             let bytes = self.collect(body).await?;
             return Err(self.refusal(status, &bytes));
         }
-        Ok(TraceLines { client: self.clone(), body, pending: Vec::new() })
+        Ok(Stream::new(self.clone(), body))
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
@@ -263,7 +294,11 @@ impl Client {
             Some(body) => Body::from(serde_json::json!(body).to_string()),
             None => Body::empty(),
         };
-        let (status, answer) = self.request(method, path, body).await?;
+        self.answered(self.request(method, path, body).await?).await
+    }
+
+    async fn answered<T: DeserializeOwned>(&self, answer: (StatusCode, Incoming)) -> Result<T, ClientError> {
+        let (status, answer) = answer;
         let bytes = self.collect(answer).await?;
         if !status.is_success() {
             return Err(self.refusal(status, &bytes));
@@ -310,32 +345,5 @@ impl Client {
 
     fn broken(&self, source: hyper::Error) -> ClientError {
         ClientError::Broken { socket: self.socket.clone(), source }
-    }
-}
-
-/// The lines of a running trace.
-#[derive(Debug)]
-pub struct TraceLines {
-    client: Client,
-    body: Incoming,
-    pending: Vec<u8>,
-}
-
-impl TraceLines {
-    /// The next line, `None` when the agent ended the trace.
-    pub async fn next(&mut self) -> Result<Option<TraceLine>, ClientError> {
-        loop {
-            if let Some(end) = self.pending.iter().position(|&byte| byte == b'\n') {
-                let line: Vec<u8> = self.pending.drain(..=end).collect();
-                return self.client.parse(StatusCode::OK, &line).map(Some);
-            }
-            match self.body.frame().await {
-                Some(frame) => {
-                    let frame = frame.map_err(|source| self.client.broken(source))?;
-                    self.pending.extend_from_slice(frame.data_ref().map(|data| &data[..]).unwrap_or_default());
-                }
-                None => return Ok(None),
-            }
-        }
     }
 }

@@ -1,12 +1,14 @@
 //! Failures as HTTP answers: a status code, what is wrong, and what would mend it.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use pcap_file::PcapError;
 
 use super::dto::{ErrorBody, ErrorDetail, Problem};
-use crate::agent::handle::{AskError, ReloadError, TraceError};
+use crate::agent::handle::{AskError, CaptureError, ReloadError, TraceError};
+use crate::capture::{FilterError, UnknownListener};
 use crate::control::ChangeError;
 use crate::dataplane::DataplaneError;
 use crate::explain::MixedFamilies;
@@ -140,6 +142,37 @@ impl From<TraceError> for Failure {
     }
 }
 
+impl From<CaptureError> for Failure {
+    fn from(error: CaptureError) -> Self {
+        match error {
+            CaptureError::Busy => Self::new(
+                StatusCode::CONFLICT,
+                "another capture is running, there is one at a time",
+                "end the other `nlb capture`, or wait until it ends",
+            ),
+            CaptureError::Dataplane(error) => error.into(),
+        }
+    }
+}
+
+impl From<FilterError> for Failure {
+    fn from(error: FilterError) -> Self {
+        Self::bad_request(error.to_string(), "write a filter as `host 198.51.100.7 and port 80 and dropped`")
+    }
+}
+
+impl From<UnknownListener> for Failure {
+    fn from(error: UnknownListener) -> Self {
+        Self::not_found(error.to_string(), "see `nlb listener list`")
+    }
+}
+
+impl From<PcapError> for Failure {
+    fn from(error: PcapError) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot make a pcapng file: {error}"), "try again")
+    }
+}
+
 impl From<MixedFamilies> for Failure {
     fn from(error: MixedFamilies) -> Self {
         Self::bad_request(error.to_string(), "give two IPv4 or two IPv6 addresses")
@@ -148,6 +181,12 @@ impl From<MixedFamilies> for Failure {
 
 impl From<JsonRejection> for Failure {
     fn from(rejection: JsonRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text(), "see the request's body in openapi.json")
+    }
+}
+
+impl From<BytesRejection> for Failure {
+    fn from(rejection: BytesRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text(), "see the request's body in openapi.json")
     }
 }

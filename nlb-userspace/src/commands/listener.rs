@@ -27,7 +27,10 @@ pub fn list(listeners: &[ListenerView], style: Style) -> String {
         table.row([
             listener.name.as_str().into(),
             listener.protocol.text().into(),
-            listener.address.to_string().into(),
+            listener
+                .prefix_length
+                .map_or_else(|| listener.address.to_string(), |length| format!("{}/{length}", listener.address))
+                .into(),
             listener.port.to_string().into(),
             listener.target_group.as_str().into(),
             target_group::healthy(listener.healthy, listener.total),
@@ -39,7 +42,7 @@ pub fn list(listeners: &[ListenerView], style: Style) -> String {
 
 /// A listener with its groups.
 pub fn detail(ListenerDetail { listener, target_groups }: &ListenerDetail, now: Moment, style: Style) -> String {
-    let address = crate::model::at(listener.address, &listener.port);
+    let address = crate::model::place(listener.address, listener.prefix_length, &listener.port);
     let mut head = Table::new(&["LISTENER", "PROTOCOL", "ADDRESS"]);
     let cells: [Cell; 3] = [listener.name.as_str().into(), listener.protocol.text().into(), address.into()];
     head.row(cells);

@@ -5,6 +5,7 @@
 
 mod agents;
 mod asg;
+mod capture;
 mod config;
 mod detach;
 mod doctor;
@@ -84,6 +85,7 @@ async fn ask(global: Global, question: Question) -> Result<(), CommandError> {
         Question::Stats(arguments) => stats::run(&client, &output, arguments).await,
         Question::Explain(flow) => explain::run(&client, &output, flow).await,
         Question::Trace(pattern) => trace::run(&client, &output, pattern.into()).await,
+        Question::Capture(arguments) => capture::run(&client, &output, &arguments).await,
         Question::Doctor(arguments) => doctor::run(&client, &output, &arguments).await,
     }
 }

@@ -157,7 +157,7 @@ fn tables<'s>(
     let [packets, bytes, flows] = headings;
     let mut listeners = Table::new(&["LISTENER", "PROTOCOL", "ADDRESS", packets, bytes, flows, ACTIVE]);
     for listener in &stats.listeners {
-        let address = crate::model::at(listener.address, &listener.port);
+        let address = crate::model::place(listener.address, listener.prefix_length, &listener.port);
         let named: [Cell; 3] = [listener.listener.as_str().into(), listener.protocol.text().into(), address.into()];
         let counted = traffic(&listener.traffic).into_iter().chain([active(listener.active_flows)]);
         listeners.row(named.into_iter().chain(counted));

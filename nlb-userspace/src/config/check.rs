@@ -12,7 +12,7 @@ use toml::Spanned;
 use super::nearest::{listed, nearest};
 use super::reader::{Complaint, Table};
 use super::sections::{ReadAutoscalingGroup, ReadGroup, ReadListener, ReadVip};
-use crate::model::{Capacity, Forwarding, Name, Ports, Protocol, Weight, at};
+use crate::model::{Capacity, Forwarding, Name, Ports, Protocol, Weight, place};
 
 /// Notes every problem between tables.
 pub(super) fn check(top: &Table<'_>, capacity: Option<Capacity>, groups: &[ReadGroup], listeners: &[ReadListener]) {
@@ -29,9 +29,12 @@ pub(super) fn check(top: &Table<'_>, capacity: Option<Capacity>, groups: &[ReadG
     }
     let places = listeners.iter().filter_map(|listener| {
         let (address, ports) = (listener.address.as_ref().ok()?, listener.ports.as_ref().ok()?);
-        Some(((*address.get_ref(), listener.protocol.ok()?, *ports.get_ref()), address.span()))
+        let where_to = (*address.get_ref(), listener.prefix_length, *ports.get_ref());
+        Some(((listener.protocol.ok()?, where_to), address.span()))
     });
-    once(top, places, |(address, protocol, ports)| format!("a listener for {protocol} {}", at(*address, ports)));
+    once(top, places, |(protocol, (address, length, ports))| {
+        format!("a listener for {protocol} {}", place(*address, *length, ports))
+    });
     ranges(top, listeners);
     listeners.iter().for_each(|listener| shares(top, listener, groups));
 
@@ -40,6 +43,7 @@ pub(super) fn check(top: &Table<'_>, capacity: Option<Capacity>, groups: &[ReadG
     targets_that_are_vips(top, groups, listeners);
     targets_of_another_family(top, groups, listeners);
     translated_listeners(top, groups, listeners);
+    gateways(top, groups, listeners);
     quic::check(top, groups, listeners);
     if let Some(capacity) = capacity {
         fits(top, capacity, groups, listeners);
@@ -54,10 +58,13 @@ pub(super) fn check_vips(top: &Table<'_>, vips: &[ReadVip], listeners: &[ReadLis
         format!("VIP {address}")
     });
     // A listener whose address is wrong may have been meant.
-    let Ok(known) = listeners.iter().map(|listener| listener.address.as_ref()).collect::<Result<Vec<_>, _>>() else {
+    if listeners.iter().any(|listener| listener.address.is_err()) {
         return;
+    }
+    let is_vip = |address: &&Spanned<IpAddr>| {
+        listeners.iter().filter_map(ReadListener::vip).any(|vip| vip.get_ref() == address.get_ref())
     };
-    for address in addresses.filter(|address| known.iter().all(|known| known.get_ref() != address.get_ref())) {
+    for address in addresses.filter(|address| !is_vip(address)) {
         let message = format!("no listener has the address {}", address.get_ref());
         let help = "write the `address` of a `[[listener]]`, or leave this `[[vip]]` out";
         top.wrong_at(&address.span(), Complaint::new(message).help(help));
@@ -124,7 +131,7 @@ fn ranges(top: &Table<'_>, listeners: &[ReadListener]) {
             continue;
         };
         let (span, ports) = (ports.span(), *ports.get_ref());
-        if ports.only().is_some() {
+        if ports.only().is_some() || listener.prefix_length.is_some() {
             continue;
         }
         let others = seen.entry((*address.get_ref(), protocol)).or_default();
@@ -164,7 +171,7 @@ fn unknown_groups<'a>(top: &Table<'_>, known: &[&Name], wanted: impl Iterator<It
 
 /// A packet to such a target would come back to the edge for ever.
 fn targets_that_are_vips(top: &Table<'_>, groups: &[ReadGroup], listeners: &[ReadListener]) {
-    let addresses = listeners.iter().filter_map(|listener| listener.address.as_ref().ok());
+    let addresses = listeners.iter().filter_map(ReadListener::vip);
     let vips: BTreeMap<IpAddr, Range<usize>> =
         addresses.rev().map(|address| (*address.get_ref(), address.span())).collect();
     for address in groups.iter().flat_map(|group| &group.targets).filter_map(|target| target.address.as_ref().ok()) {
@@ -217,6 +224,33 @@ fn translated_listeners(top: &Table<'_>, groups: &[ReadGroup], listeners: &[Read
             let message =
                 format!("`{name}` translates by `nat` to each target's one port, and the listener has {ports}");
             wrong(message, "use `ipip`, `gue` or `l2`, which leave ports as they are");
+        }
+    }
+}
+
+/// Gateways send to appliances, and to nobody else; and nobody else to appliances.
+fn gateways(top: &Table<'_>, groups: &[ReadGroup], listeners: &[ReadListener]) {
+    for listener in listeners {
+        let (Ok(protocol), Ok(served)) = (listener.protocol, &listener.groups) else { continue };
+        for (name, _) in served {
+            let named =
+                groups.iter().find(|group| group.name.as_ref().is_ok_and(|known| known.get_ref() == name.get_ref()));
+            let Some(of_appliances) = named.and_then(ReadGroup::is_of_appliances) else { continue };
+            let (message, help) = match (protocol == Protocol::All, of_appliances) {
+                (true, false) => (
+                    format!("`{}` does not forward by `geneve`, and the listener is of all protocols", name.get_ref()),
+                    "set `forwarding = \"geneve\"` in the group, or name one protocol and a VIP here",
+                ),
+                (false, true) => (
+                    format!(
+                        "`{}` forwards by `geneve`, to appliances, and the listener is of {protocol}",
+                        name.get_ref()
+                    ),
+                    "use another forwarding, or a listener with `protocol = \"all\"` and a network as `address`",
+                ),
+                _ => continue,
+            };
+            top.wrong_at(&name.span(), Complaint::new(message).help(help));
         }
     }
 }

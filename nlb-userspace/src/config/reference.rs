@@ -177,10 +177,11 @@ const SECTIONS: &[Section] = &[
             key("name", "name", Required, r#""web""#, "unique among groups"),
             key(
                 "forwarding",
-                r#"`"ipip"`, `"gue"`, `"l2"` or `"nat"`"#,
+                r#"`"ipip"`, `"gue"`, `"l2"`, `"nat"` or `"geneve"`"#,
                 Is(r#""ipip""#),
                 r#""ipip""#,
-                "how packets travel to the targets: within IPv4 or IPv6; within UDP with a second chance at the slot's other target; as they are, to targets on the edge's own segment; or translated to the target's own address and port",
+                "how packets travel to the targets: within IPv4 or IPv6; within UDP with a second chance at the slot's other target; as they are, to targets on the edge's own segment; translated to the target's own address and port; or to appliances that send \
+                 back what may go on, for listeners of all protocols",
             ),
             key(
                 "source_nat",
@@ -191,11 +192,12 @@ const SECTIONS: &[Section] = &[
             ),
             key(
                 "affinity",
-                r#"`"flow"`, `"source_ip"`, `"source_ip_port"` or `"source_subnet"`"#,
+                r#"`"flow"`, `"source_ip"`, `"source_ip_port"` or `"source_subnet"`; by `geneve` `"flow"`, `"source_ip_dest_ip"` or `"source_ip_dest_ip_proto"`"#,
                 Is(r#""flow""#),
                 r#""flow""#,
                 "what decides a flow's target: the 5-tuple; the client's address alone; that and the port it asks for; or its network, \
-                 /24 of IPv4 or /64 of IPv6",
+                 /24 of IPv4 or /64 of IPv6. By `geneve`, of both directions: the 5-tuple of TCP and UDP, addresses and protocol of others; both \
+                 addresses; or those and the protocol",
             ),
             key(
                 "ring",
@@ -223,7 +225,7 @@ const SECTIONS: &[Section] = &[
                 "tracking",
                 r#"`"transition"`, `"all"` or `"none"`"#,
                 Means(
-                    "`\"all\"` when a listener of the group is UDP or SCTP, else `\"transition\"`; `\"none\"` for listeners with `quic`",
+                    "`\"all\"` when a listener of the group is UDP, SCTP or of all protocols, else `\"transition\"`; `\"none\"` for listeners with `quic`",
                 ),
                 r#""transition""#,
                 "which flows are remembered: those that a change of targets would break, every one, or none",
@@ -231,7 +233,7 @@ const SECTIONS: &[Section] = &[
             key(
                 "idle_timeout",
                 "duration, 1m to 100m",
-                Means("350s for TCP, 120s for UDP and SCTP"),
+                Means("350s for TCP, 120s for all else"),
                 r#""350s""#,
                 "a flow without packets for longer is over; a change of targets is in transition for as long",
             ),
@@ -252,7 +254,7 @@ const SECTIONS: &[Section] = &[
             key(
                 "unhealthy_connection_termination",
                 "`true` or `false`",
-                Is("true"),
+                Means("`true`; by `geneve` `false`"),
                 "false",
                 "whether a target that fails its checks loses its flows at once",
             ),

@@ -6,8 +6,8 @@ use std::fmt::{self, Write};
 
 use super::duration;
 use crate::model::{
-    Affinity, AgentSettings, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, NewFlowLimit, Probe, Quic,
-    RingKind, ServedBy, TargetGroup, Tracking, Vip, XdpMode,
+    AgentSettings, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, NewFlowLimit, Probe, Quic, RingKind,
+    ServedBy, TargetGroup, Tracking, Vip, XdpMode,
 };
 
 /// `configuration` as TOML, every setting written out. Listeners and groups keep their order.
@@ -69,12 +69,7 @@ fn agent(out: &mut String, agent: &AgentSettings) -> fmt::Result {
 
 fn target_group(out: &mut String, group: &TargetGroup) -> fmt::Result {
     let forwarding = group.forwarding.name();
-    let affinity = match group.affinity {
-        Affinity::Flow => "flow",
-        Affinity::SourceIp => "source_ip",
-        Affinity::SourceIpPort => "source_ip_port",
-        Affinity::SourceSubnet => "source_subnet",
-    };
+    let affinity = group.affinity.name();
     let ring = match group.ring {
         RingKind::Rendezvous => "rendezvous",
         RingKind::Maglev => "maglev",
@@ -150,7 +145,8 @@ fn health_check(out: &mut String, check: &HealthCheck) -> fmt::Result {
 }
 
 fn write_listener(out: &mut String, listener: &Listener) -> fmt::Result {
-    let Listener { name, address, protocol, ports, served_by, access, new_flows, quic } = listener;
+    let Listener { name, address, prefix_length: _, protocol, ports, served_by, access, new_flows, quic } = listener;
+    let address = listener.network().map_or_else(|| address.to_string(), |network| network.to_string());
     writeln!(out, "\n[[listener]]\nname = {}\naddress = \"{address}\"", quoted(name))?;
     let port = ports.only().map_or_else(|| quoted(ports), |port| port.to_string());
     writeln!(out, "protocol = \"{protocol}\"\nport = {port}")?;

@@ -10,7 +10,7 @@ use nlb_common::guard::{Guard, Rate};
 use nlb_common::tables::{self, ListenerKey};
 
 use super::event::{NextHop, NoNextHop};
-use super::identity::target_tag;
+use super::identity::{endpoint_id, target_tag};
 use super::notice::Notice;
 use super::rings::Stepped;
 use super::select::{Candidate, select};
@@ -123,8 +123,8 @@ impl State {
         match (self.way_to(address, forwarding), self.adopted.get(&tag)) {
             (Ok(hop), _) => {
                 let outer = self.configuration.agent.source_for(address);
-                // Answers to translated packets must come back: they are from one address.
-                let outer = outer.filter(|_| !matches!(forwarding, Forwarding::Nat { .. }));
+                // What is answered to, and sent back, must come back: it is from one address.
+                let outer = outer.filter(|_| !matches!(forwarding, Forwarding::Nat { .. } | Forwarding::Geneve));
                 resolved(tag, address, &hop, outer, hop.mtu.saturating_sub(forwarding.overhead(address)))
             }
             (Err(NoNextHop::Pending), Some(found)) => {
@@ -236,10 +236,15 @@ impl State {
             };
             let in_group = listener.served_by.groups().next().and_then(|name| by_group.get(name));
             let sketch = Self::sketch(&key, counters, in_group.copied().unwrap_or_default());
-            let flags = if self.configuration.is_exclusive(listener.address) { tables::Vip::EXCLUSIVE } else { 0 };
-            tables.vips.insert(key.address, tables::Vip { flags });
+            let mut endpoint = endpoint_id(&listener.name);
+            if let Some(vip) = listener.vip() {
+                let flags = if self.configuration.is_exclusive(vip) { tables::Vip::EXCLUSIVE } else { 0 };
+                tables.vips.insert(key.address, tables::Vip { flags });
+                endpoint = 0;
+            }
             let guard = guard(access, listener.new_flows);
-            let mut value = tables::Listener { sketch, guard, ..tables::Listener::new(counters, index, &group) };
+            let plain = tables::Listener::new(counters, index, &group);
+            let mut value = tables::Listener { sketch, guard, endpoint, ..plain };
             if let Some(quic) = listener.quic {
                 self.build_quic(listener, quic, counters, tables, notices);
                 value.server_id_length = quic.server_id_length;
@@ -271,6 +276,11 @@ fn guard(access: u32, new_flows: Option<NewFlowLimit>) -> Guard {
 /// The key that a listener has in the kernel's table.
 pub(super) fn listener_key(listener: &Listener) -> ListenerKey {
     let (first, last) = (listener.ports.first(), listener.ports.last());
+    if let Some(length) = listener.prefix_length {
+        const V4_MAPPED: u8 = 96;
+        let mapped = if listener.address.is_ipv4() { V4_MAPPED } else { 0 };
+        return ListenerKey::of_network(listener.address.into(), mapped + length);
+    }
     ListenerKey::of_ports(listener.address.into(), listener.protocol.number(), first, last)
 }
 
@@ -282,6 +292,7 @@ fn forwarded(target: tables::Target, forwarding: Forwarding) -> tables::Target {
         Forwarding::L2 => tables::Target::L2,
         Forwarding::Nat { source: false } => tables::Target::NAT,
         Forwarding::Nat { source: true } => tables::Target::NAT_SOURCE,
+        Forwarding::Geneve => tables::Target::GENEVE,
     };
     tables::Target { flags: target.flags & !tables::Target::FORWARDING | way, ..target }
 }

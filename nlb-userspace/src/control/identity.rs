@@ -19,6 +19,11 @@ pub(super) fn listener_tag(name: &Name, slots: u32) -> u64 {
     tag(&format!("listener {name} {slots}"))
 }
 
+/// What tells appliances which gateway a packet came to: the endpoint id of its tunnel. The same on all edges.
+pub(crate) fn endpoint_id(gateway: &Name) -> u64 {
+    tag(&format!("gateway {gateway}"))
+}
+
 /// What the share of a slot among groups is drawn by: the same for a group whatever its ring.
 pub(super) fn share_tag(name: &Name) -> u64 {
     tag(&format!("share {name}"))

@@ -29,6 +29,8 @@ mod view;
 mod watched;
 mod way;
 
+pub(crate) use identity::endpoint_id;
+
 pub use event::{Change, ChangeError, Event, NextHop, NoNextHop};
 pub use notice::Notice;
 pub use plan::plan;

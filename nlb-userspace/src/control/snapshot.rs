@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -227,6 +227,17 @@ impl Snapshot {
             target.slots = u32::try_from(slots).unwrap_or(u32::MAX);
         }
         Some(Cow::Owned(joined))
+    }
+
+    /// The listeners that take what is for that address, protocol and port, the narrowest first: that one has it.
+    pub fn listeners_of(&self, destination: SocketAddr, protocol: u8) -> Vec<&ListenerState> {
+        let takes = |state: &&ListenerState| {
+            let Listener { address, protocol: own, ports, .. } = &state.listener;
+            (*address, own.number()) == (destination.ip(), protocol) && ports.contains(destination.port())
+        };
+        let mut found: Vec<_> = self.listeners.iter().filter(takes).collect();
+        found.sort_by_key(|state| state.listener.ports.count());
+        found
     }
 
     /// The group of that name.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nlb_common::active::Sketch;
+use nlb_common::capture::Order;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
@@ -14,7 +15,7 @@ use nlb_common::tables::{Listener, ListenerKey};
 use nlb_common::way::WayOutcome;
 
 use super::flows::{PinBatch, PinPlace};
-use super::{Attachment, CounterReading, Dataplane, DataplaneError, SketchOf, Tables, TraceLines, Write};
+use super::{Attachment, Captures, CounterReading, Dataplane, DataplaneError, SketchOf, Tables, TraceLines, Write};
 
 /// Holds what the kernel would hold, as flat as the kernel does, so that a wrong order or index shows.
 #[derive(Clone, Debug, Default)]
@@ -180,5 +181,10 @@ impl Dataplane for Memory {
     /// Has no packets, so its traces have no lines.
     fn trace(&mut self, flow: Option<Flow>) -> Result<Option<TraceLines>, DataplaneError> {
         Ok(flow.map(|_| tokio::sync::mpsc::channel(1).1))
+    }
+
+    /// Has no packets to capture either.
+    fn capture(&mut self, order: Option<Order>) -> Result<Option<Captures>, DataplaneError> {
+        Ok(order.map(|_| tokio::sync::mpsc::channel(1).1))
     }
 }

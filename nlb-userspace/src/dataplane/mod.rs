@@ -3,6 +3,7 @@
 //! Only this folder knows aya. The rest of the agent computes [`Tables`], compares them with what is there, and hands
 //! the difference to a [`Dataplane`] as [`Write`]s, in an order that never leaves a name pointing at nothing.
 
+mod captured;
 mod error;
 mod flows;
 mod kernel;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use nlb_common::active::Sketch;
 use nlb_common::address::Address;
+use nlb_common::capture::Order;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
@@ -25,11 +27,12 @@ use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_common::way::WayOutcome;
 
+pub use captured::{CaptureEvent, CapturedFrame, CapturedPacket, Captures};
 pub use error::DataplaneError;
 pub use flows::{FlowTable, PinBatch, PinPlace, Pins};
 pub use kernel::{
-    Detached, Kernel, KernelError, KernelSettings, Mapped, PinnedSet, Status, TargetHost, TargetTables, detach,
-    seed_in_force, status, target_tables,
+    Detached, EarlyFragments, Frame, Kernel, KernelError, KernelSettings, Mapped, PinnedSet, Status, TargetHost,
+    TargetTables, detach, seed_in_force, status, target_tables,
 };
 pub use memory::Memory;
 pub use places::path_to_free;
@@ -234,4 +237,8 @@ pub trait Dataplane: Send {
     /// Switches the per-packet trace to `flow`, or off. Zero fields of the flow match everything. The lines of a trace end
     /// when the next one begins or the trace is switched off; who no longer wants them switches it off.
     fn trace(&mut self, flow: Option<Flow>) -> Result<Option<TraceLines>, DataplaneError>;
+
+    /// Switches a capture on, or off. Its packets end when the next one begins or it is switched off; who no longer wants them
+    /// switches it off. How long the order holds is the dataplane's to say.
+    fn capture(&mut self, order: Option<Order>) -> Result<Option<Captures>, DataplaneError>;
 }

@@ -1,13 +1,14 @@
 //! What QUIC's connection ids change about a flow.
 
-use nlb_common::quic::LARGEST_ROTATION;
+use nlb_common::quic::{LARGEST_ROTATION, Named, QuicRule, ServerId};
 use nlb_common::slot::{Slot, TargetIndex};
 
+use super::packet::Facts;
 use super::{FlowQuery, Story};
 use crate::control::snapshot::{GroupState, ListenerState, Snapshot, TargetState};
 use crate::model::{ConnectionId, Quic, Tracking, Traffic};
 
-impl Story {
+impl Story<'_> {
     /// The target of a listener of QUIC: the one that the packet's connection id names, or that of its slot where no flow is
     /// remembered. `None` when what is remembered is to be asked, as for other listeners.
     pub(super) fn by_quic(
@@ -19,29 +20,26 @@ impl Story {
         slot: Slot,
     ) -> Option<TargetIndex> {
         let quic = state.listener.quic?;
-        let named = match &query.connection_id {
-            Some(id) => match named(group, quic, id) {
-                Ok(target) => {
-                    let text =
-                        format!("its server id is that of {}: it goes there, whatever its flow", target.key.socket());
-                    self.step("connection", text);
-                    Some(target.index)
-                }
-                Err(why) => {
-                    self.step("connection", format!("{why}: its flow's slot decides"));
-                    None
-                }
-            },
+        let named = match (&self.packet, &query.connection_id) {
+            (Some(packet), _) => Some(named_by(packet, group, quic)),
+            (None, id) => id.as_ref().map(|id| named(group, quic, id)),
+        };
+        let (text, named) = match named {
+            Some(Ok(target)) => {
+                let socket = target.key.socket();
+                (format!("its server id is that of {socket}: it goes there, whatever its flow"), Some(target.index))
+            }
+            Some(Err(why)) => (format!("{why}: its flow's slot decides"), None),
             None => {
                 let Quic { server_id_length, config_rotation } = quic;
                 let text = format!(
                     "a packet whose connection id has rotation {config_rotation} and the server id of a target, {server_id_length} \
                      bytes, goes there; this is what becomes of others, as of those with which a client begins"
                 );
-                self.step("connection", text);
-                None
+                (text, None)
             }
         };
+        self.step("connection", text);
         if named.is_some() {
             return named;
         }
@@ -72,9 +70,28 @@ fn named<'g>(group: &'g GroupState, quic: Quic, id: &ConnectionId) -> Result<&'g
         _ => {}
     }
     let is_named = |target: &&TargetState| target.quic_server_id.as_ref().is_some_and(|id| id.bytes() == server);
-    let Some(target) = group.targets.iter().find(is_named) else {
-        return Err(format!("no target has the server id of connection id {id}"));
+    let target = group.targets.iter().find(is_named);
+    serving(target.ok_or_else(|| format!("no target has the server id of connection id {id}"))?)
+}
+
+/// The target that a packet names, or why it names none.
+fn named_by<'g>(packet: &Facts<'_>, group: &'g GroupState, quic: Quic) -> Result<&'g TargetState, String> {
+    let Named { server, otherwise } = nlb_common::quic::named(packet.frame, packet.payload, quic.server_id_length)
+        .map_err(|rule| match rule {
+            QuicRule::Begins => "a client begins by it, with a connection id of its own choice".to_owned(),
+            _ => "its connection id is of a server without configuration, or it is too short for one".to_owned(),
+        })?;
+    let is_named = |target: &&TargetState| {
+        target.quic_server_id.as_ref().is_some_and(|id| ServerId::new(quic.config_rotation, id.bytes()) == server)
     };
+    let target = group.targets.iter().find(is_named).ok_or_else(|| match otherwise {
+        QuicRule::Begins => "it has a long header, whose connection id names no target: a client begins".to_owned(),
+        _ => "no target has the rotation bits and the server id of its connection id".to_owned(),
+    });
+    serving(target?)
+}
+
+fn serving(target: &TargetState) -> Result<&TargetState, String> {
     if !target.serves || target.draining.is_some_and(|draining| draining.cutting) {
         return Err(format!("its server id is that of {}, which serves no more", target.key.socket()));
     }

@@ -82,7 +82,7 @@ fn listener_labels(state: &ListenerState) -> [(&'static str, String); 4] {
     [
         ("listener", listener.name.to_string()),
         ("protocol", listener.protocol.to_string()),
-        ("address", listener.address.to_string()),
+        ("address", listener.network().map_or_else(|| listener.address.to_string(), |network| network.to_string())),
         ("port", listener.ports.to_string()),
     ]
 }

@@ -15,6 +15,8 @@ pub enum Traffic {
     Datagrams,
     /// QUIC, whose connection ids name targets: nothing needs to be remembered of its flows.
     Quic,
+    /// Whatever is routed through a gateway.
+    All,
 }
 
 /// Which flows of a group are remembered.
@@ -52,7 +54,8 @@ pub struct FlowSettings {
     /// Whether flows that are left after the deregistration delay are cut, TCP by a reset to the client; `None`: only
     /// when no listener is TCP. Otherwise they are given to other targets.
     pub connection_termination: Option<bool>,
-    /// Whether the flows of a target that fails its checks are given up at once; on by default.
+    /// Whether the flows of a target that fails its checks are given up at once; on by default, but for appliances, whose flows
+    /// stay.
     pub unhealthy_connection_termination: bool,
     /// How long they are kept otherwise; zero: as long as they last.
     pub unhealthy_draining_interval: Duration,
@@ -79,7 +82,7 @@ impl FlowSettings {
     /// What a flow of `protocol` may be silent for.
     pub fn idle_timeout_of(&self, protocol: Protocol) -> Duration {
         self.idle_timeout.unwrap_or(match protocol {
-            Protocol::Tcp => Duration::from_secs(350),
+            Protocol::Tcp | Protocol::All => Duration::from_secs(350),
             // An SCTP association says something every 30 s, whether it has data or not (RFC 9260, section 8.3).
             Protocol::Udp | Protocol::Sctp => Duration::from_secs(120),
         })
@@ -93,6 +96,7 @@ impl FlowSettings {
                 Traffic::Tcp => tcp = true,
                 Traffic::Datagrams => datagrams = true,
                 Traffic::Quic => quic = true,
+                Traffic::All => (tcp, datagrams) = (true, true),
             }
         }
         let by_traffic = match (datagrams, tcp, quic) {
@@ -130,12 +134,13 @@ mod tests {
 
     #[test]
     fn what_is_not_set_follows_from_what_the_listeners_carry() {
-        use Traffic::{Datagrams, Quic, Tcp};
-        let cases: [(&[Traffic], _, _, _); 7] = [
+        use Traffic::{All, Datagrams, Quic, Tcp};
+        let cases: [(&[Traffic], _, _, _); 8] = [
             (&[], Tracking::Transition, 350, false),
             (&[Tcp], Tracking::Transition, 350, false),
             (&[Datagrams], Tracking::All, 120, true),
             (&[Tcp, Datagrams], Tracking::All, 350, false),
+            (&[All], Tracking::All, 350, false),
             (&[Quic], Tracking::None, 120, true),
             (&[Tcp, Quic], Tracking::Transition, 350, false),
             (&[Quic, Datagrams], Tracking::All, 120, true),

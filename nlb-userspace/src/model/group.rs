@@ -19,9 +19,45 @@ pub enum Affinity {
     SourceIpPort,
     /// The client's network: /24 of IPv4, /64 of IPv6.
     SourceSubnet,
+    /// Behind a gateway: both addresses.
+    SourceIpDestIp,
+    /// Behind a gateway: both addresses and the protocol.
+    SourceIpDestIpProto,
 }
 
 impl Affinity {
+    /// Every one.
+    pub const ALL: [Self; 6] = [
+        Self::Flow,
+        Self::SourceIp,
+        Self::SourceIpPort,
+        Self::SourceSubnet,
+        Self::SourceIpDestIp,
+        Self::SourceIpDestIpProto,
+    ];
+
+    /// Its name in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Flow => "flow",
+            Self::SourceIp => "source_ip",
+            Self::SourceIpPort => "source_ip_port",
+            Self::SourceSubnet => "source_subnet",
+            Self::SourceIpDestIp => "source_ip_dest_ip",
+            Self::SourceIpDestIpProto => "source_ip_dest_ip_proto",
+        }
+    }
+
+    /// Whether it goes with that forwarding: a gateway's must be the same for both directions of a flow, and an address of a
+    /// listener's says nothing of its flows.
+    pub const fn goes_with(self, forwarding: Forwarding) -> bool {
+        match self {
+            Self::Flow => true,
+            Self::SourceIp | Self::SourceIpPort | Self::SourceSubnet => !matches!(forwarding, Forwarding::Geneve),
+            Self::SourceIpDestIp | Self::SourceIpDestIpProto => matches!(forwarding, Forwarding::Geneve),
+        }
+    }
+
     /// What decides a flow's target, for people.
     pub const fn about(self) -> &'static str {
         match self {
@@ -29,6 +65,8 @@ impl Affinity {
             Self::SourceIp => "`source_ip`: the client's address alone",
             Self::SourceIpPort => "`source_ip_port`: the client's address and the listener's port",
             Self::SourceSubnet => "`source_subnet`: the client's network, /24 of IPv4 or /64 of IPv6",
+            Self::SourceIpDestIp => "`source_ip_dest_ip`: both addresses",
+            Self::SourceIpDestIpProto => "`source_ip_dest_ip_proto`: both addresses and the protocol",
         }
     }
 }
@@ -40,6 +78,8 @@ impl From<Affinity> for nlb_common::hash::Affinity {
             Affinity::SourceIp => Self::SourceIp,
             Affinity::SourceIpPort => Self::SourceIpPort,
             Affinity::SourceSubnet => Self::SourceSubnet,
+            Affinity::SourceIpDestIp => Self::SourceIpDestIp,
+            Affinity::SourceIpDestIpProto => Self::SourceIpDestIpProto,
         }
     }
 }
@@ -61,12 +101,19 @@ pub enum Forwarding {
         /// targets' router.
         source: bool,
     },
+    /// By GENEVE (RFC 8926), to appliances that send what they let pass back to the edge: for gateways.
+    Geneve,
 }
 
 impl Forwarding {
     /// Every way, by its name in the configuration.
-    pub const NAMES: [(&str, Self); 4] =
-        [("ipip", Self::Ipip), ("gue", Self::Gue), ("l2", Self::L2), ("nat", Self::Nat { source: false })];
+    pub const NAMES: [(&str, Self); 5] = [
+        ("ipip", Self::Ipip),
+        ("gue", Self::Gue),
+        ("l2", Self::L2),
+        ("nat", Self::Nat { source: false }),
+        ("geneve", Self::Geneve),
+    ];
 
     /// Its name in the configuration.
     pub const fn name(self) -> &'static str {
@@ -75,6 +122,7 @@ impl Forwarding {
             Self::Gue => "gue",
             Self::L2 => "l2",
             Self::Nat { .. } => "nat",
+            Self::Geneve => "geneve",
         }
     }
 
@@ -90,6 +138,8 @@ impl Forwarding {
             (Self::Ipip, IpAddr::V6(_)) => 40,
             (Self::Gue, IpAddr::V4(_)) => 40,
             (Self::Gue, IpAddr::V6(_)) => 72,
+            (Self::Geneve, IpAddr::V4(_)) => 68,
+            (Self::Geneve, IpAddr::V6(_)) => 88,
             (Self::L2 | Self::Nat { .. }, _) => 0,
         }
     }
@@ -188,7 +238,7 @@ impl TargetGroup {
         let rules = self.flows.in_force(traffic);
         match self.forwarding {
             Forwarding::Nat { .. } => FlowRules { tracking: Tracking::All, ..rules },
-            Forwarding::Ipip | Forwarding::Gue | Forwarding::L2 => rules,
+            Forwarding::Ipip | Forwarding::Gue | Forwarding::L2 | Forwarding::Geneve => rules,
         }
     }
 }

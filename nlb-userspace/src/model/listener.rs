@@ -3,9 +3,11 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+use nlb_common::tables::ListenerKey;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Name, NewFlowLimit, Ports, Quic, Traffic, Weight, at};
+use super::{Access, Name, NewFlowLimit, Ports, Quic, Traffic, Weight, place};
 
 /// The protocol of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -17,15 +19,32 @@ pub enum Protocol {
     Udp,
     /// SCTP.
     Sctp,
+    /// Every protocol, to or from a network: what is routed through the edge, which is then a gateway.
+    All,
 }
 
 impl Protocol {
+    /// The protocol of that IANA number, if a listener may have it.
+    pub const fn of_number(number: u8) -> Option<Self> {
+        match number {
+            6 => Some(Self::Tcp),
+            17 => Some(Self::Udp),
+            132 => Some(Self::Sctp),
+            _ => None,
+        }
+    }
+
+    /// Every one, by its name in the configuration.
+    pub const NAMES: [(&str, Self); 4] =
+        [("tcp", Self::Tcp), ("udp", Self::Udp), ("sctp", Self::Sctp), ("all", Self::All)];
+
     /// The IANA protocol number.
     pub const fn number(self) -> u8 {
         match self {
             Self::Tcp => 6,
             Self::Udp => 17,
             Self::Sctp => 132,
+            Self::All => ListenerKey::ANY_PROTOCOL,
         }
     }
 }
@@ -36,6 +55,7 @@ impl fmt::Display for Protocol {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
             Self::Sctp => "sctp",
+            Self::All => "all",
         })
     }
 }
@@ -45,8 +65,10 @@ impl fmt::Display for Protocol {
 pub struct Listener {
     /// Unique among listeners.
     pub name: Name,
-    /// The VIP.
+    /// The VIP, or the address of the network of a gateway.
     pub address: IpAddr,
+    /// Length of that network's prefix; `None` for a VIP.
+    pub prefix_length: Option<u8>,
     /// Protocol.
     pub protocol: Protocol,
     /// Ports.
@@ -111,9 +133,11 @@ impl fmt::Display for ServedBy {
 }
 
 impl Listener {
-    /// The name of a listener that is given none: `tcp-192.0.2.1-80`, `udp-2001-db8--1-53`, `tcp-192.0.2.1-all`.
-    pub fn default_name(protocol: Protocol, address: IpAddr, ports: Ports) -> Name {
+    /// The name of a listener that is given none: `tcp-192.0.2.1-80`, `udp-2001-db8--1-53`, `tcp-192.0.2.1-all`; of a gateway
+    /// `all-192.0.2.0-24`.
+    pub fn default_name(protocol: Protocol, address: IpAddr, prefix_length: Option<u8>, ports: Ports) -> Name {
         let address = address.to_string().replace(':', "-");
+        let ports = prefix_length.map_or_else(|| ports.to_string(), |length| length.to_string());
         format!("{protocol}-{address}-{ports}").parse().expect("letters, digits, `.` and `-`, 58 at most")
     }
 
@@ -121,13 +145,24 @@ impl Listener {
     pub fn traffic(&self) -> Traffic {
         match (self.protocol, self.quic) {
             (Protocol::Tcp, _) => Traffic::Tcp,
+            (Protocol::All, _) => Traffic::All,
             (_, Some(_)) => Traffic::Quic,
             (Protocol::Udp | Protocol::Sctp, None) => Traffic::Datagrams,
         }
     }
 
-    /// VIP and ports, for people.
+    /// VIP and ports, or a gateway's network, for people.
     pub fn place(&self) -> String {
-        at(self.address, self.ports)
+        place(self.address, self.prefix_length, self.ports)
+    }
+
+    /// The VIP; `None` for a gateway.
+    pub const fn vip(&self) -> Option<IpAddr> {
+        if self.prefix_length.is_none() { Some(self.address) } else { None }
+    }
+
+    /// The network of a gateway; `None` for a VIP.
+    pub fn network(&self) -> Option<IpNet> {
+        IpNet::new(self.address, self.prefix_length?).ok()
     }
 }

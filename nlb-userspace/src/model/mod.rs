@@ -31,7 +31,7 @@ pub use health_check::{CodeRange, HealthCheck, Probe};
 pub use listener::{GroupShare, Listener, Protocol, ServedBy};
 pub use name::{InvalidName, Name};
 pub use overlay::{Moot, Overlay, Overridden, Settled};
-pub use ports::{InvalidPorts, Ports, at};
+pub use ports::{InvalidPorts, Ports, at, place};
 pub use quic::{ConnectionId, InvalidConnectionId, InvalidServerId, Quic, QuicServerId};
 pub use target::{Target, TargetKey, Weight};
 pub use time::Timestamp;

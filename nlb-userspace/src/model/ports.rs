@@ -69,6 +69,11 @@ pub fn at(address: IpAddr, ports: impl fmt::Display) -> String {
     }
 }
 
+/// Where a listener accepts traffic, as people write it: as [`at`], or the network of a gateway, which has a prefix length.
+pub fn place(address: IpAddr, prefix_length: Option<u8>, ports: impl fmt::Display) -> String {
+    prefix_length.map_or_else(|| at(address, ports), |length| format!("{address}/{length}"))
+}
+
 impl fmt::Display for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.only() {

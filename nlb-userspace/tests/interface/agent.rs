@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use nlb_common::capture::Order;
 use nlb_common::hash::Flow;
-use nlb_userspace::agent::handle::{ChangeReport, Command, Difference, Handle, ReloadReport, TraceError};
+use nlb_userspace::agent::handle::{CaptureError, ChangeReport, Command, Difference, Handle, ReloadReport, TraceError};
 use nlb_userspace::api::client::Client;
 use nlb_userspace::api::server::Server;
 use nlb_userspace::config;
 use nlb_userspace::control::snapshot::{RingChange, Snapshot};
 use nlb_userspace::control::{Change, ChangeError};
+use nlb_userspace::dataplane::CaptureEvent;
 use nlb_userspace::model::{TargetKey, Timestamp};
 use tokio::sync::{mpsc, watch};
 
@@ -20,6 +22,9 @@ pub(crate) struct Agent {
     pub(crate) handle: Handle,
     pub(crate) changes: Arc<Mutex<Vec<Change>>>,
     pub(crate) traces: Arc<Mutex<Vec<Flow>>>,
+    /// What was to be captured, and the packets that then come.
+    pub(crate) captures: Arc<Mutex<Vec<Order>>>,
+    pub(crate) packets: Arc<Mutex<Vec<CaptureEvent>>>,
     /// Whether the next reload finds a valid file.
     pub(crate) valid: Arc<Mutex<bool>>,
     // Kept: a closed watch still has its last value, but a closed channel of commands is a stopped agent.
@@ -34,11 +39,15 @@ impl Agent {
             handle: Handle::new(commands, watched),
             changes: Arc::default(),
             traces: Arc::default(),
+            captures: Arc::default(),
+            packets: Arc::default(),
             valid: Arc::new(Mutex::new(true)),
             snapshots,
         };
         let (changes, traces, valid) = (agent.changes.clone(), agent.traces.clone(), agent.valid.clone());
+        let (captures, packets) = (agent.captures.clone(), agent.packets.clone());
         tokio::spawn(async move {
+            let mut capturing: Option<mpsc::Sender<CaptureEvent>> = None;
             let mut running: Option<mpsc::Sender<String>> = None;
             while let Some(command) = received.recv().await {
                 match command {
@@ -71,6 +80,19 @@ impl Agent {
                         }
                         traces.lock().unwrap().push(flow);
                         running = Some(lines);
+                        let _sent = reply.send(Ok(receiver));
+                    }
+                    Command::Capture { order, reply } => {
+                        if capturing.as_ref().is_some_and(|packets| !packets.is_closed()) {
+                            let _sent = reply.send(Err(CaptureError::Busy));
+                            continue;
+                        }
+                        let (sender, receiver) = mpsc::channel(64);
+                        for event in packets.lock().unwrap().drain(..) {
+                            sender.try_send(event).unwrap();
+                        }
+                        captures.lock().unwrap().push(order);
+                        capturing = Some(sender);
                         let _sent = reply.send(Ok(receiver));
                     }
                     Command::Stop => break,

@@ -8,7 +8,7 @@ use nlb_common::slot::{Slot, Tick};
 use nlb_userspace::control::event::NoNextHop;
 use nlb_userspace::control::snapshot::Snapshot;
 use nlb_userspace::explain::{Explanation, FlowQuery, Verdict, explain};
-use nlb_userspace::model::{Forwarding, Protocol, Quic, Vip};
+use nlb_userspace::model::{Forwarding, Ports, Protocol, Quic, Vip};
 
 use crate::sample;
 
@@ -54,6 +54,34 @@ fn by_l2_it_tells_that_the_packet_stays_as_it_is() {
 }
 
 #[test]
+fn through_a_gateway_both_directions_of_a_flow_get_one_target() {
+    let mut snapshot = sample::snapshot();
+    std::sync::Arc::make_mut(&mut snapshot.configuration).groups[0].forwarding = Forwarding::Geneve;
+    let gateway = &mut snapshot.listeners[0].listener;
+    (gateway.address, gateway.prefix_length) = ("10.50.0.0".parse().unwrap(), Some(24));
+    (gateway.protocol, gateway.ports) = (Protocol::All, Ports::ALL);
+    let mut targets = std::collections::BTreeSet::new();
+    for port in 1..50 {
+        let (inside, outside) = ("10.50.0.9:443", format!("198.51.100.7:{port}"));
+        let there = ask(&snapshot, &outside, inside, Protocol::Tcp);
+        let back = ask(&snapshot, inside, &outside, Protocol::Tcp);
+        assert_eq!((there.slot, &there.target, there.verdict), (back.slot, &back.target, back.verdict));
+        let taken = "`web-http` takes what this host forwards to or from 10.50.0.0/24, as endpoint 0x";
+        assert!(step(&there, "gateway").starts_with(taken), "{}", step(&there, "gateway"));
+        if there.verdict == Verdict::Forwarded {
+            assert!(step(&there, "outer header").starts_with("IPv4 in GENEVE in UDP in IPv"));
+        }
+        targets.insert(there.target);
+    }
+    assert!(targets.len() > 1, "all flows go to {targets:?}");
+    // Another address, and a VIP's other port.
+    for destination in ["10.51.0.9:443", "192.0.2.10:443"] {
+        assert_eq!(ask(&snapshot, "10.49.0.9:1", destination, Protocol::Tcp).verdict, Verdict::Passed, "{destination}");
+    }
+    assert_eq!(ask(&snapshot, "10.50.0.9:1", "192.0.2.10:443", Protocol::Tcp).verdict, Verdict::Passed);
+}
+
+#[test]
 fn by_gue_it_names_the_slots_other_target_as_the_packets_do() {
     let mut snapshot = sample::snapshot();
     std::sync::Arc::make_mut(&mut snapshot.configuration).groups[0].forwarding = Forwarding::Gue;
@@ -90,7 +118,10 @@ fn it_follows_the_packet_to_its_outer_header() {
     assert_eq!(step(&to_v6, "size"), "up to 1560 bytes; a longer packet's sender gets `fragmentation needed`");
     assert_eq!(step(&to_v6, "next hop"), "by router 2001:db8:1::1, MAC 02:00:00:00:00:02, out of `eth0`, MTU 1600");
     let stages: Vec<_> = to_v6.steps.iter().map(|step| step.stage.as_str()).collect();
-    assert_eq!(stages, ["listener", "group", "hash", "slot", "flow", "target", "next hop", "outer header", "size"]);
+    assert_eq!(
+        stages,
+        ["listener", "group", "hash", "slot", "flow", "target", "next hop", "outer header", "size", "fragments"]
+    );
 }
 
 #[test]

@@ -5,9 +5,11 @@
 mod agent;
 mod api;
 mod arguments;
+mod capture;
 mod doctor;
 mod exit_status;
 mod explain;
+mod explain_packet;
 mod metrics;
 mod openapi;
 mod render;

@@ -74,6 +74,13 @@ const REQUESTS: &[(&str, &str, &str, Option<&str>, u16)] = &[
         400,
     ),
     ("get", "/v1/explain", "/v1/explain?source=198.51.100.7", None, 400),
+    ("post", "/v1/explain/packet", "/v1/explain/packet", Some("twelve bytes"), 200),
+    ("post", "/v1/explain/packet", "/v1/explain/packet?length=11", Some("twelve bytes"), 400),
+    ("post", "/v1/explain/packet", "/v1/explain/packet?length=65550", Some("twelve bytes"), 400),
+    ("get", "/v1/capture", "/v1/capture?filter=hots%20192.0.2.10", None, 400),
+    ("get", "/v1/capture", "/v1/capture?snaplen=9217", None, 400),
+    ("get", "/v1/capture", "/v1/capture?sample=0", None, 400),
+    ("get", "/v1/capture", "/v1/capture?filter=listener%20nope", None, 404),
     ("get", "/v1/trace", "/v1/trace?source=10.0.0.1&destination=::1", None, 400),
 ];
 

@@ -17,6 +17,7 @@
 //! run left behind is removed by the next one ([`sweep`]).
 
 mod agent;
+mod appliance;
 mod browser;
 mod certificate;
 mod config;
@@ -43,6 +44,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 pub use agent::{Agent, TargetAgent, nlb_binary};
+pub use appliance::Appliance;
 pub use browser::{Tally, Transfer, ensure_same, literal};
 pub use certificate::Certificate;
 pub use config::{AgentConfig, FlowConfig, Forwarding, HealthCheck, ListenerConfig, TargetAgentConfig};

@@ -1,8 +1,8 @@
 //! A packet as a test describes it, and its bytes.
 
 use etherparse::{
-    EtherType, Ethernet2Header, IpDscp, IpEcn, IpNumber, Ipv4Header, Ipv4Options, Ipv6FlowLabel, Ipv6Header,
-    Ipv6RawExtHeader, SingleVlanHeader, TcpHeader, UdpHeader, VlanId, VlanPcp,
+    EtherType, Ethernet2Header, IpAuthHeader, IpDscp, IpEcn, IpNumber, Ipv4Header, Ipv4Options, Ipv6FlowLabel,
+    Ipv6Header, Ipv6RawExtHeader, SingleVlanHeader, TcpHeader, UdpHeader, VlanId, VlanPcp,
 };
 use nlb_common::address::Address;
 use nlb_common::hash::Flow;
@@ -48,11 +48,13 @@ pub enum Kind {
     Destination,
     /// Routing header with no node left to visit.
     Routing,
+    /// Authentication header.
+    Authentication,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::HopByHop, Self::Destination, Self::Routing];
+    pub const ALL: [Self; 4] = [Self::HopByHop, Self::Destination, Self::Routing, Self::Authentication];
 
     /// Its number.
     pub fn number(self) -> IpNumber {
@@ -60,6 +62,7 @@ impl Kind {
             Self::HopByHop => IpNumber::IPV6_HEADER_HOP_BY_HOP,
             Self::Destination => IpNumber::IPV6_DESTINATION_OPTIONS,
             Self::Routing => IpNumber::IPV6_ROUTE_HEADER,
+            Self::Authentication => IpNumber::AUTHENTICATION_HEADER,
         }
     }
 }
@@ -69,8 +72,22 @@ impl Kind {
 pub struct Extension {
     /// What it is.
     pub kind: Kind,
-    /// Its length in units of 8 bytes, without the first 8.
+    /// Its length: of an authentication header in units of 4 bytes, without the first 12; of others in units of 8, without the first 8.
     pub units: u8,
+}
+
+impl Extension {
+    /// Its bytes, before a header of protocol `next`.
+    fn bytes(self, next: IpNumber) -> Vec<u8> {
+        let units = usize::from(self.units);
+        if self.kind == Kind::Authentication {
+            // The longest has 254 words.
+            let value = vec![0xa7; 4 * units.min(254)];
+            return IpAuthHeader::new(next, 0x5b1, 1, &value).expect("a multiple of 4").to_bytes().to_vec();
+        }
+        let payload = vec![0; 6 + 8 * units];
+        Ipv6RawExtHeader::new_raw(next, &payload).expect("6 and a multiple of 8").to_bytes().to_vec()
+    }
 }
 
 /// What the IP packet carries.
@@ -200,7 +217,7 @@ impl Described {
     pub fn extensions_length(&self) -> usize {
         match &self.network {
             Network::V4 { .. } => 0,
-            Network::V6(extensions) => extensions.iter().map(|extension| (usize::from(extension.units) + 1) * 8).sum(),
+            Network::V6(extensions) => extensions.iter().map(|extension| extension.bytes(IpNumber::TCP).len()).sum(),
         }
     }
 
@@ -288,9 +305,7 @@ impl Described {
                 let followers = followers.chain([protocol]);
                 let mut behind = Vec::new();
                 for (extension, next) in extensions.iter().zip(followers) {
-                    let payload = vec![0; 6 + 8 * usize::from(extension.units)];
-                    let header = Ipv6RawExtHeader::new_raw(next, &payload).expect("6 and a multiple of 8");
-                    behind.extend_from_slice(&header.to_bytes());
+                    behind.extend(extension.bytes(next));
                 }
                 behind.extend_from_slice(transport);
                 let first = extensions.first().map_or(protocol, |extension| extension.kind.number());
@@ -363,10 +378,12 @@ pub fn networks(bound: usize) -> Vec<Network> {
     chains.dedup();
     networks.extend(chains.into_iter().map(Network::V6));
     for length in 4..=bound {
-        let chain =
-            (0..length).map(|i| Extension { kind: Kind::ALL[i % 3], units: u8::try_from(i).unwrap_or(u8::MAX) });
+        let chain = (0..length)
+            .map(|i| Extension { kind: Kind::ALL[i % Kind::ALL.len()], units: u8::try_from(i).unwrap_or(u8::MAX) });
         networks.push(Network::V6(chain.collect()));
     }
-    networks.push(Network::V6(vec![Extension { kind: Kind::HopByHop, units: u8::MAX }]));
+    for kind in [Kind::HopByHop, Kind::Authentication] {
+        networks.push(Network::V6(vec![Extension { kind, units: u8::MAX }]));
+    }
     networks
 }

@@ -12,24 +12,44 @@ use super::Described;
 
 /// The hash of what `affinity` makes of the flow of `packet`, in a cluster with that seed.
 pub fn hash(seed: u64, packet: &Described, affinity: Affinity) -> u64 {
-    let (client, client_port) = packet.source;
+    let (client, _) = packet.source;
     let (vip, port) = packet.destination;
-    let on_the_wire = |port: u16| u128::from(u16::from_le_bytes(port.to_be_bytes()));
     let mut words = match affinity {
-        Affinity::Flow => [address(client), address(vip)].concat(),
+        Affinity::Flow => return of_ends(seed, packet.source, packet.destination, packet.segment.number().0),
+        Affinity::SourceIpDestIp => return both_ways(seed, [(client, 0), (vip, 0)], 0),
+        Affinity::SourceIpDestIpProto => return both_ways(seed, [(client, 0), (vip, 0)], packet.segment.number().0),
         Affinity::SourceIp | Affinity::SourceIpPort => address(client),
         Affinity::SourceSubnet => address(network_of(client)),
     };
     match affinity {
-        Affinity::Flow => {
-            let ports = on_the_wire(client_port) * 0x1_0000 + on_the_wire(port);
-            words.extend([ports, packet.segment.number().0.into()]);
-        }
         Affinity::SourceIpPort => words.push(on_the_wire(port)),
         // The other half of an IPv6 address is no part of its network.
         Affinity::SourceSubnet if client.is_ipv6() => words.truncate(2),
-        Affinity::SourceIp | Affinity::SourceSubnet => {}
+        _ => {}
     }
+    of_words(seed, words)
+}
+
+/// The hash of a whole flow between those ends.
+pub fn of_ends(seed: u64, source: (IpAddr, u16), destination: (IpAddr, u16), protocol: u8) -> u64 {
+    let mut words = [address(source.0), address(destination.0)].concat();
+    words.extend([on_the_wire(source.1) * 0x1_0000 + on_the_wire(destination.1), protocol.into()]);
+    of_words(seed, words)
+}
+
+/// The hash of a flow through a gateway, the same for both directions: as of one whose source is the end that comes first.
+pub fn both_ways(seed: u64, mut ends: [(IpAddr, u16); 2], protocol: u8) -> u64 {
+    ends.sort_by_key(|(end, port)| (address(*end), on_the_wire(*port)));
+    let [first, second] = ends;
+    of_ends(seed, first, second, protocol)
+}
+
+/// A port as the host reads it off the wire.
+fn on_the_wire(port: u16) -> u128 {
+    u16::from_le_bytes(port.to_be_bytes()).into()
+}
+
+fn of_words(seed: u64, mut words: Vec<u128>) -> u64 {
     if words.len() % 2 == 1 {
         words.push(0);
     }

@@ -9,6 +9,7 @@ pub mod fuzz;
 pub mod garbage;
 pub mod hash;
 pub mod icmp;
+pub mod pieces;
 pub mod reference;
 pub mod shim;
 pub mod translated;

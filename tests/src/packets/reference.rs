@@ -30,9 +30,15 @@ impl Tunnel<'_> {
             return [&link[..], ip, padding].concat();
         }
         let gue = if by == Target::GUE { self.gue(ip) } else { Vec::new() };
-        let (ether_type, outer) = self.outer(ip, gue.len());
+        self.frame_with(tags, &gue, ip, padding)
+    }
+
+    /// The same with these bytes between the outer header and `ip`.
+    pub fn frame_with(&self, tags: &[Tag], between: &[u8], ip: &[u8], padding: &[u8]) -> Vec<u8> {
+        let tags = if self.target.interface == self.ingress { tags } else { &[] };
+        let (ether_type, outer) = self.outer(ip, between.len());
         let link = link(self.target.next_hop_mac, self.target.source_mac, tags, ether_type);
-        [&link[..], &outer, &gue, ip, padding].concat()
+        [&link[..], &outer, between, ip, padding].concat()
     }
 
     /// UDP and GUE.
@@ -95,6 +101,38 @@ pub fn gue(source_port: u16, second: Option<(IpAddr, u8)>, ip: &[u8]) -> Vec<u8>
     let length = u16::try_from(12 + private.len() + ip.len()).expect("test packets are short");
     let udp = UdpHeader { source_port, destination_port: 6080, length, checksum: 0 };
     [&udp.to_bytes()[..], &[words, protocol, 0, 0], &private].concat()
+}
+
+/// What the options of a GENEVE packet say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Endpoint id.
+    pub endpoint: u64,
+    /// Attachment id: interface and target.
+    pub attachment: [u32; 2],
+    /// The hash of the flow, both directions: its high half is the cookie, and the source port is made of it.
+    pub hash: u64,
+}
+
+/// The headers before `ip` behind the outer one: UDP without checksum, GENEVE and its options.
+pub fn geneve(said: Said, ip: &[u8]) -> Vec<u8> {
+    let source_port = 49_152 + u16::try_from((said.hash >> 32) % 16_384).expect("14 bits");
+    let length = u16::try_from(48 + ip.len()).expect("test packets are short");
+    let udp = UdpHeader { source_port, destination_port: 6081, length, checksum: 0 };
+    let inner = if ip.first().is_some_and(|byte| byte >> 4 == 6) { EtherType::IPV6 } else { EtherType::IPV4 };
+    let cookie = u32::try_from(said.hash >> 32).expect("32 bits");
+    let parts: [&[u8]; 9] = [
+        &udp.to_bytes(),
+        &[8, 0],
+        &inner.0.to_be_bytes(),
+        &[0, 0, 0, 0, 1, 8, 1, 2],
+        &said.endpoint.to_be_bytes(),
+        &[1, 8, 2, 2],
+        &said.attachment.map(u32::to_be_bytes).concat(),
+        &[1, 8, 3, 1],
+        &cookie.to_be_bytes(),
+    ];
+    parts.concat()
 }
 
 /// A frame to a host, of an outer header and what it carries, which is said to be of `protocol`.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::sched::{CloneFlags, unshare};
 use nlb_common::address::Address;
+use nlb_common::capture::Order;
 use nlb_common::layout::edge;
 use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Listener, ListenerKey, Target};
@@ -144,6 +145,11 @@ pub(crate) fn contents() -> Vec<Write> {
         Write::Group { index: 3, value: group },
         Write::Listener { key: key(80), value: Listener { sketch: 6, ..Listener::new(5, 3, &group) }, fresh: true },
     ]
+}
+
+/// A capture of all packets.
+pub(crate) fn everything() -> Order {
+    Order { chance: Order::one_in(1), keep: 256, ..Order::default() }
 }
 
 /// A listener's key that differs by port.

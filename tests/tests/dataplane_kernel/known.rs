@@ -6,7 +6,7 @@ use aya::maps::{Array, Map, MapData};
 use nlb_common::address::Address;
 use nlb_common::known::{Place, WORDS};
 use nlb_common::layout::edge;
-use nlb_common::tables::{Target, Vip};
+use nlb_common::tables::{Listener, ListenerKey, Target, Vip};
 use nlb_userspace::dataplane::{Dataplane as _, Kernel, Memory, Tables, Write};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -29,11 +29,23 @@ fn write() -> impl Strategy<Value = Write> {
         2 => (1..6_u32).prop_map(Write::RemoveTarget),
         2 => address().prop_map(|address| Write::Vip { address, value: Vip::default() }),
         2 => address().prop_map(Write::RemoveVip),
+        1 => (0..2_u32).prop_map(|number| {
+            let value = Listener { counters: number, ..Listener::default() };
+            Write::Listener { key: gateway(number), value, fresh: false }
+        }),
+        2 => (0..2_u32).prop_map(|number| Write::RemoveListener(gateway(number))),
     ]
 }
 
-/// What the tables ask for.
+fn gateway(number: u32) -> ListenerKey {
+    ListenerKey::of_network(Address::v4(number), 112)
+}
+
+/// What the tables ask for: with a gateway, a bit for whatever address there may be.
 fn expected(tables: &Tables) -> BTreeSet<Place> {
+    if tables.listeners.keys().any(ListenerKey::is_gateway) {
+        return (0..WORDS).flat_map(|word| bits(word, u64::MAX)).collect();
+    }
     let translated = tables.targets.values().filter(|target| target.flags & Target::FORWARDING >= Target::NAT);
     tables.vips.keys().chain(translated.map(|target| &target.destination)).map(Place::of).collect()
 }
@@ -42,11 +54,12 @@ fn expected(tables: &Tables) -> BTreeSet<Place> {
 fn found(kernel: &Kernel) -> BTreeSet<Place> {
     let map = Map::Array(MapData::from_pin(kernel.set_path().join(edge::KNOWN)).unwrap());
     let words = Array::<_, u64>::try_from(map).unwrap();
-    let bits = |word| {
-        let bits = words.get(&word, 0).unwrap();
-        (0..u64::BITS).map(|number| 1 << number).filter(move |bit| bits & bit != 0).map(move |bit| Place { word, bit })
-    };
-    (0..WORDS).flat_map(bits).collect()
+    (0..WORDS).flat_map(|word| bits(word, words.get(&word, 0).unwrap())).collect()
+}
+
+/// The bits of a word.
+fn bits(word: u32, bits: u64) -> impl Iterator<Item = Place> {
+    (0..u64::BITS).map(|number| 1 << number).filter(move |bit| bits & bit != 0).map(move |bit| Place { word, bit })
 }
 
 #[test]

@@ -20,7 +20,7 @@ use nlb_common::tables::{Group, Listener, ListenerKey, Target};
 use nlb_userspace::dataplane::{Dataplane as _, Kernel, KernelSettings, Write};
 use nlb_userspace::model::{AccessList, Capacity, Verdict};
 
-use crate::bench::{Bench, CAPACITY, FIRST, PEER, key, on_the_bench};
+use crate::bench::{Bench, CAPACITY, FIRST, PEER, everything, key, on_the_bench};
 use crate::wire::Wire;
 
 /// The first slot of the ring, and the first after it.
@@ -152,8 +152,10 @@ fn no_packet_is_lost_or_unbalanced_while_agents_come_and_tables_change() {
                     current = next;
                 }
                 let lines = kernel.trace(Some(Flow::default())).unwrap();
+                let captures = kernel.capture(Some(everything())).unwrap();
                 kernel.trace(None).unwrap();
-                drop(lines);
+                kernel.capture(None).unwrap();
+                drop((lines, captures));
             }
             over.store(true, Ordering::Relaxed);
             traffic.join().unwrap()

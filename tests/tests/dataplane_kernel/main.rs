@@ -4,6 +4,7 @@ mod bench;
 mod wire;
 
 mod capabilities;
+mod capture;
 mod flows;
 mod interfaces;
 mod known;

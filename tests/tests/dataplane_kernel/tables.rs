@@ -57,6 +57,14 @@ fn vip() -> impl Strategy<Value = Address> {
     (0..CAPACITY.listeners).prop_map(Address::v4)
 }
 
+/// A gateway's network, one of a few.
+fn gateway() -> impl Strategy<Value = ListenerKey> {
+    (0..4_u32, 0..=32_u8).prop_map(|(host, length)| {
+        let network = IpNet::new(Ipv4Addr::from(0x0a00_0000 | host).into(), length).unwrap();
+        ListenerKey::of_network(network.network().into(), 96 + length)
+    })
+}
+
 fn write() -> impl Strategy<Value = Write> {
     let targets = 0..=CAPACITY.targets;
     let groups = 0..CAPACITY.groups;
@@ -79,9 +87,13 @@ fn write() -> impl Strategy<Value = Write> {
             .prop_map(|(index, value, fresh)| Write::Target { index, value, fresh }),
         3 => prop::collection::vec(slot, 0..64).prop_map(Write::Slots),
         2 => (groups.clone(), group).prop_map(|(index, value)| Write::Group { index, value }),
-        2 => (0..8_u16, listener, any::<bool>())
+        2 => (0..8_u16, listener.clone(), any::<bool>())
             .prop_map(|(port, value, fresh)| Write::Listener { key: key(port), value, fresh }),
         1 => (0..8_u16).prop_map(|port| Write::RemoveListener(key(port))),
+        2 => (gateway(), listener.clone(), any::<u64>(), any::<bool>()).prop_map(|(key, value, endpoint, fresh)| {
+            Write::Listener { key, value: Listener { endpoint, ..value }, fresh }
+        }),
+        1 => gateway().prop_map(Write::RemoveListener),
         2 => (1..4_u32, access()).prop_map(|(number, list)| Write::AccessList { number, list }),
         1 => (1..4_u32).prop_map(Write::RemoveAccessList),
         2 => (0..3_u8, prop::collection::btree_map((1..9_u16, 1..9_u16), range, 0..9), any::<bool>()).prop_map(ranges),

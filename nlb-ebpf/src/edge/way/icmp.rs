@@ -11,15 +11,13 @@ use nlb_common::icmp::{Control, echo, quote};
 use nlb_common::packet::link::Link;
 use nlb_common::packet::network::Network;
 use nlb_common::packet::{Door as _, NotOurs, Stop};
-use nlb_common::tables::Target;
 use nlb_common::way::{Way, WayOutcome};
 use nlb_common::wire::{Ethernet, Icmp, Macs};
-use nlb_ebpf::count;
 use nlb_ebpf::door::PacketDoor;
 
 use super::super::functions::Functions;
-use super::super::maps::{LISTENER_COUNTERS, TARGET_COUNTERS, VIPS};
-use super::super::{encapsulation, l2, transmit};
+use super::super::maps::VIPS;
+use super::forward::forward;
 use super::{Program, route};
 
 const OTHER: Stop = Stop::Pass(NotOurs::Protocol);
@@ -75,15 +73,7 @@ fn echo<F: Control>(door: &mut PacketDoor<'_>, link: &Link, network: &Network) -
 fn error<F: Control>(ctx: &XdpContext, door: PacketDoor<'_>, link: &Link, network: &Network) -> Result<u32, Stop> {
     let flow = quote::flow::<F, _>(&door, network).ok_or(OTHER)?;
     let route = route::of(&flow)?;
-    let way_out = transmit::way_out(ctx, route.target);
-    match route.target.forwarding() {
-        Target::GUE => encapsulation::wrap_gue::<F>(ctx, link, network, route.index, route.target, 0, route.hash)?,
-        Target::L2 => l2::readdress(ctx, link, route.index)?,
-        Target::NAT | Target::NAT_SOURCE => return Err(Stop::Pass(NotOurs::Translated)),
-        _ => encapsulation::wrap::<F>(door, link, network, route.target, route.hash, way_out)?,
-    }
-    count::add(&LISTENER_COUNTERS, route.claim.counters(), network.length, false);
-    count::add(&TARGET_COUNTERS, route.index, network.length, false);
+    let sent = forward::<F>(ctx, door, link, network, &route, false)?;
     super::outcome(WayOutcome::Error);
-    Ok(transmit::send(way_out))
+    Ok(sent)
 }

@@ -1,14 +1,19 @@
 //! Ways off the fast path: programs of their own for rare packets, reached by a tail call.
 //!
 //! ```text
-//! nlb_edge: … stop ─▶ hand_over ─▶ WAYS[way]: nlb_way_icmp, nlb_way_too_big, nlb_way_nat ─▶ nlb_way_unclaimed
-//!                        └─▶ no such way or program: to the stack, or dropped
+//! nlb_edge: … stop ─▶ hand_over ─▶ WAYS[way]: nlb_way_icmp, nlb_way_too_big, nlb_way_nat ─▶ nlb_way_unclaimed ─▶ nlb_way_gateway
+//!                        │                    nlb_way_fragment ───────────────────────────────────────┼──────────────┤
+//!                        └─▶ no such way or program: to the stack, or dropped                         └─▶ nlb_way_geneve
 //! ```
 //!
 //! What lives here: one file for each way, with its program. They share the maps and stages of the fast path, which pays a
 //! jump for them that it doesn't take. Only the main program calls tail-ward: kernel 6.1 gives a function that does so only
 //! half of the stack. A way parses the packet again, for nothing but the packet is handed over.
 
+mod forward;
+pub(super) mod fragment;
+pub(super) mod gateway;
+mod geneve;
 mod icmp;
 pub(super) mod nat;
 mod refuse;
@@ -19,7 +24,7 @@ mod unclaimed;
 use core::hint::cold_path;
 
 use aya_ebpf::{bindings::xdp_action, programs::XdpContext};
-use nlb_common::icmp::Control;
+use nlb_common::packet::fragment::{Fragment, Fragmented};
 use nlb_common::packet::link::{self, Link};
 use nlb_common::packet::network::{Family, Network, V4, V6};
 use nlb_common::packet::{Door as _, NotOurs, Stop};
@@ -29,19 +34,19 @@ use nlb_ebpf::count;
 use nlb_ebpf::door::PacketDoor;
 use nlb_ebpf::opaque::forgotten;
 
-use super::functions::Functions;
 use super::maps::{DROPS, WAY_OUTCOMES, WAYS};
+use gateway::PassingThrough;
 
 /// What a way does with a packet, of either family.
 trait Program {
     /// The packet's fate.
-    fn family<F: Control + Functions>(ctx: &XdpContext, link: Link) -> Result<u32, Stop>;
+    fn family<F: PassingThrough>(ctx: &XdpContext, link: Link) -> Result<u32, Stop>;
 }
 
 /// Runs a way's program.
 #[inline(always)]
 fn run<P: Program>(ctx: &XdpContext) -> Result<u32, Stop> {
-    let link = link::read(&PacketDoor::new(ctx))?;
+    let link = read_link(&PacketDoor::new(ctx))?;
     match link.ether_type {
         EtherType::IPV4 => P::family::<V4>(ctx, link),
         EtherType::IPV6 => P::family::<V6>(ctx, link),
@@ -81,9 +86,22 @@ pub(super) fn action(verdict: Result<u32, Stop>) -> u32 {
 /// Reads the IP header; what follows extension headers is [settled](PacketDoor::settled).
 #[inline(always)]
 fn read<F: Family>(door: &PacketDoor<'_>, link: &Link) -> Result<Network, Stop> {
-    let network = F::read(door, link.length)?;
+    Ok(settled(door, F::read(door, link.length)?))
+}
+
+/// Reads the IP header of a packet that may be a fragment; what follows extension headers is settled.
+#[inline(always)]
+fn read_fragment<F: Fragmented>(door: &PacketDoor<'_>, link: &Link) -> Result<Fragment, Stop> {
+    let network = settled(door, F::read_part(door, link.length)?);
+    let fragment = F::read_fragment(door, link.length, network)?;
+    Ok(Fragment { network: settled(door, fragment.network), ..fragment })
+}
+
+/// The same, whatever way through extension headers led there.
+#[inline(always)]
+fn settled(door: &PacketDoor<'_>, network: Network) -> Network {
     let (payload, payload_length) = (door.settled(network.payload), forgotten(network.payload_length));
-    Ok(Network { payload, payload_length, ..network })
+    Network { payload, payload_length, ..network }
 }
 
 /// Reads the link header; the verifier forgets how many tags there are, and goes once through what follows.

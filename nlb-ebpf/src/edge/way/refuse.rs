@@ -49,8 +49,10 @@ pub(super) fn answer<F: Control>(ctx: &XdpContext, link: &Link, network: &Networ
 /// Takes a token of the source's bucket, if there is one.
 #[inline(always)]
 fn may_be_told(source: &Address) -> bool {
-    let [first, second, ..] = source.0;
-    let source = if source.is_v4() { *source } else { Address([first, second, 0, 0]) };
+    let [first, second, third, fourth] = source.0;
+    // Masked: two zeros would be stored as one word, across the words of a stack that knows none of 64 bits here.
+    let rest = if source.is_v4() { u32::MAX } else { 0 };
+    let source = Address([first, second, third & rest, fourth & rest]);
     // SAFETY: the helper has no arguments and only reads a clock.
     let now = unsafe { bpf_ktime_get_coarse_ns() };
     match ANSWERED.get_ptr_mut(&source) {

@@ -1,4 +1,6 @@
 //! A packet that doesn't fit the way to its target: its sender is told what does (RFC 1191, RFC 8201).
+//!
+//! Of a datagram in fragments, the first speaks for all: nobody is told about another (RFC 1122, section 3.2.2).
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use nlb_common::drop_reason::DropReason;
@@ -25,7 +27,11 @@ impl Program for TooBig {
     #[inline(always)]
     fn family<F: Control + Functions>(ctx: &XdpContext, link: Link) -> Result<u32, Stop> {
         let door = PacketDoor::new(ctx);
-        let network = super::read::<F>(&door, &link)?;
+        let fragment = super::read_fragment::<F>(&door, &link)?;
+        if !fragment.is_first() {
+            return Err(Stop::Drop(DropReason::TooBig));
+        }
+        let network = fragment.network;
         let transport = transport::read(&door, &network)?;
         let route = route::of(&transport::flow(&network, &transport))?;
         let refusal = Refusal::TooBig { mtu: route.target.mtu };

@@ -1,7 +1,8 @@
 //! TCP and UDP for a port that no listener has.
 //!
 //! An exclusive VIP refuses it, as a host would that has no other service (RFC 9293, section 3.10.7.1; RFC 1122, section
-//! 3.2.2.1). Of any other address the edge's own stack may know more.
+//! 3.2.2.1). Of another VIP the edge's own stack may know more. What is for no VIP may be routed through ([`gateway`](super::gateway)),
+//! or come back from an appliance ([`geneve`](super::geneve)).
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use nlb_common::answer::is_answerable;
@@ -11,6 +12,7 @@ use nlb_common::icmp::error::Refusal;
 use nlb_common::packet::link::Link;
 use nlb_common::packet::network::Network;
 use nlb_common::packet::{Door as _, NotOurs, Packet, Stop, transport};
+use nlb_common::tunnel::geneve;
 use nlb_common::way::WayOutcome;
 use nlb_common::wire::{Tcp, protocol};
 use nlb_ebpf::door::PacketDoor;
@@ -23,7 +25,11 @@ use super::{Program, refuse};
 #[xdp]
 #[inline(always)]
 fn nlb_way_unclaimed(ctx: XdpContext) -> u32 {
-    super::action(super::run::<Unclaimed>(&ctx))
+    let verdict = super::run::<Unclaimed>(&ctx);
+    if let Err(stop @ Stop::Pass(NotOurs::NoVip | NotOurs::Geneve)) = verdict {
+        super::hand_over(&ctx, stop);
+    }
+    super::action(verdict)
 }
 
 /// The program.
@@ -35,7 +41,10 @@ impl Program for Unclaimed {
         let door = PacketDoor::new(ctx);
         let network = super::read::<F>(&door, &link)?;
         let transport = transport::read(&door, &network)?;
-        let vip = VIPS.get_ptr(&network.destination).ok_or(Stop::Pass(NotOurs::NoListener))?;
+        let Some(vip) = VIPS.get_ptr(&network.destination) else {
+            let is_geneve = network.protocol == protocol::UDP && transport.destination_port == geneve::PORT.to_be();
+            return Err(Stop::Pass(if is_geneve { NotOurs::Geneve } else { NotOurs::NoVip }));
+        };
         // SAFETY: an entry stays mapped while the program runs; the agent puts whole entries in place of others.
         if !unsafe { *vip }.is_exclusive() {
             return Err(Stop::Pass(NotOurs::NoListener));

@@ -89,9 +89,12 @@ pub struct CapacityConfig {
 pub struct ListenerConfig {
     /// Its name.
     pub name: String,
-    /// The VIP.
+    /// The VIP, or the address of a gateway's network.
     #[schema(value_type = String)]
     pub address: IpAddr,
+    /// Length of the prefix of a gateway's network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix_length: Option<u8>,
     /// Protocol.
     pub protocol: Protocol,
     /// Port.
@@ -223,6 +226,7 @@ impl Config {
         let listeners = snapshot.listeners.iter().map(|state| ListenerConfig {
             name: state.listener.name.to_string(),
             address: state.listener.address,
+            prefix_length: state.listener.prefix_length,
             protocol: state.listener.protocol.into(),
             port: state.listener.ports.into(),
             target_group: state.listener.served_by.to_string(),

@@ -15,9 +15,12 @@ use crate::model::GroupShare;
 pub struct ListenerView {
     /// Its name.
     pub name: String,
-    /// The VIP.
+    /// The VIP, or the address of a gateway's network.
     #[schema(value_type = String, example = "192.0.2.10")]
     pub address: IpAddr,
+    /// Length of the prefix of a gateway's network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix_length: Option<u8>,
     /// Protocol.
     pub protocol: Protocol,
     /// Its port, or its ports.
@@ -69,6 +72,7 @@ impl ListenerView {
         Self {
             name: listener.name.to_string(),
             address: listener.address,
+            prefix_length: listener.prefix_length,
             protocol: listener.protocol.into(),
             port: listener.ports.into(),
             target_group: listener.served_by.to_string(),

@@ -24,5 +24,6 @@ pub use moment::Moment;
 pub use ports::ListenerPort;
 pub use stats::{DropCount, ListenerCount, Stats, TargetCount, TrafficCount, WayCount};
 pub use status::{AgentStatus, ConfigStatus, InterfaceStatus, ReloadFailure, Status};
+pub(crate) use target::mac;
 pub use target::{DrainingView, NextHopView, TargetView};
 pub use words::{Affinity, DrainCause, Health, Origin, Protocol, RingKind, Routing, Tracking, XdpMode};

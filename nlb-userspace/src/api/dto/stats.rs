@@ -46,9 +46,12 @@ pub struct TrafficCount {
 pub struct ListenerCount {
     /// Its name.
     pub listener: String,
-    /// The VIP.
+    /// The VIP, or the address of a gateway's network.
     #[schema(value_type = String)]
     pub address: IpAddr,
+    /// Length of the prefix of a gateway's network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix_length: Option<u8>,
     /// Protocol.
     pub protocol: Protocol,
     /// Port.
@@ -139,6 +142,7 @@ impl Stats {
         let listeners = snapshot.listeners.iter().map(|state| ListenerCount {
             listener: state.listener.name.to_string(),
             address: state.listener.address,
+            prefix_length: state.listener.prefix_length,
             protocol: state.listener.protocol.into(),
             port: state.listener.ports.into(),
             traffic: reading.listeners.get(&state.counters).copied().unwrap_or_default().into(),

@@ -146,6 +146,7 @@ impl NextHopView {
     }
 }
 
-fn mac(bytes: [u8; 6]) -> String {
+/// A MAC address for people.
+pub(crate) fn mac(bytes: [u8; 6]) -> String {
     bytes.map(|byte| format!("{byte:02x}")).join(":")
 }

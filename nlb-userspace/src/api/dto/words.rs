@@ -68,6 +68,8 @@ words! {
         Udp = "udp",
         /// SCTP.
         Sctp = "sctp",
+        /// Every protocol: a gateway.
+        All = "all",
     }
 }
 
@@ -92,6 +94,10 @@ words! {
         SourceIpPort = "source_ip_port",
         /// The client's network: /24 of IPv4, /64 of IPv6.
         SourceSubnet = "source_subnet",
+        /// Behind a gateway: both addresses.
+        SourceIpDestIp = "source_ip_dest_ip",
+        /// Behind a gateway: both addresses and the protocol.
+        SourceIpDestIpProto = "source_ip_dest_ip_proto",
     }
 }
 
@@ -161,6 +167,7 @@ impl From<Protocol> for model::Protocol {
             Protocol::Tcp => Self::Tcp,
             Protocol::Udp => Self::Udp,
             Protocol::Sctp => Self::Sctp,
+            Protocol::All => Self::All,
         }
     }
 }

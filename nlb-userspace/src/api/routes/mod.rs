@@ -1,5 +1,6 @@
 //! Every route, declared once: for axum and for the OpenAPI document.
 
+mod capture;
 mod change;
 mod explain;
 mod names;
@@ -32,7 +33,9 @@ pub(super) fn all() -> OpenApiRouter<Handle> {
         .routes(routes!(change::drain, change::undrain))
         .routes(routes!(change::reload))
         .routes(routes!(explain::explain))
+        .routes(routes!(explain::explain_packet))
         .routes(routes!(trace::trace))
+        .routes(routes!(capture::capture))
 }
 
 /// The answer to a path that is not there.

@@ -8,29 +8,35 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         path: "listener",
         repeated: true,
-        about: "Where the edge accepts traffic. Of listeners of one address and protocol that have a port, the one with the fewest ports takes it.",
+        about: "Where the edge accepts traffic. Of listeners of one address and protocol that have a port, the one with the fewest ports takes it. One of all protocols is a gateway: it takes what is routed through the edge, to or from its network, if nothing else here does; of several networks, the longest prefix.",
         keys: &[
             key(
                 "name",
                 "name",
-                Means("protocol, address and port: `tcp-192.0.2.1-80`"),
+                Means("protocol, address and port: `tcp-192.0.2.1-80`, or prefix length: `all-192.0.2.0-24`"),
                 r#""web""#,
                 "unique among listeners",
             ),
             key(
                 "address",
-                "unicast address",
+                "unicast address; network of all protocols",
                 Required,
                 r#""192.0.2.1""#,
-                "the VIP, which clients connect to; its family may differ from the targets'",
+                "the VIP, which clients connect to, or a gateway's network, `\"0.0.0.0/0\"` for all there is; its family may differ from the targets'",
             ),
-            key("protocol", r#"`"tcp"`, `"udp"` or `"sctp"`"#, Required, r#""tcp""#, "what is carried"),
+            key(
+                "protocol",
+                r#"`"tcp"`, `"udp"`, `"sctp"` or `"all"`"#,
+                Required,
+                r#""tcp""#,
+                "what is carried; `\"all\"` makes it a gateway, for groups by `geneve` alone",
+            ),
             key(
                 "port",
                 r#"1 to 65535, `"FIRST-LAST"` or `"all"`"#,
                 Required,
                 "80",
-                "the port that clients connect to, and that targets serve; a range; or every port. 64 ranges of an address and protocol",
+                "the port that clients connect to, and that targets serve; a range; or every port, as a gateway has. 64 ranges of an address and protocol",
             ),
             key(
                 "target_group",

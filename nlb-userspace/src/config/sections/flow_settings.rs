@@ -32,7 +32,14 @@ pub(super) fn flow_settings(table: &Table<'_>, forwarding: Option<Forwarding>) -
     let deregistration_delay = time("deregistration_delay", DEREGISTRATION_DELAY);
     let unhealthy_draining_interval = time("unhealthy_draining_interval", UNHEALTHY_DRAINING_INTERVAL);
     let boolean = |key| table.optional(key, |value| value.boolean());
-    let connection_termination = boolean("connection_termination");
+    let of_appliances = matches!(forwarding, Some(Forwarding::Geneve));
+    let connection_termination = table.optional("connection_termination", |value| match value.boolean()? {
+        true if of_appliances => {
+            let complaint = Complaint::new("is `true`, and no end of an appliance's flows is the edge's to cut");
+            Err(value.wrong(complaint.help("leave it out: flows that are left go to other appliances")))
+        }
+        termination => Ok(termination),
+    });
     let unhealthy_connection_termination = boolean("unhealthy_connection_termination");
     let slow_start = table.optional("slow_start", slow_start);
     Ok(FlowSettings {
@@ -41,7 +48,7 @@ pub(super) fn flow_settings(table: &Table<'_>, forwarding: Option<Forwarding>) -
         deregistration_delay: deregistration_delay?.unwrap_or(defaults.deregistration_delay),
         connection_termination: connection_termination?,
         unhealthy_connection_termination: unhealthy_connection_termination?
-            .unwrap_or(defaults.unhealthy_connection_termination),
+            .unwrap_or(defaults.unhealthy_connection_termination && !of_appliances),
         unhealthy_draining_interval: unhealthy_draining_interval?.unwrap_or(defaults.unhealthy_draining_interval),
         slow_start: slow_start?.unwrap_or(defaults.slow_start),
     })

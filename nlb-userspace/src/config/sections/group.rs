@@ -38,12 +38,6 @@ pub(in crate::config) fn group(table: &Table<'_>) -> ReadGroup {
         Err(reported) => vec![ReadTarget::unreadable(table.span(), reported)],
     };
     targets.extend(table.tables("target").iter().map(|table| target(table, port)));
-    let words = [
-        ("flow", Affinity::Flow),
-        ("source_ip", Affinity::SourceIp),
-        ("source_ip_port", Affinity::SourceIpPort),
-        ("source_subnet", Affinity::SourceSubnet),
-    ];
     let rings = [("rendezvous", RingKind::Rendezvous), ("maglev", RingKind::Maglev)];
     let check = table.table("health_check");
     let forwarding = forwarding(table);
@@ -53,7 +47,7 @@ pub(in crate::config) fn group(table: &Table<'_>) -> ReadGroup {
         ring_size: table.optional("ring_size", ring_size).map(Option::unwrap_or_default),
         targets,
         forwarding,
-        affinity: table.optional("affinity", |value| value.one_of(&words)),
+        affinity: table.optional("affinity", |value| affinity(&value, forwarding)),
         ring: table.optional("ring", |value| value.one_of(&rings)),
         cross_zone: table.optional("cross_zone", |value| value.boolean()),
         port,
@@ -81,6 +75,20 @@ fn forwarding(table: &Table<'_>) -> Result<Option<Forwarding>, Reported> {
     }))
 }
 
+/// What decides a flow's target, of a group whose packets travel by `forwarding`.
+fn affinity(value: &Value<'_>, forwarding: Result<Option<Forwarding>, Reported>) -> Result<Affinity, Reported> {
+    let affinity = value.one_of(&Affinity::ALL.map(|affinity| (affinity.name(), affinity)))?;
+    let Ok(forwarding) = forwarding.map(Option::unwrap_or_default) else { return Ok(affinity) };
+    if affinity.goes_with(forwarding) {
+        return Ok(affinity);
+    }
+    let others = Affinity::ALL.into_iter().filter(|affinity| affinity.goes_with(forwarding));
+    let others: Vec<_> = others.map(|affinity| format!("\"{}\"", affinity.name())).collect();
+    let complaint =
+        Complaint::new(format!("can't be \"{}\" with forwarding by `{}`", affinity.name(), forwarding.name()));
+    Err(value.wrong(complaint.help(format!("use {}", others.join(", ")))))
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "passed to `Table::optional`, which gives the value away")]
 fn ring_size(value: Value<'_>) -> Result<RingSize, Reported> {
     let slots = value.integer(RingSize::MIN..=RingSize::MAX)?;
@@ -100,6 +108,11 @@ impl ReadGroup {
     /// Whether its packets are translated, if that could be read.
     pub(in crate::config) fn translates(&self) -> Option<bool> {
         self.forwarding.ok().map(|forwarding| matches!(forwarding, Some(Forwarding::Nat { .. })))
+    }
+
+    /// Whether it is of appliances, if that could be read.
+    pub(in crate::config) fn is_of_appliances(&self) -> Option<bool> {
+        self.forwarding.ok().map(|forwarding| matches!(forwarding, Some(Forwarding::Geneve)))
     }
 
     /// What it says about which flows are remembered.

@@ -2,6 +2,7 @@
 //! settings are each other's image.
 
 mod any_autoscaling_group;
+mod docs;
 mod errors;
 mod files;
 mod reference;

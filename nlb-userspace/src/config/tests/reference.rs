@@ -42,7 +42,7 @@ fn file(section: &str, line: &str, skip: &str) -> String {
     out
 }
 
-fn keys() -> impl Iterator<Item = (&'static Section, &'static Key)> {
+pub(super) fn keys() -> impl Iterator<Item = (&'static Section, &'static Key)> {
     reference().iter().flat_map(|section| section.keys.iter().map(move |key| (section, key)))
 }
 
@@ -162,18 +162,23 @@ fn the_packaged_example_is_right_and_shows_every_key() {
 
     let document: toml::Table = toml::from_str(&uncommented).unwrap();
     for (section, key) in keys() {
-        let mut tables = vec![&document];
-        for name in section.path.split('.') {
-            let inner = tables.iter().filter_map(|table| table.get(name));
-            tables = inner
-                .flat_map(|value| match value {
-                    toml::Value::Array(items) => items.iter().filter_map(toml::Value::as_table).collect(),
-                    value => value.as_table().into_iter().collect::<Vec<_>>(),
-                })
-                .collect();
-        }
-        assert!(tables.iter().any(|table| table.contains_key(key.name)), "{} {}", section.header(), key.name);
+        assert!(shows(&document, section, key), "{} {}", section.header(), key.name);
     }
+}
+
+/// Whether a file has a key of a section.
+pub(super) fn shows(document: &toml::Table, section: &Section, key: &Key) -> bool {
+    let mut tables = vec![document];
+    for name in section.path.split('.') {
+        let inner = tables.iter().filter_map(|table| table.get(name));
+        tables = inner
+            .flat_map(|value| match value {
+                toml::Value::Array(items) => items.iter().filter_map(toml::Value::as_table).collect(),
+                value => value.as_table().into_iter().collect::<Vec<_>>(),
+            })
+            .collect();
+    }
+    tables.iter().any(|table| table.contains_key(key.name))
 }
 
 #[test]

@@ -111,10 +111,11 @@ prop_compose! {
 
 prop_compose! {
     fn group(name: Name)(
-        affinity in select(vec![Affinity::Flow, Affinity::SourceIp, Affinity::SourceIpPort, Affinity::SourceSubnet]),
+        affinity in select(Affinity::ALL.to_vec()),
         (forwarding, flows) in (select(Forwarding::NAMES.to_vec()), any::<bool>(), flows()).prop_map(
             |((_, forwarding), source, flows)| match forwarding {
                 Forwarding::Nat { .. } => (Forwarding::Nat { source }, FlowSettings { tracking: None, ..flows }),
+                Forwarding::Geneve => (forwarding, FlowSettings { connection_termination: None, ..flows }),
                 other => (other, flows),
             },
         ),
@@ -125,7 +126,7 @@ prop_compose! {
         TargetGroup {
             name,
             forwarding,
-            affinity,
+            affinity: if affinity.goes_with(forwarding) { affinity } else { Affinity::Flow },
             ring: if maglev { RingKind::Maglev } else { RingKind::Rendezvous },
             ring_size: RingSize::new(1 << size).unwrap(),
             cross_zone,
@@ -163,6 +164,21 @@ fn guards() -> impl Strategy<Value = (Access, Option<NewFlowLimit>)> {
     (networks(), networks(), of(limit())).prop_map(|(allow, deny, limit)| (Access::new(allow, deny, &[], &[]), limit))
 }
 
+/// A gateway in the place of `listener`, for the network that its address lies in: what appliances serve.
+fn gateway(listener: Listener, length: u8) -> Listener {
+    let network = IpNet::new(listener.address, length.min(IpNet::from(listener.address).max_prefix_len())).unwrap();
+    Listener {
+        address: network.network(),
+        prefix_length: Some(network.prefix_len()),
+        protocol: Protocol::All,
+        ports: Ports::ALL,
+        access: Access::default(),
+        new_flows: None,
+        quic: None,
+        ..listener
+    }
+}
+
 /// Translation keeps the family.
 fn can_serve(group: &TargetGroup, listener: &Listener) -> bool {
     let translated = matches!(group.forwarding, Forwarding::Nat { .. });
@@ -192,6 +208,7 @@ prop_compose! {
             let group = select(groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>());
             btree_map((address(192, 0x3fff), protocol, ports), (name(), (group, of(1_u16..=999), guards())), 0..6)
         },
+        lengths in vec(0_u8..=128, 6),
         exclusive in vec(of(any::<bool>()), 6),
         autoscaling_groups in {
             let served: Vec<Name> = groups.iter().map(|group| group.name.clone()).collect();
@@ -205,6 +222,7 @@ prop_compose! {
         if let Some(quic) = quic {
             name_targets(&mut groups, quic);
         }
+        let mut networks = BTreeSet::new();
         let named: BTreeMap<_, _> = listeners.into_iter().map(|(socket, (name, group))| (name, (socket, group))).collect();
         let listeners = named
             .into_iter()
@@ -219,11 +237,17 @@ prop_compose! {
                     served_by.is_by(&group.name) && matches!(group.forwarding, Forwarding::Nat { .. })
                 };
                 let quic = quic.filter(|_| protocol == Protocol::Udp && !groups.iter().any(is_translated));
-                Listener { name, address, protocol, ports, served_by, access, new_flows, quic }
+                Listener { name, address, prefix_length: None, protocol, ports, served_by, access, new_flows, quic }
             })
+            .zip(lengths)
+            .map(|(listener, length)| {
+                let group = groups.iter().find(|group| listener.served_by.is_by(&group.name)).unwrap();
+                if group.forwarding == Forwarding::Geneve { gateway(listener, length) } else { listener }
+            })
+            .filter(|listener| listener.network().is_none_or(|network| networks.insert(network)))
             .filter(|listener| groups.iter().all(|group| !listener.served_by.is_by(&group.name) || can_serve(group, listener)))
             .collect::<Vec<_>>();
-        let addresses: BTreeSet<_> = listeners.iter().map(|listener: &Listener| listener.address).collect();
+        let addresses: BTreeSet<_> = listeners.iter().filter_map(Listener::vip).collect();
         let said = addresses.into_iter().zip(exclusive);
         let vips = said.filter_map(|(address, exclusive)| Some(Vip { address, exclusive: exclusive? })).collect();
         Configuration { agent, listeners, vips, groups, autoscaling_groups }

@@ -5,6 +5,7 @@ mod continuity;
 mod drains;
 mod failing;
 mod first_round;
+mod gateways;
 mod nat;
 mod pins;
 mod quic;

@@ -109,6 +109,9 @@ pub enum KernelError {
         /// Why.
         source: MapError,
     },
+    /// The descriptor of a program can't be had twice.
+    #[error("cannot duplicate a program's descriptor: {0}; raise the limit of open files")]
+    Descriptor(io::Error),
     /// A table can't be mapped into memory.
     #[error("cannot map the table {table} into memory: {source}")]
     Mapping {
@@ -192,6 +195,9 @@ pub enum KernelError {
     /// The thread that reads the per-packet trace can't be started.
     #[error("cannot start the packet trace: {0}")]
     TraceThread(#[source] io::Error),
+    /// The thread that reads captured packets can't be started.
+    #[error("cannot start the capture: {0}")]
+    CaptureThread(#[source] io::Error),
 }
 
 /// An error and what caused it, in one line.

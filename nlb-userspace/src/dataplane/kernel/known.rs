@@ -1,9 +1,10 @@
-//! Which addresses the edge has anything to do with: listeners', and those of targets whose flows are translated.
+//! Which addresses the edge has anything to do with: listeners', and those of targets whose flows are translated; all, as soon as
+//! there is a gateway.
 //!
 //! A bit may be several addresses', so each is counted. Nothing depends on when a bit comes or goes beside what the other tables say:
 //! a listener whose bit is not set yet doesn't exist yet, and one that is set for nobody costs a look.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use aya::Ebpf;
@@ -11,7 +12,7 @@ use nlb_common::address::Address;
 use nlb_common::known::Place;
 use nlb_common::layout::edge;
 use nlb_common::slot::TargetIndex;
-use nlb_common::tables::Target;
+use nlb_common::tables::{ListenerKey, Target};
 
 use super::KernelError;
 use super::mapped::{Mapped, to_usize};
@@ -24,13 +25,20 @@ pub(super) struct Known {
     vips: HashSet<Address>,
     targets: HashMap<TargetIndex, Address>,
     users: HashMap<Place, u32>,
+    gateways: BTreeSet<ListenerKey>,
 }
 
 impl Known {
     /// Takes the map out of a loaded object.
     pub(super) fn take(object: &mut Ebpf) -> Result<Self, KernelError> {
         let bits = Mapped::new(map(object, edge::KNOWN)?, edge::KNOWN, "listeners")?;
-        Ok(Self { bits, vips: HashSet::new(), targets: HashMap::new(), users: HashMap::new() })
+        Ok(Self {
+            bits,
+            vips: HashSet::new(),
+            targets: HashMap::new(),
+            users: HashMap::new(),
+            gateways: BTreeSet::new(),
+        })
     }
 
     /// Makes the bits those of `tables`, which an earlier agent has left.
@@ -41,12 +49,31 @@ impl Known {
         targets.into_iter().for_each(|index| self.set_target(index, &Target::default()));
         tables.vips.keys().for_each(|vip| self.add_vip(vip));
         tables.targets.iter().for_each(|(index, target)| self.set_target(*index, target));
+        self.gateways = tables.listeners.keys().filter(|key| key.is_gateway()).copied().collect();
+        self.write();
+    }
+
+    /// A gateway is there: any packet may be its.
+    pub(super) fn add_gateway(&mut self, key: &ListenerKey) {
+        self.gateways.insert(*key);
+        self.write();
+    }
+
+    /// A gateway is gone.
+    pub(super) fn remove_gateway(&mut self, key: &ListenerKey) {
+        self.gateways.remove(key);
+        self.write();
+    }
+
+    /// Writes all bits.
+    fn write(&self) {
         let mut used: HashMap<u32, u64> = HashMap::new();
         for place in self.users.keys() {
             *used.entry(place.word).or_default() |= place.bit;
         }
         for (index, word) in (0..).zip(self.bits.words()) {
-            word.store(used.get(&index).copied().unwrap_or_default(), Ordering::Release);
+            let users = used.get(&index).copied().unwrap_or_default();
+            word.store(if self.gateways.is_empty() { users } else { u64::MAX }, Ordering::Release);
         }
     }
 
@@ -95,6 +122,9 @@ impl Known {
     }
 
     fn change(&self, place: Place, change: impl Fn(u64, u64) -> u64) {
+        if !self.gateways.is_empty() {
+            return;
+        }
         // The table has the size that the object says, so the word is there; and nobody else writes it.
         if let Some(word) = self.bits.words().get(to_usize(place.word)) {
             word.store(change(word.load(Ordering::Relaxed), place.bit), Ordering::Release);

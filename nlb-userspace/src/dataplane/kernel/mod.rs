@@ -15,9 +15,12 @@
 
 mod access;
 mod bpffs;
+mod capture;
+mod early;
 mod entries;
 mod error;
 mod flows;
+mod gateways;
 mod grace;
 mod hash_table;
 mod interface;
@@ -28,7 +31,9 @@ mod mapped;
 mod object;
 mod pins;
 mod preflight;
+mod programs;
 mod ranges;
+mod reader;
 mod sketches;
 mod status;
 mod sys;
@@ -40,12 +45,13 @@ mod ways;
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
-use aya::programs::ProgramFd;
 use nlb_common::active::Sketch;
+use nlb_common::capture::Order;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::slot::TargetIndex;
 
+pub use early::{EarlyFragments, Frame};
 pub use error::KernelError;
 pub use mapped::Mapped;
 pub use status::{Detached, PinnedSet, Status, detach, seed_in_force, status};
@@ -53,12 +59,14 @@ pub use status::{Detached, PinnedSet, Status, detach, seed_in_force, status};
 pub use target_host::{TargetHost, TargetTables, target_tables};
 
 use super::flows::{PinBatch, PinPlace};
-use super::{Attachment, CounterReading, Dataplane, DataplaneError, SketchOf, Tables, TraceLines, Write};
+use super::{Attachment, Captures, CounterReading, Dataplane, DataplaneError, SketchOf, Tables, TraceLines, Write};
 use crate::model::{AgentSettings, Capacity, XdpMode};
+use capture::Capture;
 use flows::KernelFlows;
 use links::Links;
 use object::{Blueprint, Loaded};
 use pins::Root;
+use programs::Programs;
 use tables::KernelTables;
 use trace::Trace;
 use ways::Ways;
@@ -91,17 +99,17 @@ impl KernelSettings {
     }
 }
 
-/// The kernel's packet path. Dropping it leaves the kernel as it is, but for a trace, which ends.
+/// The kernel's packet path. Dropping it leaves the kernel as it is, but for a trace and a capture, which end.
 pub struct Kernel {
     settings: KernelSettings,
     root: Root,
     blueprint: Blueprint,
-    program: ProgramFd,
+    programs: Programs,
     tables: KernelTables,
     flows: KernelFlows,
     ways: Ways,
     links: Links,
-    trace: Option<Trace>,
+    early: Option<EarlyFragments>,
 }
 
 impl Kernel {
@@ -126,14 +134,23 @@ impl Kernel {
         let tables = KernelTables::take(&mut object, settings.capacity.listeners)?;
         let flows = KernelFlows::take(&mut object)?;
         let ways = Ways::take(&mut object)?;
+        let early = Some(EarlyFragments::take(&mut object, &program)?);
         let links = Links::new(root.links()?);
-        Ok(Self { settings: settings.clone(), root, blueprint, program, tables, flows, ways, links, trace: None })
+        let settings = settings.clone();
+        let programs = Programs::new(program);
+        Ok(Self { settings, root, blueprint, programs, tables, flows, ways, links, early })
     }
 
     /// Other interfaces or another mode, from the next [`Dataplane::activate`] on.
     pub fn set_interfaces(&mut self, interfaces: Vec<String>, mode: XdpMode) {
         self.settings.interfaces = interfaces;
         self.settings.mode = mode;
+    }
+
+    /// The fragments that the packet path hands over because their datagram's first one is not known yet; the first caller gets
+    /// them.
+    pub fn take_early_fragments(&mut self) -> Option<EarlyFragments> {
+        self.early.take()
     }
 
     /// Directory of the tables in use.
@@ -144,9 +161,9 @@ impl Kernel {
     fn activate_now(&mut self) -> Result<(), KernelError> {
         self.tables.set_seed(self.settings.seed)?;
         self.ways.open()?;
+        self.ways.set_balancer(self.programs.balancer())?;
         let KernelSettings { interfaces, mode, .. } = &self.settings;
-        let program = self.trace.as_ref().map_or(&self.program, |trace| &trace.program);
-        self.links.point(program.as_fd(), interfaces, *mode)?;
+        self.links.point(self.programs.in_front().as_fd(), interfaces, *mode)?;
         for pin in self.root.remove_sets_but(Some(&self.blueprint.name()))? {
             tracing::debug!(pin = %pin.display(), "removed a table of the former layout or capacity");
         }
@@ -154,29 +171,34 @@ impl Kernel {
     }
 
     fn begin_trace(&mut self, flow: &Flow) -> Result<TraceLines, KernelError> {
-        let set = self.set_path();
-        if !self.blueprint.is_complete(&set) {
-            // Loading would make new tables, and the traced program would know no listener.
-            return Err(KernelError::PinsGone { path: set });
-        }
+        let set = self.whole_set()?;
         self.tables.set_traced_flow(flow)?;
         let keys = HashKeys::from_seed(self.settings.seed);
         let (trace, lines) = Trace::begin(self.blueprint.load_edge(&set, &keys, true)?)?;
-        if let Err(error) = self.links.swap(trace.program.as_fd()) {
-            self.links.swap(self.program.as_fd())?;
-            self.trace = None;
-            return Err(error);
-        }
-        self.trace = Some(trace);
+        self.change(|programs| &mut programs.trace, Some(trace))?;
         Ok(lines)
     }
 
+    fn begin_capture(&mut self, order: Order) -> Result<Captures, KernelError> {
+        let loaded = self.blueprint.load_capture(&self.whole_set()?, capture::ROOM)?;
+        let (capture, captures) = Capture::begin(loaded, order)?;
+        self.change(|programs| &mut programs.capture, Some(capture))?;
+        Ok(captures)
+    }
+
     fn end_trace(&mut self) -> Result<(), KernelError> {
-        if self.trace.is_some() {
-            self.links.swap(self.program.as_fd())?;
-            self.trace = None;
-        }
-        Ok(())
+        self.change(|programs| &mut programs.trace, None)
+    }
+
+    fn end_capture(&mut self) -> Result<(), KernelError> {
+        self.change(|programs| &mut programs.capture, None)
+    }
+
+    /// Directory of the tables in use, all of which are there: loading would make new ones where one is missing, and the program
+    /// would know no listener.
+    fn whole_set(&self) -> Result<PathBuf, KernelError> {
+        let set = self.set_path();
+        if self.blueprint.is_complete(&set) { Ok(set) } else { Err(KernelError::PinsGone { path: set }) }
     }
 }
 
@@ -230,13 +252,20 @@ impl Dataplane for Kernel {
             None => Ok(self.end_trace().map(|()| None)?),
         }
     }
+
+    fn capture(&mut self, order: Option<Order>) -> Result<Option<Captures>, DataplaneError> {
+        match order {
+            Some(order) => Ok(Some(self.begin_capture(order)?)),
+            None => Ok(self.end_capture().map(|()| None)?),
+        }
+    }
 }
 
 impl Drop for Kernel {
     fn drop(&mut self) {
-        // A traced program costs time for every packet. Should this not come to pass, the next agent replaces it.
-        if let Err(error) = self.end_trace() {
-            tracing::warn!(%error, "cannot end the packet trace");
+        // They cost time for every packet. Should this not come to pass, the next agent replaces the program.
+        if let Err(error) = self.end_capture().and_then(|()| self.end_trace()) {
+            tracing::warn!(%error, "cannot end the packet trace or capture");
         }
     }
 }

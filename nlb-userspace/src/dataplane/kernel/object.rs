@@ -108,8 +108,19 @@ impl Blueprint {
         self.load(set, loader)
     }
 
+    /// Loads the edge's program for captures, with so many bytes of room for packets, over the maps in `set`.
+    pub(super) fn load_capture(&self, set: &Path, room: u32) -> Result<Loaded, KernelError> {
+        let mut loader = EbpfLoader::new();
+        loader.map_max_entries(edge::CAPTURED, room);
+        self.load_program(edge::CAPTURE, set, loader)
+    }
+
     /// Adopts the maps in `set`, or makes and pins them, and loads the program over them.
-    pub(super) fn load(&self, set: &Path, mut loader: EbpfLoader<'_>) -> Result<Loaded, KernelError> {
+    pub(super) fn load(&self, set: &Path, loader: EbpfLoader<'_>) -> Result<Loaded, KernelError> {
+        self.load_program(self.program, set, loader)
+    }
+
+    fn load_program(&self, name: &'static str, set: &Path, mut loader: EbpfLoader<'_>) -> Result<Loaded, KernelError> {
         if !self.is_complete(set) {
             pins::remove_directory(set)?;
             pins::make_directory(set)?;
@@ -117,8 +128,8 @@ impl Blueprint {
         for shape in &self.shapes {
             loader.map_max_entries(shape.name, shape.entries).map_pin_path(shape.name, set.join(shape.name));
         }
-        let mut object = loader.load(self.bytes).map_err(|error| load_error(self.program, error))?;
-        let program = load(&mut object, self.program)?;
+        let mut object = loader.load(self.bytes).map_err(|error| load_error(name, error))?;
+        let program = load(&mut object, name)?;
         Ok(Loaded { object, program })
     }
 }
@@ -127,9 +138,12 @@ impl Blueprint {
 fn entries(name: &str, capacity: Capacity) -> Option<u32> {
     match name {
         edge::LISTENERS => Some(entries_for(capacity.listeners)),
-        edge::LISTENER_COUNTERS | edge::LISTENER_REFUSED | edge::GUARDS | edge::RANGES | edge::VIPS => {
-            Some(capacity.listeners)
-        }
+        edge::LISTENER_COUNTERS
+        | edge::LISTENER_REFUSED
+        | edge::GUARDS
+        | edge::RANGES
+        | edge::VIPS
+        | edge::GATEWAYS => Some(capacity.listeners),
         edge::QUIC_SERVERS => Some(capacity.quic_servers()),
         edge::GROUPS => Some(capacity.groups),
         // Entry 0 is never used.

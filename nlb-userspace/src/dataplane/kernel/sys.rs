@@ -88,6 +88,38 @@ pub(super) fn link_detach(link: impl AsFd) -> io::Result<()> {
     unsafe { bpf(bpf_cmd::BPF_LINK_DETACH, &mut attr) }.map(drop)
 }
 
+/// Runs an XDP program on `frame` as if it had come in by `interface`, and does what the program says. From a thread in the
+/// interface's network namespace.
+pub(super) fn run_live(program: impl AsFd, frame: &[u8], interface: u32) -> io::Result<()> {
+    /// `struct xdp_md` of linux/bpf.h.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Context {
+        data: u32,
+        data_end: u32,
+        data_meta: u32,
+        ingress_ifindex: u32,
+        rx_queue_index: u32,
+        egress_ifindex: u32,
+    }
+    /// Of linux/bpf.h.
+    const BPF_F_TEST_XDP_LIVE_FRAMES: u32 = 2;
+    let too_long = |_| io::Error::from(io::ErrorKind::InvalidInput);
+    let length = u32::try_from(frame.len()).map_err(too_long)?;
+    let context = Context { data_end: length, ingress_ifindex: interface, ..Context::default() };
+    let mut attr = zeroed();
+    attr.test.prog_fd = number(program.as_fd());
+    attr.test.data_in = frame.as_ptr() as u64;
+    attr.test.data_size_in = length;
+    attr.test.ctx_in = (&raw const context) as u64;
+    attr.test.ctx_size_in = u32::try_from(size_of_val(&context)).map_err(too_long)?;
+    attr.test.repeat = 1;
+    attr.test.batch_size = 1;
+    attr.test.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
+    // SAFETY: the kernel reads as much of the frame and the context as is named; both live until the call returns.
+    unsafe { bpf(bpf_cmd::BPF_PROG_TEST_RUN, &mut attr) }.map(drop)
+}
+
 /// Makes an array of one map.
 pub(super) fn array_of_one_map(template: impl AsFd) -> io::Result<OwnedFd> {
     let mut attr = zeroed();

@@ -26,6 +26,7 @@ use nlb_common::way::WayOutcome;
 use super::KernelError;
 use super::access::Access;
 use super::entries::{read_group, read_target, write_group, write_target};
+use super::gateways::Gateways;
 use super::grace::Grace;
 use super::hash_table::HashTable;
 use super::known::Known;
@@ -39,6 +40,7 @@ use crate::dataplane::{CounterReading, DataplaneError, SketchOf, Tables, Write};
 pub(super) struct KernelTables {
     listeners: Listeners,
     ranges: RangeTable,
+    gateways: Gateways,
     vips: HashTable<Address, Vip>,
     quic_servers: HashTable<ServerKey, TargetIndex>,
     known: Known,
@@ -78,6 +80,7 @@ impl KernelTables {
         Ok(Self {
             listeners: Listeners::take(table, listeners, &grace)?,
             ranges: RangeTable::take(object)?,
+            gateways: Gateways::take(object)?,
             vips: HashTable::take(object, edge::VIPS)?,
             quic_servers: HashTable::take(object, edge::QUIC_SERVERS)?,
             known: Known::take(object)?,
@@ -107,6 +110,7 @@ impl KernelTables {
         let (access, vips, quic_servers) = (self.access.read(), self.vips.read()?, self.quic_servers.read()?);
         let mut tables = Tables { listeners: self.listeners.read(), access, vips, quic_servers, ..Tables::default() };
         tables.listeners.extend(self.ranges.read()?);
+        tables.listeners.extend(self.gateways.read()?);
         for listener in tables.listeners.values_mut() {
             listener.guard = self.guard(listener.counters)?;
         }
@@ -222,6 +226,13 @@ impl KernelTables {
         }
         self.unsettled = true;
         self.write_guards([value], true)?;
+        if key.is_gateway() {
+            self.known.add_gateway(key);
+            self.gateways.write(key, value)?;
+            self.write_guards([value], false)?;
+            // The place that its ring has left may get another's slots by the next write.
+            return self.settle();
+        }
         let before = self.listeners.write(key, value, &self.grace)?;
         self.write_guards([value], false)?;
         if before.is_some_and(|before| (before.first_slot, before.slot_mask) != (value.first_slot, value.slot_mask)) {
@@ -273,7 +284,11 @@ impl KernelTables {
 
     fn remove_listener(&mut self, key: &ListenerKey) -> Result<(), KernelError> {
         self.unsettled = true;
-        self.listeners.remove(key)
+        if !key.is_gateway() {
+            return self.listeners.remove(key);
+        }
+        self.known.remove_gateway(key);
+        self.gateways.remove(key)
     }
 
     /// Waits until no program acts on what stood in the tables before the last rewrite.

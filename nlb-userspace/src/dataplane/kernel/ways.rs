@@ -29,10 +29,15 @@ impl Ways {
 
     /// From now on packets are handed to these programs.
     pub(super) fn open(&mut self) -> Result<(), KernelError> {
-        for (way, program) in &self.programs {
-            let set = self.array.set(u32::from(*way as u8), program, 0);
-            set.map_err(|source| KernelError::Table { action: "write", table: edge::WAYS, source })?;
-        }
-        Ok(())
+        self.programs.iter().try_for_each(|(way, program)| set(&mut self.array, u32::from(*way as u8), program))
     }
+
+    /// From now on `program` is the one that balances, to whoever stands before it.
+    pub(super) fn set_balancer(&mut self, program: &ProgramFd) -> Result<(), KernelError> {
+        set(&mut self.array, Way::BALANCER, program)
+    }
+}
+
+fn set(array: &mut ProgramArray<MapData>, index: u32, program: &ProgramFd) -> Result<(), KernelError> {
+    array.set(index, program, 0).map_err(|source| KernelError::Table { action: "write", table: edge::WAYS, source })
 }

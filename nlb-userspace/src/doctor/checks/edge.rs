@@ -116,7 +116,8 @@ const fn mend(reason: DropReason) -> &'static str {
         | DropReason::TruncatedNetwork
         | DropReason::BadNetwork
         | DropReason::TruncatedTransport
-        | DropReason::BadTransport => {
+        | DropReason::BadTransport
+        | DropReason::BadFragment => {
             "somebody sends broken packets, or a device on the way breaks them: `nlb trace` shows from whom"
         }
         DropReason::ExtensionHeaders => "somebody sends IPv6 packets with endless headers: block them before the edge",
@@ -147,8 +148,19 @@ const fn mend(reason: DropReason) -> &'static str {
             "a target's ports on this edge are used up, or one client's port is in use with two VIPs: add targets, or an edge"
         }
         DropReason::HopLimit => "packets run in a circle, or come from very far: see `ip route get` of the targets",
+        DropReason::EarlyFragment => {
+            "first fragments are lost on the way, or routers spread a datagram's fragments over several edges: let them go by addresses alone"
+        }
+        DropReason::TranslatedFragment => {
+            "packets that are translated must not be cut: give clients a smaller MTU, or the group another `forwarding`"
+        }
+        DropReason::FirstDropped => "see the reason for which the first fragments were dropped",
         DropReason::OtherFamily => {
             "a target by `nat` was registered with an address of another family than the listener's: deregister it"
         }
+        DropReason::BadTunnel => {
+            "an appliance sends back other packets than it was given, or others send as if they were one: block UDP 6081 from outside"
+        }
+        DropReason::Congestion => "routers between appliances and this edge are congested",
     }
 }

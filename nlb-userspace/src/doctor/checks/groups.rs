@@ -17,13 +17,14 @@ pub(super) fn judge(edge: &EdgeFacts, host: &HostFacts, client_mtu: u32) -> Vec<
         ));
     }
     for listener in &edge.listeners {
-        let socket = crate::model::at(listener.address, &listener.port);
+        let socket = crate::model::place(listener.address, listener.prefix_length, &listener.port);
         findings.push(Finding::ok(
             "listener",
             format!("`{}` takes {} {socket} to group `{}`", listener.name, listener.protocol, listener.target_group),
         ));
     }
-    let vips: BTreeSet<_> = edge.listeners.iter().map(|listener| listener.address).collect();
+    let vips = edge.listeners.iter().filter(|listener| listener.prefix_length.is_none());
+    let vips: BTreeSet<_> = vips.map(|listener| listener.address).collect();
     findings.extend(vips.intersection(&host.addresses).map(|vip| {
         Finding::note(
             "listener",

@@ -108,7 +108,7 @@ impl Overlay {
         if self.find(&key, file)?.is_some() {
             return Err(ChangeError::AlreadyRegistered { target: key });
         }
-        if let Some(listener) = file.listeners.iter().find(|listener| listener.address == target.address) {
+        if let Some(listener) = file.listeners.iter().find(|listener| listener.vip() == Some(target.address)) {
             return Err(ChangeError::IsListener { address: target.address, listener: listener.name.clone() });
         }
         self.check_room(file, 1)?;
@@ -234,7 +234,7 @@ fn moot(key: &TargetKey, change: &Overridden, file: &Configuration) -> Option<Mo
     match (change, file.target(key)) {
         (Overridden::Registered(_), Some(_)) => Some(Moot::InFile),
         (Overridden::Registered(_), None) => {
-            file.listeners.iter().any(|listener| listener.address == key.address).then_some(Moot::IsListener)
+            file.listeners.iter().any(|listener| listener.vip() == Some(key.address)).then_some(Moot::IsListener)
         }
         (Overridden::Deregistered | Overridden::Weight(_), None) => Some(Moot::NotInFile),
         (Overridden::Weight(weight), Some(target)) => (*weight == target.weight).then_some(Moot::SameWeight),

@@ -47,6 +47,7 @@ fn file(groups: &[&str], targets: &Targets, vip: Option<u8>) -> Configuration {
     let listener = |last| Listener {
         name: "vip".parse().unwrap(),
         address: address(last),
+        prefix_length: None,
         protocol: Protocol::Tcp,
         ports: 80.into(),
         served_by: ServedBy::Group("a".parse().unwrap()),

@@ -103,5 +103,10 @@ fn v6(quoted: &[u8]) -> Option<Quoted> {
     }
     let address = |at: usize| Ipv6Addr::from(<[u8; 16]>::try_from(&header[at..at + 16]).expect("16 bytes")).into();
     let (protocol, length) = read::extensions(&quoted[40..], quoted.len() - 40, header[6]).ok()?;
-    Some((address(8), address(24), protocol, 40 + length))
+    if protocol != 44 {
+        return Some((address(8), address(24), protocol, 40 + length));
+    }
+    // A piece of a datagram: the first, directly before its ports.
+    let piece = quoted.get(40 + length..48 + length)?;
+    (u16::from_be_bytes([piece[2], piece[3]]) < 8).then_some((address(8), address(24), piece[0], 48 + length))
 }

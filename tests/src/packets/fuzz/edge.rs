@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::ops::Range;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use etherparse::TcpHeader;
 use nlb_common::address::Address;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::Tracking;
 use nlb_common::hash::{Affinity, Flow};
-use nlb_common::layout::edge::{DATAGRAMS, ESTABLISHED, HALF_OPEN};
+use nlb_common::layout::edge::{DATAGRAMS, ESTABLISHED, FRAGMENTS, HALF_OPEN};
 use nlb_common::slot::{Slot, Tick};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 
+use super::pieces::{self, Datagrams, Fate};
 use super::read::{self, Ip, Link, Transport};
 use super::{End, Outcome, control, quic};
 use crate::packets::garbage::Garbage;
@@ -47,6 +48,7 @@ pub struct Scene {
     targets: Vec<Target>,
     rings: BTreeMap<u16, Ring>,
     pins: HashMap<Flow, u32>,
+    datagrams: Datagrams,
 }
 
 /// What becomes of a flow.
@@ -103,8 +105,9 @@ fn rings() -> Vec<(Vec<Slot>, Affinity, Tracking)> {
 impl Scene {
     /// Loads an edge and fills its tables.
     pub fn new() -> Result<Self> {
-        let mut edge =
-            Edge::load_sized(7, false, &[(HALF_OPEN, ROOM), (ESTABLISHED, ROOM), (DATAGRAMS, ROOM), quic::ROOM])?;
+        let mut room = [HALF_OPEN, ESTABLISHED, DATAGRAMS, FRAGMENTS].map(|table| (table, ROOM)).to_vec();
+        room.push(quic::ROOM);
+        let mut edge = Edge::load_sized(7, false, &room)?;
         // The first entry is never used.
         let mut targets = vec![Target::default()];
         for index in 1..=TARGETS {
@@ -134,7 +137,7 @@ impl Scene {
             all.insert(port, Ring { slots, affinity, tracking });
             first += size;
         }
-        Ok(Self { edge, targets, rings: all, pins: HashMap::new() })
+        Ok(Self { edge, targets, rings: all, pins: HashMap::new(), datagrams: Datagrams::new() })
     }
 
     /// As it was in the beginning.
@@ -146,7 +149,7 @@ impl Scene {
         Ok(())
     }
 
-    /// Forgets all flows.
+    /// Forgets all flows and datagrams.
     pub fn forget(&mut self) -> Result<()> {
         for table in [HALF_OPEN, ESTABLISHED, DATAGRAMS] {
             for flow in self.edge.pins(table)?.into_keys() {
@@ -154,6 +157,8 @@ impl Scene {
             }
         }
         self.pins.clear();
+        self.edge.forget_datagrams()?;
+        self.datagrams.clear();
         Ok(())
     }
 
@@ -178,8 +183,12 @@ impl Scene {
     }
 
     /// What the program makes of `frame`.
-    pub fn run(&self, frame: &[u8]) -> Result<Outcome> {
-        self.edge.run(frame).map(Outcome::from)
+    pub fn run(&mut self, frame: &[u8]) -> Result<Outcome> {
+        let outcome = self.edge.run(frame).map(Outcome::from)?;
+        for early in self.edge.early()? {
+            ensure!(early == frame, "another frame is handed over: {early:02x?}");
+        }
+        Ok(outcome)
     }
 
     /// What was dropped since the program was loaded, by reason.
@@ -198,28 +207,62 @@ impl Scene {
 
     fn forward(&mut self, frame: &[u8]) -> Result<Outcome, End> {
         let link = read::link(frame)?;
-        let ip = read::network(frame, link.length, link.ether_type)?;
+        let ip = read::any_network(frame, link.length, link.ether_type)?;
+        if ip.cut {
+            return self.piece(frame, &link, &ip);
+        }
         if control::message(frame, &ip).is_some() {
             return self.control(frame, &link, &ip);
         }
-        let transport = read::transport(frame, &ip)?;
-        let vip = VIPS.iter().any(|vip| vip.parse::<IpAddr>() == Ok(ip.destination));
+        self.balance(frame, &link, &ip).map(|(outcome, _)| outcome)
+    }
+
+    /// A piece of a datagram.
+    fn piece(&mut self, frame: &[u8], link: &Link, ip: &Ip) -> Result<Outcome, End> {
+        if !is_vip(ip.destination) {
+            return Err(End::Pass);
+        }
+        let piece = pieces::read(frame, ip)?;
+        if piece.offset == 0 {
+            let verdict = self.balance(frame, link, &piece.ip);
+            let fate = match &verdict {
+                Ok((_, Some((index, hash)))) => Fate::Sent(*index, *hash),
+                Ok((_, None)) | Err(End::Drop(_)) => Fate::Dropped,
+                Err(End::Pass) => Fate::Passed,
+            };
+            if piece.more {
+                self.datagrams.insert(piece.name, fate);
+            }
+            return verdict.map(|(outcome, _)| outcome);
+        }
+        match self.datagrams.get(&piece.name) {
+            Some(&Fate::Sent(index, hash)) => self.send(frame, link, ip, None, index, hash),
+            Some(Fate::Dropped) => Err(End::Drop(DropReason::FirstDropped)),
+            None if piece.may_be_ours() => Ok(Outcome::untouched(Action::Drop, frame)),
+            Some(Fate::Passed) | None => Err(End::Pass),
+        }
+    }
+
+    /// A packet with ports. If it goes to a target, to which and with which hash.
+    fn balance(&mut self, frame: &[u8], link: &Link, ip: &Ip) -> Result<(Outcome, Option<(u32, u64)>), End> {
+        let transport = read::transport(frame, ip)?;
+        let vip = is_vip(ip.destination);
         let ring = self.rings.get(&transport.ports.1).filter(|_| vip).ok_or(End::Pass)?.clone();
         if let Some(reason) = transport.broken {
             return Err(End::Drop(reason));
         }
-        let flow = read::flow(&ip, &transport);
+        let flow = read::flow(ip, &transport);
         let hash = self.edge.keys.hash(&flow, ring.affinity);
         let slot = ring.slots[usize::try_from(hash).expect("64 bits") % ring.slots.len()];
-        let named = self.named(frame, &ip, transport.ports.1);
+        let named = self.named(frame, ip, transport.ports.1).filter(|_| !ip.cut);
         let slot = named.map_or(slot, |target| Slot::closed(target, 0));
         match self.choose(flow, &transport, slot, ring.tracking) {
             Choice::Target(index) => {
-                let names = ip.protocol == 6 && !transport.opens();
+                let names = ip.protocol == 6 && !transport.opens() && !ip.cut;
                 let second = if names { self.second(slot, index) } else { None };
-                self.send(frame, &link, &ip, second, index, hash)
+                Ok((self.send(frame, link, ip, second, index, hash)?, Some((index, hash))))
             }
-            Choice::Reset => Ok(answer(frame, &link, &ip, &transport)),
+            Choice::Reset => Ok((answer(frame, link, ip, &transport), None)),
             Choice::Over => Err(End::Drop(DropReason::TargetDrained)),
         }
     }
@@ -234,7 +277,7 @@ impl Scene {
 
     /// A message of ICMP or ICMPv6.
     fn control(&self, frame: &[u8], link: &Link, ip: &Ip) -> Result<Outcome, End> {
-        if !VIPS.iter().any(|vip| vip.parse::<IpAddr>() == Ok(ip.destination)) {
+        if !is_vip(ip.destination) {
             return Err(End::Pass);
         }
         if let Some(packet) = control::echoed(frame, ip) {
@@ -343,6 +386,10 @@ impl Scene {
         let fits = other != 0 && other != index && serves == Target::READY | Target::GUE;
         (fits && here.is_ipv4() == there.is_ipv4()).then_some(there)
     }
+}
+
+fn is_vip(address: IpAddr) -> bool {
+    VIPS.iter().any(|vip| vip.parse() == Ok(address))
 }
 
 /// The reset that the client gets.

@@ -11,6 +11,7 @@ use crate::packets::corpus;
 use crate::packets::described::{CUSTOMER, Described, Network, PROVIDER, Segment, Tag, networks};
 use crate::packets::garbage::Garbage;
 use crate::packets::icmp::Message;
+use crate::packets::pieces::Piece;
 use crate::packets::reference::{frame, gue};
 use crate::packets::world::VIPS;
 
@@ -70,7 +71,7 @@ impl Frames {
                 let length = self.garbage.below(200);
                 self.garbage.bytes(length)
             }
-            2 => self.fragment(),
+            2 | 8 => self.fragment(),
             3..=6 => self.tunnel(),
             7 => self.control(),
             _ => self.described().frame(),
@@ -158,24 +159,17 @@ impl Frames {
         Message::of((kind, self.garbage.byte()), [0; 4], quoted).frame(&described)
     }
 
-    /// A fragment of a packet to a listener: the first one or a later one.
+    /// A fragment of a packet to a listener: of few datagrams, so that fragments meet their first one.
     fn fragment(&mut self) -> Vec<u8> {
-        let described = Described { tags: Vec::new(), ..self.described() };
-        let offset = if self.garbage.once_in(2) { 0 } else { 8 };
-        let mut frame = described.frame();
-        match described.network {
-            Network::V4 { .. } => {
-                frame[20] = 0x20;
-                frame[21] = offset / 8;
-            }
-            Network::V6(_) => {
-                let next = std::mem::replace(&mut frame[20], 44);
-                frame.splice(54..54, [next, 0, 0, offset | 1, 0, 0, 0, 7]);
-                let length = u16::from_be_bytes([frame[18], frame[19]]) + 8;
-                frame[18..20].copy_from_slice(&length.to_be_bytes());
-            }
+        let described = self.described();
+        let offset = *self.garbage.one_of(&[0, 0, 8, 24, 1_480, 65_528]);
+        let more = !self.garbage.once_in(3);
+        let mut bytes = described.transport();
+        if more && !self.garbage.once_in(8) {
+            bytes.truncate(bytes.len() & !7);
         }
-        frame
+        let identification = u32::try_from(self.garbage.below(4)).expect("few datagrams");
+        described.frame_around(&Piece { identification, offset, more }.ip(&described, &bytes))
     }
 
     /// Changes something.

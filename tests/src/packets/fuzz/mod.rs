@@ -8,6 +8,7 @@ pub mod control;
 pub mod edge;
 pub mod frames;
 pub mod host;
+pub mod pieces;
 mod quic;
 pub mod read;
 pub mod shrink;

@@ -49,8 +49,10 @@ pub struct Ip {
     pub protocol: u8,
     /// Where the packet stands in the frame.
     pub packet: Range<usize>,
-    /// Where its payload stands.
+    /// Where its payload stands: for IPv6 behind extension headers, or at a fragment header.
     pub payload: Range<usize>,
+    /// It is a piece of a datagram.
+    pub cut: bool,
 }
 
 /// TCP, UDP or SCTP.
@@ -98,8 +100,14 @@ pub fn link(frame: &[u8]) -> Result<Link, End> {
     if matches!(link.ether_type, IPV4 | IPV6) { Ok(link) } else { Err(Pass) }
 }
 
-/// The IP header that begins at `at` and is of the family that `ether_type` says.
+/// The header of a whole packet that begins at `at` and is of the family that `ether_type` says.
 pub fn network(frame: &[u8], at: usize, ether_type: u16) -> Result<Ip, End> {
+    let ip = any_network(frame, at, ether_type)?;
+    if ip.cut { Err(Pass) } else { Ok(ip) }
+}
+
+/// The same of a packet that may be a piece of a datagram.
+pub fn any_network(frame: &[u8], at: usize, ether_type: u16) -> Result<Ip, End> {
     if ether_type == IPV4 { v4(frame, at) } else { v6(frame, at) }
 }
 
@@ -120,9 +128,6 @@ fn v4(frame: &[u8], at: usize) -> Result<Ip, End> {
         return Err(Drop(DropReason::BadNetwork));
     }
     let (more, offset) = (here[6] & 0x20 != 0, u16::from_be_bytes([here[6] & 0x1f, here[7]]));
-    if more || offset != 0 {
-        return Err(Pass);
-    }
     let address = |at: usize| Ipv4Addr::new(here[at], here[at + 1], here[at + 2], here[at + 3]).into();
     Ok(Ip {
         class: here[1],
@@ -131,6 +136,7 @@ fn v4(frame: &[u8], at: usize) -> Result<Ip, End> {
         protocol: here[9],
         packet: at..at + total,
         payload: at + header..at + total,
+        cut: more || offset != 0,
     })
 }
 
@@ -154,9 +160,6 @@ fn v6(frame: &[u8], at: usize) -> Result<Ip, End> {
         return Err(Pass);
     }
     let (protocol, extensions) = extensions(&here[40..], length, here[6])?;
-    if protocol == 44 {
-        return Err(Pass);
-    }
     Ok(Ip {
         class: here[0] << 4 | here[1] >> 4,
         source: address(8).into(),
@@ -164,6 +167,7 @@ fn v6(frame: &[u8], at: usize) -> Result<Ip, End> {
         protocol,
         packet: at..at + 40 + length,
         payload: at + 40 + extensions..at + 40 + length,
+        cut: protocol == 44,
     })
 }
 
@@ -171,11 +175,13 @@ fn v6(frame: &[u8], at: usize) -> Result<Ip, End> {
 pub fn extensions(here: &[u8], room: usize, first: u8) -> Result<(u8, usize), End> {
     let (mut kind, mut length) = (first, 0);
     for _ in 0..8 {
-        if !matches!(kind, 0 | 43 | 60) {
+        if !matches!(kind, 0 | 43 | 51 | 60) {
             break;
         }
         let header = here.get(length..length + 4).ok_or(Drop(DropReason::TruncatedNetwork))?;
-        length += 8 + 8 * usize::from(header[1]);
+        let units = usize::from(header[1]);
+        // An authentication header is measured in words, less two.
+        length += if kind == 51 { 4 * (units + 2) } else { 8 * (units + 1) };
         if length > room {
             return Err(Drop(DropReason::TruncatedNetwork));
         }
@@ -184,10 +190,10 @@ pub fn extensions(here: &[u8], room: usize, first: u8) -> Result<(u8, usize), En
         }
         kind = header[0];
     }
-    if matches!(kind, 0 | 43 | 60) { Err(Drop(DropReason::ExtensionHeaders)) } else { Ok((kind, length)) }
+    if matches!(kind, 0 | 43 | 51 | 60) { Err(Drop(DropReason::ExtensionHeaders)) } else { Ok((kind, length)) }
 }
 
-/// The TCP, UDP or SCTP header.
+/// The TCP, UDP or SCTP header, which may be that of a datagram's first piece.
 pub fn transport(frame: &[u8], ip: &Ip) -> Result<Transport, End> {
     let least = match ip.protocol {
         6 => 20,
@@ -210,7 +216,10 @@ pub fn transport(frame: &[u8], ip: &Ip) -> Result<Transport, End> {
             let length = usize::from(payload[12] >> 4) * 4;
             (length < least || length > payload.len(), payload[13], false)
         }
-        17 => (usize::from(word(4)) < least || usize::from(word(4)) > payload.len(), 0, false),
+        17 => {
+            let length = usize::from(word(4));
+            (length < least || !ip.cut && length > payload.len(), 0, false)
+        }
         _ => (word(14) < 4, 0, payload[12] == 1),
     };
     Ok(Transport { flags, init, broken: bad.then_some(DropReason::BadTransport), ..transport })

@@ -43,6 +43,8 @@ fn nlb_way_nat(ctx: XdpContext) -> u32 {
     let verdict = receive(&ctx);
     match verdict {
         Err(Stop::Pass(NotOurs::NoListener)) => super::go_on(&ctx, Way::Unclaimed),
+        // Of other protocols than listeners have: it may be routed through.
+        Err(Stop::Pass(NotOurs::Protocol)) => super::go_on(&ctx, Way::Gateway),
         Err(stop @ Stop::Drop(DropReason::TooBig)) => super::hand_over(&ctx, stop),
         _ => {}
     }

@@ -1,29 +1,23 @@
 //! The outer headers off, and the link header before what was inside.
 //!
 //! ```text
-//! before: [Ethernet][tags][outer IP, options]([UDP][GUE])[IP packet][padding]
-//! after:                                 [Ethernet][tags][IP packet][padding]
+//! before: [Ethernet][tags][outer IP, options]([UDP][GUE or GENEVE])[IP packet][padding]
+//! after:                                           [Ethernet][tags][IP packet][padding]
 //! ```
 //!
 //! The link header keeps its MAC addresses (the frame was sent to this host) and its tags (the packet came by that VLAN). Only
 //! the type of what follows may change.
 
-use nlb_common::counters::DecapOutcome;
 use nlb_common::packet::Door as _;
 use nlb_common::packet::link::Link;
-use nlb_common::tunnel::gue::Received;
-use nlb_common::tunnel::{Inner, InnerError};
+use nlb_common::tunnel::{Inner, InnerError, Received};
 use nlb_common::wire::{EtherType, Ipv4, Ipv6, protocol};
-use nlb_ebpf::door::PacketDoor;
+
+use crate::door::PacketDoor;
 
 /// Takes the packet out of its tunnel, whose outer header has this traffic class.
 #[inline(always)]
-pub(super) fn unwrap(
-    door: PacketDoor<'_>,
-    link: &Link,
-    tunnel: &Received,
-    traffic_class: u8,
-) -> Result<(), DecapOutcome> {
+pub fn unwrap(door: PacketDoor<'_>, link: &Link, tunnel: &Received, traffic_class: u8) -> Result<(), InnerError> {
     if tunnel.protocol == protocol::IPV4 {
         unwrap_inner::<Ipv4>(door, link, tunnel, traffic_class)
     } else {
@@ -37,14 +31,9 @@ fn unwrap_inner<I: Inner>(
     link: &Link,
     tunnel: &Received,
     traffic_class: u8,
-) -> Result<(), DecapOutcome> {
-    let left = I::leave_tunnel(&door, tunnel.payload, tunnel.payload_length, traffic_class);
-    let changed = left.map_err(|error| match error {
-        InnerError::Malformed => DecapOutcome::Malformed,
-        InnerError::Congestion => DecapOutcome::Congestion,
-    })?;
-    if let Some(header) = changed {
-        door.write(tunnel.payload, header).ok_or(DecapOutcome::Malformed)?;
+) -> Result<(), InnerError> {
+    if let Some(header) = I::leave_tunnel(&door, tunnel.payload, tunnel.payload_length, traffic_class)? {
+        door.write(tunnel.payload, header).ok_or(InnerError::Malformed)?;
     }
     match link.tags() {
         0 => unframe::<I, { Link::UNTAGGED }>(door, tunnel.payload),
@@ -56,9 +45,9 @@ fn unwrap_inner<I: Inner>(
 /// Moves the link header of `LENGTH` bytes up to the inner packet that begins at `inner`, and cuts off what stood between.
 /// The kernel refuses neither: it only asks for an Ethernet header's worth of bytes, and there is an IP header as well.
 #[inline(always)]
-fn unframe<I: Inner, const LENGTH: usize>(door: PacketDoor<'_>, inner: usize) -> Result<(), DecapOutcome> {
-    let header = *door.header::<[u8; LENGTH]>(0).ok_or(DecapOutcome::Malformed)?;
-    let mut door = door.shrink(inner - LENGTH).map_err(|_| DecapOutcome::Malformed)?;
-    door.write(0, header).ok_or(DecapOutcome::Malformed)?;
-    door.write(LENGTH - size_of::<EtherType>(), I::ETHER_TYPE).ok_or(DecapOutcome::Malformed)
+fn unframe<I: Inner, const LENGTH: usize>(door: PacketDoor<'_>, inner: usize) -> Result<(), InnerError> {
+    let header = *door.header::<[u8; LENGTH]>(0).ok_or(InnerError::Malformed)?;
+    let mut door = door.shrink(inner - LENGTH).map_err(|_| InnerError::Malformed)?;
+    door.write(0, header).ok_or(InnerError::Malformed)?;
+    door.write(LENGTH - size_of::<EtherType>(), I::ETHER_TYPE).ok_or(InnerError::Malformed)
 }
