@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use asg::{Asg, Backtest, BacktestRule};
+pub use asg::{Asg, AsgQuestion, Backtest, BacktestRule, Hook, Refresh, StartRefresh};
 
 use crate::api::DEFAULT_SOCKET;
 use crate::api::client::{TargetPath, TracePattern};

@@ -1,5 +1,7 @@
 //! The command line's side of the API.
 
+mod asg;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};

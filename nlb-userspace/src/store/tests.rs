@@ -211,3 +211,20 @@ proptest! {
         prop_assert_eq!(store.overlay().unwrap(), overlay(&changes));
     }
 }
+
+#[test]
+fn the_state_of_an_autoscaling_group_is_kept_as_it_is() {
+    const FILE: &str = "agent.interfaces = ['e']\n[[autoscaling_group]]\nname = 'web'\nmin = 1\nmax = 2\n\
+                        template = { provider = 'exec' }";
+    let dir = tempfile::tempdir().unwrap();
+    let configuration = crate::config::parse(FILE, "f").unwrap();
+    let engine = engine::Engine::new(configuration.autoscaling_groups[0].clone(), 7);
+    let (web, other) = ("web".parse().unwrap(), "other".parse().unwrap());
+    let store = Store::open(dir.path()).unwrap();
+    assert!(store.autoscaling(&web).unwrap().is_none());
+    store.save_autoscaling(&web, engine.state()).unwrap();
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.autoscaling(&web).unwrap().as_ref(), Some(engine.state()));
+    assert!(store.autoscaling(&other).unwrap().is_none());
+}
