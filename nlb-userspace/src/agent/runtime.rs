@@ -70,7 +70,7 @@ async fn agent(path: &Path) -> Result<()> {
     let events = watch_world(&inlets, &settings, &checks)?;
     let (commands, commanded) = mpsc::channel(WAITING);
     let handle = Handle::new(commands, inlets.snapshots);
-    let scaling = scale(handle.clone(), store, clock, &settings);
+    let scaling = scale(handle.clone(), store, clock, checks.clone(), &settings);
     tokio::spawn(serve(api, metrics, handle.clone(), scaling, checks));
     tokio::spawn(obey_signals(handle, signal(SignalKind::hangup())?));
     tokio::select! {
@@ -123,10 +123,10 @@ fn watch_world(inlets: &Inlets, settings: &AgentSettings, checks: &HealthChecks)
 }
 
 /// Starts what drives the autoscaling groups. Instances outlive it.
-fn scale(agent: Handle, store: Store, clock: Clock, settings: &AgentSettings) -> scaling::Handle {
+fn scale(agent: Handle, store: Store, clock: Clock, checks: HealthChecks, settings: &AgentSettings) -> scaling::Handle {
     let directory = settings.state_dir.join("instances");
     let open = Box::new(move |template: &LaunchTemplate| providers::open(template, &directory));
-    let (handle, runtime) = Runtime::new(agent, store, clock, open);
+    let (handle, runtime) = Runtime::new(agent, store, clock, checks, open);
     tokio::spawn(runtime.run());
     handle
 }

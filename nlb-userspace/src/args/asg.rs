@@ -88,6 +88,11 @@ pub enum AsgQuestion {
         /// Name of the autoscaling group
         group: Name,
     },
+    /// Show what a group's predictive policies go by, for the next 48 hours
+    Forecast {
+        /// Name of the autoscaling group
+        group: Name,
+    },
     /// Make all instances anew, a few at a time
     #[command(subcommand)]
     Refresh(Refresh),

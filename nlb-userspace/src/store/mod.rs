@@ -21,8 +21,9 @@ use serde::{Deserialize, Serialize};
 pub use error::StoreError;
 
 use crate::autoscale::engine;
+use crate::autoscale::forecast::History;
 use crate::model::{Drain, Drains, Name, Overlay, Overridden, TargetKey};
-use schema::{AUTOSCALING, DRAINS, OVERLAY, SETTINGS};
+use schema::{AUTOSCALING, DRAINS, HISTORY, OVERLAY, SETTINGS};
 
 /// Name of the file within the state directory.
 pub const FILE_NAME: &str = "nlb.redb";
@@ -150,6 +151,18 @@ impl Store {
     /// Keeps the state of an autoscaling group's engine in place of what was kept before.
     pub fn save_autoscaling(&self, group: &Name, state: &engine::State) -> Result<(), StoreError> {
         self.set_value(AUTOSCALING, group.as_str(), &json(state))
+    }
+
+    /// What was recorded of the load of an autoscaling group's policy; empty before it was first kept.
+    pub fn history(&self, group: &Name, policy: &Name) -> Result<History, StoreError> {
+        let key = format!("{group}/{policy}");
+        let kept = self.value(HISTORY, &key)?.map(|json| self.decode(HISTORY, &key, &json));
+        Ok(kept.transpose()?.unwrap_or_default())
+    }
+
+    /// Keeps what was recorded in place of what was kept before.
+    pub fn save_history(&self, group: &Name, policy: &Name, history: &History) -> Result<(), StoreError> {
+        self.set_value(HISTORY, &format!("{group}/{policy}"), &json(history))
     }
 
     fn value(&self, table: TableDefinition<'_, &str, &str>, key: &str) -> Result<Option<String>, StoreError> {

@@ -53,6 +53,7 @@ fn every_documented_command_is_understood() {
         "nlb asg terminate web web-17 --decrement",
         "nlb asg activity web --last 5",
         "nlb asg explain web",
+        "nlb asg forecast web",
         "nlb asg refresh start web --min-healthy 50 --max-healthy 150 --skip-matching --auto-rollback",
         "nlb asg refresh status web",
         "nlb asg refresh cancel web",

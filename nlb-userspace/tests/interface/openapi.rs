@@ -65,6 +65,7 @@ const REQUESTS: &[(&str, &str, &str, Option<&str>, u16)] = &[
     ("get", ASG, "/v1/autoscaling-groups/-", None, 400),
     ("get", ACTIVITIES, "/v1/autoscaling-groups/shop/activities", None, 200),
     ("get", EXPLANATION, "/v1/autoscaling-groups/shop/explanation", None, 200),
+    ("get", FORECASTS, "/v1/autoscaling-groups/shop/forecasts", None, 200),
     ("put", DESIRED, "/v1/autoscaling-groups/shop/desired", Some(r#"{"desired":3}"#), 200),
     ("put", DESIRED, "/v1/autoscaling-groups/shop/desired", Some(r#"{"desired":5}"#), 409),
     ("put", DESIRED, "/v1/autoscaling-groups/shop/desired", Some(r#"{"desired":-1}"#), 422),
@@ -103,6 +104,7 @@ const REQUESTS: &[(&str, &str, &str, Option<&str>, u16)] = &[
 const ASG: &str = "/v1/autoscaling-groups/{group}";
 const ACTIVITIES: &str = "/v1/autoscaling-groups/{group}/activities";
 const EXPLANATION: &str = "/v1/autoscaling-groups/{group}/explanation";
+const FORECASTS: &str = "/v1/autoscaling-groups/{group}/forecasts";
 const DESIRED: &str = "/v1/autoscaling-groups/{group}/desired";
 const SUSPENDED: &str = "/v1/autoscaling-groups/{group}/suspended/{process}";
 const INSTANCE: &str = "/v1/autoscaling-groups/{group}/instances/{instance}";

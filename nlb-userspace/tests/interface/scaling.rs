@@ -1,6 +1,7 @@
 //! A stand-in for the task that drives autoscaling groups: one group's engine, whose instances run at once, and which is not
 //! told any time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nlb_userspace::autoscale::engine::{Action, Engine, Event};
@@ -66,7 +67,7 @@ pub(crate) fn engine() -> Engine {
 }
 
 pub(crate) fn view(engine: &Engine) -> View {
-    View { at: now(), engine: engine.clone(), trouble: None }
+    View { at: now(), engine: engine.clone(), trouble: None, forecasts: BTreeMap::new() }
 }
 
 /// The stand-in.

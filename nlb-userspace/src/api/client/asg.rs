@@ -3,7 +3,9 @@
 use axum::http::Method;
 
 use super::{Client, ClientError};
-use crate::api::dto::{ActivityView, AsgSummary, AsgView, CompleteHook, ExplanationView, SetDesired, StartRefresh};
+use crate::api::dto::{
+    ActivityView, AsgSummary, AsgView, CompleteHook, ExplanationView, ForecastView, SetDesired, StartRefresh,
+};
 use crate::autoscale::model::{Process, Token};
 use crate::model::Name;
 
@@ -26,6 +28,11 @@ impl Client {
     /// Why its capacity is what it is.
     pub async fn explain_group(&self, group: &Name) -> Result<ExplanationView, ClientError> {
         self.get(&format!("/v1/autoscaling-groups/{group}/explanation")).await
+    }
+
+    /// What its predictive policies go by.
+    pub async fn forecasts(&self, group: &Name) -> Result<Vec<ForecastView>, ClientError> {
+        self.get(&format!("/v1/autoscaling-groups/{group}/forecasts")).await
     }
 
     /// Makes its capacity so many.

@@ -17,8 +17,9 @@ mod target;
 mod words;
 
 pub use asg::{
-    ActivityStatus, ActivityView, AsgSummary, AsgView, CompleteHook, ExplanationView, HookResult, InstanceState,
-    InstanceView, LastChangeView, RefreshStatus, RefreshView, SetDesired, StartRefresh, WishView,
+    ActivityStatus, ActivityView, AsgSummary, AsgView, CompleteHook, ExplanationView, ForecastPointView, ForecastView,
+    HookResult, InstanceState, InstanceView, LastChangeView, ModelView, RefreshStatus, RefreshView, SetDesired,
+    StartRefresh, WishView,
 };
 pub use change::{ChangeReport, Difference, DroppedChange, Register, ReloadReport, SetWeight};
 pub use config::{AgentConfig, CapacityConfig, Config, FlowConfig, GroupConfig, ListenerConfig, TargetConfig};

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::foresight::{self, Job};
 use crate::autoscale::engine::Event;
 use crate::autoscale::model::{InstanceId, Token};
 use crate::model::{Name, Timestamp};
@@ -35,6 +36,8 @@ pub(super) enum Outcome {
     Failed(ProviderError),
     /// It went well, and there is nothing to know.
     Done,
+    /// A forecast is made.
+    Foreseen(Name, foresight::Done),
 }
 
 /// A group's provider, and where what its calls came to is sent.
@@ -93,6 +96,15 @@ impl Caller {
             |provider, group| Box::pin(async move { provider.start(&group, &id).await }),
             |result| result.map_or_else(Outcome::Failed, |()| Outcome::Done),
         );
+    }
+
+    /// Makes a forecast for a policy.
+    pub(super) fn foresee(&self, policy: Name, job: Job) {
+        let (group, reports) = (self.group.clone(), self.reports.clone());
+        tokio::task::spawn_blocking(move || {
+            let outcome = Outcome::Foreseen(policy, job.run());
+            drop(reports.blocking_send(Report { group, outcome }));
+        });
     }
 
     fn spawn<T: Send + 'static>(

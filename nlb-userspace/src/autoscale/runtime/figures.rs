@@ -5,7 +5,7 @@ use super::placement::wanted;
 use crate::autoscale::engine::{Engine, Gauge};
 use crate::autoscale::model::{Metric, PolicyKind, Sample};
 use crate::control::snapshot::Snapshot;
-use crate::model::{TargetKey, Timestamp};
+use crate::model::{Name, TargetKey, Timestamp};
 
 /// What a group's metrics are measured of.
 pub(super) struct Figures<'a> {
@@ -37,6 +37,15 @@ impl<'a> Figures<'a> {
         let alarms = refresh.into_iter().flat_map(|refresh| refresh.settings.alarms.iter().enumerate());
         let of_alarms = alarms.map(|(index, (metric, _))| (Gauge::RefreshAlarm(index), self.sample(metric)));
         of_policies.chain(of_alarms).collect()
+    }
+
+    /// The loads of predictive policies, as far as they are known.
+    pub(super) fn loads(&self) -> Vec<(Name, f64)> {
+        let loads = self.engine.group().policies.iter().filter_map(|policy| match &policy.kind {
+            PolicyKind::Predictive(rule) => Some((policy.name.clone(), self.sample(&rule.load).value.ok()?)),
+            PolicyKind::TargetTracking(_) | PolicyKind::Step(_) | PolicyKind::Simple(_) => None,
+        });
+        loads.collect()
     }
 
     fn sample(&self, metric: &Metric) -> Sample {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::foresight::Foreseen;
 use crate::agent::handle::AskError;
 use crate::autoscale::engine::{self, Engine};
+use crate::autoscale::model::Predictive;
 use crate::model::{Name, Timestamp};
 
 /// A group at one moment.
@@ -18,6 +20,19 @@ pub struct View {
     pub engine: Engine,
     /// Why the provider can't be used at the moment, if it can't.
     pub trouble: Option<String>,
+    /// What its predictive policies go by, by their names.
+    pub forecasts: BTreeMap<Name, Outlook>,
+}
+
+/// What a predictive policy goes by.
+#[derive(Clone, Debug)]
+pub struct Outlook {
+    /// The policy's rule.
+    pub rule: Predictive,
+    /// The last forecast; `None` before the first.
+    pub foreseen: Option<Arc<Foreseen>>,
+    /// How many more minutes have to be recorded before anything is forecast.
+    pub minutes_missing: usize,
 }
 
 /// All groups, by name.

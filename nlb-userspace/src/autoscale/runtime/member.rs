@@ -9,16 +9,18 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::calls::{Caller, Outcome, Report};
-use super::handle::View;
+use super::foresight::Foresight;
+use super::handle::{Outlook, View};
 use super::hooks::{Hooks, Order};
 use super::placement::Placement;
 use crate::agent;
 use crate::agent::handle::AskError;
 use crate::autoscale::engine::{Action, Engine, Event};
-use crate::autoscale::model::AutoscalingGroup;
+use crate::autoscale::forecast::History;
+use crate::autoscale::model::{AutoscalingGroup, PolicyKind, Predictive};
 use crate::clock::Clock;
 use crate::control::ChangeError;
-use crate::model::{TargetKey, Timestamp};
+use crate::model::{Name, TargetKey, Timestamp};
 use crate::providers::{Provider, ProviderError};
 use crate::store::{Store, StoreError};
 
@@ -52,6 +54,8 @@ pub(super) struct Member {
     placement: Placement,
     hooks: Hooks,
     list: Listing,
+    /// Of predictive policies.
+    pub(super) foresights: BTreeMap<Name, Foresight>,
     /// What the engine wants and nobody has done yet.
     pending: Vec<Action>,
     /// Changes of targets that were refused, and when each is asked for again.
@@ -85,7 +89,13 @@ impl Member {
             // The standard library's hashers are keyed from the system's source of randomness.
             None => (Engine::new(group, RandomState::new().hash_one(&name)), Vec::new()),
         };
+        let mut foresights = BTreeMap::new();
+        for (policy, rule) in predictive(engine.group()) {
+            let history = context.store.history(&name, policy)?;
+            foresights.insert(policy.clone(), Foresight::new(rule.clone(), history, now));
+        }
         Ok(Self {
+            foresights,
             engine,
             caller: Caller { group: name, provider, reports },
             placement: Placement::default(),
@@ -108,6 +118,12 @@ impl Member {
         match provider {
             Ok(provider) => self.caller.provider = provider,
             Err(error) => self.is_troubled(&error),
+        }
+        let policies: BTreeMap<_, _> = predictive(&group).collect();
+        self.foresights.retain(|policy, _| policies.contains_key(policy));
+        for (policy, rule) in policies {
+            let begin = || Foresight::new(rule.clone(), History::default(), now);
+            self.foresights.entry(policy.clone()).or_insert_with(begin).follow(rule, now);
         }
         self.pending.extend(self.engine.reconfigure(group, now));
     }
@@ -161,6 +177,12 @@ impl Member {
             }
             Outcome::Failed(error) => warn!("autoscaling group {}: {error}", self.caller.group),
             Outcome::Done => self.list.due = now,
+            Outcome::Foreseen(policy, done) => {
+                if let Some(foresight) = self.foresights.get_mut(&policy) {
+                    let points = foresight.done(done);
+                    self.tell(Event::Forecast { policy, points }, now);
+                }
+            }
         }
     }
 
@@ -175,6 +197,19 @@ impl Member {
         if self.list.due <= now && !self.list.is_under_way {
             self.list.is_under_way = true;
             self.caller.list(now);
+        }
+        for (policy, foresight) in &mut self.foresights {
+            if let Some(job) = foresight.job(now) {
+                self.caller.foresee(policy.clone(), job);
+            }
+            if let Some(history) = foresight.due_history(now)
+                && let Err(error) = context.store.save_history(&self.caller.group, policy, history)
+            {
+                warn!(
+                    "the load that policy `{policy}` of autoscaling group {} goes by is not kept: {error}",
+                    self.caller.group
+                );
+            }
         }
         self.tell(Event::Tick, now);
     }
@@ -211,7 +246,12 @@ impl Member {
 
     /// How it stands.
     pub(super) fn view(&self, now: Timestamp) -> View {
-        View { at: now, engine: self.engine.clone(), trouble: self.trouble.clone() }
+        let outlook = |(policy, foresight): (&Name, &Foresight)| {
+            let (rule, foreseen) = (foresight.rule().clone(), foresight.foreseen.clone());
+            (policy.clone(), Outlook { rule, foreseen, minutes_missing: foresight.minutes_missing() })
+        };
+        let forecasts = self.foresights.iter().map(outlook).collect();
+        View { at: now, engine: self.engine.clone(), trouble: self.trouble.clone(), forecasts }
     }
 
     fn carry_out(&mut self, action: Action) {
@@ -286,4 +326,12 @@ impl Member {
             self.trouble = Some(trouble);
         }
     }
+}
+
+/// The predictive policies of a group.
+fn predictive(group: &AutoscalingGroup) -> impl Iterator<Item = (&Name, &Predictive)> {
+    group.policies.iter().filter_map(|policy| match &policy.kind {
+        PolicyKind::Predictive(rule) => Some((&policy.name, rule)),
+        PolicyKind::TargetTracking(_) | PolicyKind::Step(_) | PolicyKind::Simple(_) => None,
+    })
 }

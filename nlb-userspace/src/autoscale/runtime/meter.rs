@@ -34,6 +34,8 @@ struct Reading {
 struct Reached {
     counters: Counters,
     active: Option<u64>,
+    /// Seconds that the last check took.
+    latency: Option<f64>,
 }
 
 /// Whose figures are wanted.
@@ -47,11 +49,18 @@ pub(super) struct Subjects<'a> {
 
 impl Meter {
     /// Takes in a reading.
-    pub(super) fn read(&mut self, snapshot: &Snapshot, reading: &CounterReading, at: Timestamp) {
+    pub(super) fn read(
+        &mut self,
+        snapshot: &Snapshot,
+        reading: &CounterReading,
+        latencies: &BTreeMap<TargetKey, Duration>,
+        at: Timestamp,
+    ) {
         let targets = snapshot.groups.iter().flat_map(|group| &group.targets).filter_map(|target| {
             let counters = *reading.targets.get(&target.index)?;
             let active = reading.active.targets.get(&target.index).copied();
-            Some((target.key.clone(), Reached { counters, active }))
+            let latency = latencies.get(&target.key).map(Duration::as_secs_f64);
+            Some((target.key.clone(), Reached { counters, active, latency }))
         });
         self.push(Reading { at, targets: targets.collect() });
     }
@@ -111,14 +120,11 @@ fn figure(source: &Source, key: &TargetKey, before: &Reading, last: &Reading) ->
     let now = last.targets.get(key)?;
     let count: fn(&Counters) -> u64 = match source {
         Source::ActiveFlows => return now.active.map(float),
+        Source::HealthLatency => return now.latency,
         Source::NewFlows => |counters| counters.new_flows,
         Source::Packets => |counters| counters.packets,
         Source::Bytes => |counters| counters.bytes,
-        Source::HealthLatency
-        | Source::Cpu
-        | Source::Memory
-        | Source::Prometheus { .. }
-        | Source::OfTargetGroup { .. } => {
+        Source::Cpu | Source::Memory | Source::Prometheus { .. } | Source::OfTargetGroup { .. } => {
             return None;
         }
     };
@@ -150,7 +156,7 @@ mod tests {
     fn reading(turn: u32, reached: &[(&TargetKey, u64)]) -> Reading {
         let reached = reached.iter().map(|(key, new_flows)| {
             let counters = Counters { packets: 10 * new_flows, bytes: 1_000 * new_flows, new_flows: *new_flows };
-            ((*key).clone(), Reached { counters, active: (*new_flows > 0).then_some(7) })
+            ((*key).clone(), Reached { counters, active: (*new_flows > 0).then_some(7), latency: Some(0.5) })
         });
         Reading { at: Timestamp::default() + TURN * turn, targets: reached.collect() }
     }
@@ -175,6 +181,7 @@ mod tests {
             (Source::Packets, Statistic::Mean, &subjects, Some(70.0)),
             (Source::Bytes, Statistic::Min, &subjects, Some(4_000.0)),
             (Source::ActiveFlows, Statistic::Mean, &subjects, Some(7.0)),
+            (Source::HealthLatency, Statistic::Max, &subjects, Some(0.5)),
             (of_other, Statistic::Mean, &subjects, Some(30.0)),
             (of_nobody, Statistic::Sum, &subjects, None),
             (Source::NewFlows, Statistic::Mean, &nobody, None),

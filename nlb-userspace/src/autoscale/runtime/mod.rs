@@ -13,6 +13,7 @@
 
 mod calls;
 mod figures;
+mod foresight;
 mod handle;
 mod hooks;
 mod member;
@@ -22,5 +23,6 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub use handle::{Asked, Handle, Refusal, View, Views};
+pub use foresight::Foreseen;
+pub use handle::{Asked, Handle, Outlook, Refusal, View, Views};
 pub use task::{Opener, Runtime};

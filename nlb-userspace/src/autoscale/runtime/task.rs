@@ -17,6 +17,7 @@ use crate::agent;
 use crate::autoscale::engine::Event;
 use crate::autoscale::model::{AutoscalingGroup, LaunchTemplate};
 use crate::clock::Clock;
+use crate::metrics::HealthChecks;
 use crate::model::{Configuration, Name, Timestamp};
 use crate::providers::{Provider, ProviderError};
 use crate::store::Store;
@@ -40,6 +41,8 @@ pub struct Runtime {
     meter: Meter,
     /// When counters are read next, and how often they were.
     reading: (Timestamp, u64),
+    /// How long health checks take.
+    checks: HealthChecks,
     commands: mpsc::Receiver<Asked>,
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     views: watch::Sender<Arc<Views>>,
@@ -47,11 +50,12 @@ pub struct Runtime {
 
 impl Runtime {
     /// A task for the groups of `agent`'s configuration, which are kept in `store`; `open` gives their providers.
-    pub fn new(agent: agent::Handle, store: Store, clock: Clock, open: Opener) -> (Handle, Self) {
+    pub fn new(agent: agent::Handle, store: Store, clock: Clock, checks: HealthChecks, open: Opener) -> (Handle, Self) {
         let (commands, commanded) = mpsc::channel(WAITING);
         let (views, seen) = watch::channel(Arc::default());
         let runtime = Self {
             reading: (clock.now(), 0),
+            checks,
             context: Context { agent, store, clock },
             open,
             members: BTreeMap::new(),
@@ -185,7 +189,8 @@ impl Runtime {
         }
         match self.context.agent.counters().await {
             Ok(reading) => {
-                self.meter.read(&self.context.agent.snapshot(), &reading, now);
+                let snapshot = self.context.agent.snapshot();
+                self.meter.read(&snapshot, &reading, &self.checks.latencies(&snapshot), now);
                 self.members.values_mut().for_each(|member| member.flows(&self.context, &reading.active.targets));
             }
             Err(error) => {
@@ -194,8 +199,13 @@ impl Runtime {
             }
         }
         for member in self.members.values_mut() {
+            let snapshot = self.context.agent.snapshot();
+            for (policy, load) in Figures::new(&self.meter, &member.engine, &snapshot, now).loads() {
+                if let Some(foresight) = member.foresights.get_mut(&policy) {
+                    foresight.record(load, now);
+                }
+            }
             if turn.is_multiple_of(member.engine.group().period.as_secs() / TURN.as_secs()) {
-                let snapshot = self.context.agent.snapshot();
                 for (gauge, sample) in Figures::new(&self.meter, &member.engine, &snapshot, now).samples() {
                     member.tell(Event::Sampled { gauge, sample }, now);
                 }

@@ -3,6 +3,7 @@
 mod backtest;
 mod chart;
 mod explain;
+mod forecast;
 mod list;
 mod show;
 
@@ -19,6 +20,7 @@ pub use chart::lines as supply_chart;
 /// The texts that these commands show, for tests.
 pub mod text {
     pub use super::explain::{activities, explanation};
+    pub use super::forecast::forecast;
     pub use super::list::list;
     pub use super::show::{detail, refresh};
 }
@@ -39,6 +41,10 @@ pub(super) async fn ask(client: &Client, output: &Output, question: AsgQuestion)
         AsgQuestion::Explain { group } => {
             let explanation = client.explain_group(&group).await?;
             return output.show(&explanation, |explanation, style| text::explanation(explanation, now(), style));
+        }
+        AsgQuestion::Forecast { group } => {
+            let forecasts = client.forecasts(&group).await?;
+            return output.show(&forecasts, |forecasts, style| text::forecast(forecasts, now(), style));
         }
         AsgQuestion::Refresh(command) => return refresh(client, output, command).await,
         AsgQuestion::Show { group } => client.autoscaling_group(&group).await?,

@@ -2,12 +2,14 @@
 
 mod activity;
 mod explanation;
+mod forecast;
 mod instance;
 mod refresh;
 mod words;
 
 pub use activity::ActivityView;
 pub use explanation::{ExplanationView, LastChangeView, WishView};
+pub use forecast::{ForecastPointView, ForecastView, ModelView};
 pub use instance::InstanceView;
 pub use refresh::{RefreshView, StartRefresh};
 pub use words::{ActivityStatus, HookResult, InstanceState, RefreshStatus};

@@ -29,6 +29,7 @@ pub(super) fn all() -> OpenApiRouter<Served> {
         .routes(routes!(read::group))
         .routes(routes!(read::activities))
         .routes(routes!(read::explanation))
+        .routes(routes!(read::forecasts))
         .routes(routes!(scale::set_desired))
         .routes(routes!(scale::suspend, scale::resume))
         .routes(routes!(instance::terminate))

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 
-use super::super::super::dto::{ActivityView, AsgSummary, AsgView, ErrorBody, ExplanationView};
+use super::super::super::dto::{ActivityView, AsgSummary, AsgView, ErrorBody, ExplanationView, ForecastView};
 use super::super::super::failure::Failure;
 use super::{GroupPath, view};
 use crate::autoscale::runtime::Handle;
@@ -71,4 +71,23 @@ pub(super) async fn explanation(
 ) -> Result<Json<ExplanationView>, Failure> {
     let Path(GroupPath { group }) = path?;
     Ok(Json(ExplanationView::of(&*view(&scaling, &group)?)))
+}
+
+/// What a group's predictive policies go by.
+#[utoipa::path(
+    get,
+    path = "/v1/autoscaling-groups/{group}/forecasts",
+    params(GroupPath),
+    responses(
+        (status = 200, body = Vec<ForecastView>),
+        (status = 400, description = "Not a name", body = ErrorBody),
+        (status = 404, description = "No such group", body = ErrorBody),
+    )
+)]
+pub(super) async fn forecasts(
+    State(scaling): State<Handle>,
+    path: Result<Path<GroupPath>, PathRejection>,
+) -> Result<Json<Vec<ForecastView>>, Failure> {
+    let Path(GroupPath { group }) = path?;
+    Ok(Json(ForecastView::all(&*view(&scaling, &group)?)))
 }

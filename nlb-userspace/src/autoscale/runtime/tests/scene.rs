@@ -22,6 +22,7 @@ use crate::config;
 use crate::control::event::{Health, HealthReport};
 use crate::control::{Event, Kept, NextHop, State};
 use crate::dataplane::{Memory, Tables};
+use crate::metrics::HealthChecks;
 use crate::providers::Provider;
 use crate::store::Store;
 
@@ -169,6 +170,6 @@ impl Scene {
 fn run(agent: &Handle, store: &Store, clock: Clock, double: &Double) -> (runtime::Handle, JoinHandle<()>) {
     let double = double.clone();
     let open = Box::new(move |_: &_| Ok(Arc::new(double.clone()) as Arc<dyn Provider>));
-    let (handle, runtime) = Runtime::new(agent.clone(), store.clone(), clock, open);
+    let (handle, runtime) = Runtime::new(agent.clone(), store.clone(), clock, HealthChecks::default(), open);
     (handle, tokio::spawn(runtime.run()))
 }
