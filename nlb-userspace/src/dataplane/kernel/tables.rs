@@ -25,6 +25,7 @@ use super::KernelError;
 use super::access::Access;
 use super::entries::{read_group, read_target, write_group, write_target};
 use super::grace::Grace;
+use super::known::Known;
 use super::listeners::Listeners;
 use super::mapped::{Mapped, to_usize};
 use super::ranges::RangeTable;
@@ -37,6 +38,7 @@ pub(super) struct KernelTables {
     listeners: Listeners,
     ranges: RangeTable,
     vips: Vips,
+    known: Known,
     groups: Mapped,
     slots: Mapped,
     targets: Mapped,
@@ -73,6 +75,7 @@ impl KernelTables {
             listeners: Listeners::take(table, listeners, &grace)?,
             ranges: RangeTable::take(object)?,
             vips: Vips::take(object)?,
+            known: Known::take(object)?,
             groups: Mapped::new(map(object, edge::GROUPS)?, edge::GROUPS, "groups")?,
             slots: Mapped::new(map(object, edge::SLOTS)?, edge::SLOTS, "slots")?,
             targets: Mapped::new(map(object, edge::TARGETS)?, edge::TARGETS, "targets")?,
@@ -94,7 +97,7 @@ impl KernelTables {
     }
 
     /// Everything that is in the tables. An entry without a tag is free.
-    pub(super) fn read(&self) -> Result<Tables, DataplaneError> {
+    pub(super) fn read(&mut self) -> Result<Tables, DataplaneError> {
         let (access, vips) = (self.access.read(), self.vips.read()?);
         let mut tables = Tables { listeners: self.listeners.read(), access, vips, ..Tables::default() };
         tables.listeners.extend(self.ranges.read()?);
@@ -108,6 +111,7 @@ impl KernelTables {
         for (&index, group) in &tables.groups {
             tables.rings.insert(index, self.ring(index, group)?.into());
         }
+        self.known.adopt(&tables);
         Ok(tables)
     }
 
@@ -138,8 +142,14 @@ impl KernelTables {
             }
             Write::Listener { key, value, fresh } => Ok(self.write_listener(key, value, *fresh)?),
             Write::Ranges { key, listeners, fresh } => Ok(self.write_ranges(key, listeners, fresh)?),
-            Write::Vip { address, value } => Ok(self.vips.write(address, value)?),
-            Write::RemoveVip(address) => Ok(self.vips.remove(address)?),
+            Write::Vip { address, value } => {
+                self.known.add_vip(address);
+                Ok(self.vips.write(address, value)?)
+            }
+            Write::RemoveVip(address) => {
+                self.known.remove_vip(address);
+                Ok(self.vips.remove(address)?)
+            }
             Write::RemoveListener(key) => Ok(self.remove_listener(key)?),
             Write::RemoveGroup(index) => {
                 self.settle()?;
@@ -148,6 +158,7 @@ impl KernelTables {
             }
             Write::RemoveTarget(index) => {
                 self.settle()?;
+                self.known.set_target(*index, &Target::default());
                 write_target(self.targets.entry(*index)?, &Target::default());
                 Ok(())
             }
@@ -163,6 +174,7 @@ impl KernelTables {
             reset(&mut self.target_counters, edge::TARGET_COUNTERS, index, self.cpus)?;
             self.sketches.clear(SketchOf::Target(index))?;
         }
+        self.known.set_target(index, value);
         write_target(self.targets.entry(index)?, value);
         Ok(())
     }
@@ -288,7 +300,7 @@ impl KernelTables {
     }
 }
 
-fn map(object: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
+pub(super) fn map(object: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
     object.take_map(name).ok_or(KernelError::NotInObject { name })
 }
 
