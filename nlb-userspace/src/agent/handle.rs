@@ -183,6 +183,11 @@ impl Handle {
         Arc::clone(&self.snapshots.borrow())
     }
 
+    /// Waits until another state is published. An error says that the agent has ended.
+    pub async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
+        self.snapshots.changed().await
+    }
+
     /// See [`Command::Reload`].
     pub async fn reload(&self) -> Result<ReloadReport, AskError<ReloadError>> {
         self.ask(|reply| Command::Reload { reply }).await

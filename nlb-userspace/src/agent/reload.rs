@@ -6,6 +6,7 @@ use tracing::warn;
 
 use super::handle::{Difference, ReloadReport};
 use crate::model::{AgentSettings, Configuration, TargetGroup};
+use crate::providers;
 
 /// What differs between the configuration in force and the next.
 pub(super) fn difference(before: &Configuration, after: &Configuration) -> ReloadReport {
@@ -24,10 +25,12 @@ pub(super) fn difference(before: &Configuration, after: &Configuration) -> Reloa
     }
 }
 
-/// Autoscaling groups are read and checked, but nothing drives their engines yet: whoever configures one has to know.
+/// Autoscaling groups of providers that this agent does not have are checked and not run: whoever configures one has to know.
 pub(super) fn warn_of_what_is_not_run(configuration: &Configuration) {
-    for group in &configuration.autoscaling_groups {
-        warn!("autoscaling group `{}` is checked and not run: this agent launches nothing", group.name);
+    let groups = configuration.autoscaling_groups.iter();
+    for group in groups.filter(|group| !providers::is_available(group.template.provider)) {
+        let provider = group.template.provider.as_str();
+        warn!("autoscaling group `{}` is not run: this agent has no provider `{provider}`", group.name);
     }
 }
 

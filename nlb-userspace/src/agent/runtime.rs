@@ -3,7 +3,8 @@
 //! ```text
 //! signals, API ──▶ commands ─┐
 //! health checks ─▶ events ───┼─▶ owner ─▶ kernel
-//! netlink ───────▶ events ───┘     └────▶ snapshots ─▶ API, metrics; targets ─▶ health checks; addresses ─▶ netlink
+//! netlink ───────▶ events ───┘     ├────▶ snapshots ─▶ API, metrics; targets ─▶ health checks; addresses ─▶ netlink
+//! autoscaling ───▶ commands ───────┘ (and it watches the snapshots)
 //! ```
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -19,13 +20,15 @@ use super::handle::Handle;
 use super::owner::{Inlets, Owner, settle};
 use super::reload;
 use crate::api::server;
+use crate::autoscale::model::LaunchTemplate;
+use crate::autoscale::runtime::{self as scaling, Runtime};
 use crate::clock::Clock;
 use crate::control::{Event, Kept, State};
 use crate::dataplane::{Dataplane as _, Kernel, KernelSettings};
 use crate::metrics::HealthChecks;
 use crate::model::AgentSettings;
 use crate::store::Store;
-use crate::{config, dataplane, fragments, health, metrics, netlink};
+use crate::{config, dataplane, fragments, health, metrics, netlink, providers};
 
 /// Events and commands that wait for the owner.
 const WAITING: usize = 16_384;
@@ -64,13 +67,14 @@ async fn agent(path: &Path) -> Result<()> {
     let clock = Clock::new();
     let kept = Kept { seed, overlay, drains };
     let state = State::new(configuration, kept, &current, clock.beginning());
-    let (owner, inlets) = Owner::begin(state, kernel, current, store, path.to_owned(), clock)?;
+    let (owner, inlets) = Owner::begin(state, kernel, current, store.clone(), path.to_owned(), clock)?;
 
     let checks = HealthChecks::default();
     let events = watch_world(&inlets, &settings, &checks)?;
     let (commands, commanded) = mpsc::channel(WAITING);
     let handle = Handle::new(commands, inlets.snapshots);
-    tokio::spawn(serve(api, metrics, handle.clone(), checks));
+    let scaling = scale(handle.clone(), store, clock, checks.clone(), &settings);
+    tokio::spawn(serve(api, metrics, handle.clone(), scaling, checks));
     tokio::spawn(obey_signals(handle, signal(SignalKind::hangup())?));
     tokio::select! {
         () = owner.run(events, commanded) => {}
@@ -121,15 +125,30 @@ fn watch_world(inlets: &Inlets, settings: &AgentSettings, checks: &HealthChecks)
     Ok(seen)
 }
 
+/// Starts what drives the autoscaling groups. Instances outlive it.
+fn scale(agent: Handle, store: Store, clock: Clock, checks: HealthChecks, settings: &AgentSettings) -> scaling::Handle {
+    let directory = settings.state_dir.join("instances");
+    let open = Box::new(move |template: &LaunchTemplate| providers::open(template, &directory));
+    let (handle, runtime) = Runtime::new(agent, store, clock, checks, open);
+    tokio::spawn(runtime.run());
+    handle
+}
+
 /// Serves until the process ends. Without its endpoints an agent still balances: they are no reason to stop it.
-async fn serve(api: server::Server, metrics: Option<metrics::server::Server>, handle: Handle, checks: HealthChecks) {
+async fn serve(
+    api: server::Server,
+    metrics: Option<metrics::server::Server>,
+    handle: Handle,
+    scaling: scaling::Handle,
+    checks: HealthChecks,
+) {
     let scrapes = async {
         match metrics {
             Some(server) => server.serve(handle.clone(), checks, stopped()).await,
             None => Ok(()),
         }
     };
-    let (answered, scraped) = tokio::join!(api.serve(handle.clone(), stopped()), scrapes);
+    let (answered, scraped) = tokio::join!(api.serve(handle.clone(), scaling, stopped()), scrapes);
     if let Err(error) = answered {
         warn!("the control API ended: {error}");
     }

@@ -2,6 +2,8 @@
 
 mod stream;
 
+mod asg;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};

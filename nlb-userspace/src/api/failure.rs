@@ -8,6 +8,8 @@ use pcap_file::PcapError;
 
 use super::dto::{ErrorBody, ErrorDetail, Problem};
 use crate::agent::handle::{AskError, CaptureError, ReloadError, TraceError};
+use crate::autoscale::engine::Refused;
+use crate::autoscale::runtime::Refusal;
 use crate::capture::{FilterError, UnknownListener};
 use crate::control::ChangeError;
 use crate::dataplane::DataplaneError;
@@ -107,6 +109,25 @@ impl From<ChangeError> for Failure {
                 format!("raise `agent.capacity.{table}` in the configuration and restart the agent"),
             ),
         }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(error: Refusal) -> Self {
+        let what = error.to_string();
+        let mend = match error {
+            Refusal::UnknownGroup { .. } => return Self::not_found(what, "see `nlb asg list`"),
+            Refusal::NotKept { .. } => {
+                return Self::new(StatusCode::INTERNAL_SERVER_ERROR, what, "see the agent's log");
+            }
+            Refusal::Refused(Refused::UnknownInstance(_)) => return Self::not_found(what, "see `nlb asg show GROUP`"),
+            Refusal::Refused(Refused::OutOfBounds { .. }) => "change `min` or `max` in the configuration and reload",
+            Refusal::Refused(Refused::RefreshUnderWay) => "use `nlb asg refresh cancel` or wait until it ends",
+            Refusal::Refused(
+                Refused::NotWaiting { .. } | Refused::Leaving(_) | Refused::NoRefresh | Refused::NothingBefore,
+            ) => "see `nlb asg show GROUP`",
+        };
+        Self::new(StatusCode::CONFLICT, what, mend)
     }
 }
 

@@ -8,8 +8,9 @@ use axum::Router;
 use nix::unistd::{Gid, Group, chown};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::routes;
+use super::routes::{self, Served};
 use crate::agent::Handle;
+use crate::autoscale::runtime as scaling;
 
 /// The group whose members may use the API, when it exists.
 pub const GROUP: &str = "nlb";
@@ -66,8 +67,13 @@ impl Server {
     }
 
     /// Answers until `stop` is done, then takes the socket away.
-    pub async fn serve(self, agent: Handle, stop: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
-        let router = router(agent);
+    pub async fn serve(
+        self,
+        agent: Handle,
+        scaling: scaling::Handle,
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServerError> {
+        let router = router(Served { agent, scaling });
         let served = tokio::select! {
             served = async { axum::serve(self.listener, router).await } => served,
             () = stop => Ok(()),
@@ -77,12 +83,12 @@ impl Server {
     }
 }
 
-/// The routes, answering for `agent`.
-pub fn router(agent: Handle) -> Router {
+/// The routes, answering for what is `served`.
+fn router(served: Served) -> Router {
     Router::from(routes::all())
         .fallback(routes::unknown_path)
         .method_not_allowed_fallback(routes::wrong_method)
-        .with_state(agent)
+        .with_state(served)
 }
 
 async fn clear(path: &Path) -> Result<(), ServerError> {

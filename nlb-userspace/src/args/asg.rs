@@ -1,86 +1,200 @@
 //! The arguments of `nlb asg`.
 
-use std::path::PathBuf;
+mod backtest;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::autoscale::backtest::RuleKind;
+pub use backtest::{Backtest, BacktestRule};
+
+use crate::api::dto::HookResult;
+use crate::autoscale::model::{Process, Token};
+use crate::model::Name;
 
 /// `nlb asg`.
 #[derive(Debug, Subcommand)]
 pub enum Asg {
+    /// A question to the agent
+    #[command(flatten)]
+    Ask(AsgQuestion),
     /// Show what scaling rules would have made of a recorded load, and what it would have cost; asks no agent
     Backtest(Backtest),
 }
 
-/// `nlb asg backtest`.
+/// What `nlb asg` asks the agent.
+#[derive(Debug, Subcommand)]
+pub enum AsgQuestion {
+    /// All autoscaling groups
+    List,
+    /// One autoscaling group with its instances
+    Show {
+        /// Name of the autoscaling group
+        group: Name,
+    },
+    /// Make the capacity so many; policies go on from there
+    SetDesired {
+        /// Name of the autoscaling group
+        group: Name,
+        /// Between the group's least and greatest capacity
+        desired: u32,
+    },
+    /// Stop something that a group does by itself
+    Suspend {
+        /// Name of the autoscaling group
+        group: Name,
+        /// What
+        #[arg(value_parser = process)]
+        process: Process,
+    },
+    /// Let a group do it again
+    Resume {
+        /// Name of the autoscaling group
+        group: Name,
+        /// What
+        #[arg(value_parser = process)]
+        process: Process,
+    },
+    /// Protect an instance from scale-in
+    Protect {
+        /// Name of the autoscaling group
+        group: Name,
+        /// The instance, as `nlb asg show` names it
+        #[arg(value_parser = token)]
+        instance: Token,
+        /// Protect it no longer
+        #[arg(long)]
+        off: bool,
+    },
+    /// End an instance, once its targets are drained; it is replaced unless the capacity falls with it
+    Terminate {
+        /// Name of the autoscaling group
+        group: Name,
+        /// The instance, as `nlb asg show` names it
+        #[arg(value_parser = token)]
+        instance: Token,
+        /// Let the capacity fall with it
+        #[arg(long)]
+        decrement: bool,
+    },
+    /// Show what a group did and why, the newest first
+    Activity {
+        /// Name of the autoscaling group
+        group: Name,
+        /// Show so many
+        #[arg(long, default_value_t = 20, value_name = "COUNT")]
+        last: usize,
+    },
+    /// Show why a group's capacity is what it is
+    Explain {
+        /// Name of the autoscaling group
+        group: Name,
+    },
+    /// Show what a group's predictive policies go by, for the next 48 hours
+    Forecast {
+        /// Name of the autoscaling group
+        group: Name,
+    },
+    /// Make all instances anew, a few at a time
+    #[command(subcommand)]
+    Refresh(Refresh),
+    /// Answer a hook that holds an instance
+    #[command(subcommand)]
+    Hook(Hook),
+}
+
+/// `nlb asg refresh`.
+#[derive(Debug, Subcommand)]
+pub enum Refresh {
+    /// Begin, from the group's template as it is configured now
+    Start(StartRefresh),
+    /// How far it has come
+    Status {
+        /// Name of the autoscaling group
+        group: Name,
+    },
+    /// Stop it; what is replaced stays
+    Cancel {
+        /// Name of the autoscaling group
+        group: Name,
+    },
+    /// Stop it, and make all instances from the version before
+    Rollback {
+        /// Name of the autoscaling group
+        group: Name,
+    },
+}
+
+/// `nlb asg refresh start`. What is left out is as configured.
 #[derive(Clone, Debug, Args)]
-pub struct Backtest {
-    /// The load: lines of `seconds,requests_per_second`, times rising
-    #[arg(long, value_name = "FILE")]
-    pub trace: PathBuf,
-    /// Only these rules; may be given several times [default: all]
-    #[arg(long, value_enum, value_name = "RULE")]
-    pub policy: Vec<BacktestRule>,
-    /// Quantile of the forecast that engine and predictive rule provide for
-    #[arg(long, default_value_t = 0.95, value_parser = share, value_name = "SHARE")]
-    pub quantile: f64,
-    /// Utilisation that the other rules keep, in percent
-    #[arg(long, default_value_t = 70.0, value_parser = percent, value_name = "PERCENT")]
-    pub target: f64,
-    /// Load that one instance carries, per second [default: the 99.9th percentile needs 20 instances]
-    #[arg(long, value_parser = positive, value_name = "RATE")]
-    pub capacity: Option<f64>,
-    /// Seconds from a launch until an instance serves; after 900 the engine would give it up
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..900), value_name = "SECONDS")]
-    pub start: u64,
-    /// Seconds between decisions
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(10..=3_600), value_name = "SECONDS")]
-    pub bin: u64,
-    /// Draw supply against demand into this file
-    #[arg(long, value_name = "FILE")]
-    pub svg: Option<PathBuf>,
+pub struct StartRefresh {
+    /// Name of the autoscaling group
+    pub group: Name,
+    /// Percent of the capacity that stay in service
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub min_healthy: Option<u8>,
+    /// Percent of the capacity that may exist
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(100..=200))]
+    pub max_healthy: Option<u8>,
+    /// Leave instances as they are that are of the wanted version
+    #[arg(long)]
+    pub skip_matching: bool,
+    /// Go back to the version before if it fails
+    #[arg(long)]
+    pub auto_rollback: bool,
 }
 
-/// A rule that is back-tested.
+/// `nlb asg hook`.
+#[derive(Debug, Subcommand)]
+pub enum Hook {
+    /// Say how the instance goes on
+    Complete {
+        /// Name of the autoscaling group
+        group: Name,
+        /// The instance, as `nlb asg show` names it
+        #[arg(value_parser = token)]
+        instance: Token,
+        /// Name of the hook
+        hook: Name,
+        /// continue or abandon
+        #[arg(value_enum)]
+        result: HookAnswer,
+    },
+    /// Say that it still works: its time begins anew
+    Heartbeat {
+        /// Name of the autoscaling group
+        group: Name,
+        /// The instance, as `nlb asg show` names it
+        #[arg(value_parser = token)]
+        instance: Token,
+        /// Name of the hook
+        hook: Name,
+    },
+}
+
+/// How an instance goes on from a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum BacktestRule {
-    /// The engine itself, by a quantile of the forecast.
-    Engine,
-    /// The rule by which it decides, alone.
-    Predictive,
-    /// Kubernetes' Horizontal Pod Autoscaler.
-    Hpa,
-    /// Target tracking alone.
-    TargetTracking,
-    /// Perfect foresight.
-    Oracle,
+pub enum HookAnswer {
+    /// It goes on.
+    Continue,
+    /// It does not: at launch it is ended.
+    Abandon,
 }
 
-impl From<BacktestRule> for RuleKind {
-    fn from(rule: BacktestRule) -> Self {
-        match rule {
-            BacktestRule::Engine => Self::Engine,
-            BacktestRule::Predictive => Self::Predictive,
-            BacktestRule::Hpa => Self::Hpa,
-            BacktestRule::TargetTracking => Self::TargetTracking,
-            BacktestRule::Oracle => Self::Oracle,
+impl From<HookAnswer> for HookResult {
+    fn from(answer: HookAnswer) -> Self {
+        match answer {
+            HookAnswer::Continue => Self::Continue,
+            HookAnswer::Abandon => Self::Abandon,
         }
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
-    number(text, |value| value > 0.0 && value < 1.0, "use a number between 0 and 1, as 0.95")
+fn process(text: &str) -> Result<Process, String> {
+    let known = Process::ALL.into_iter().find(|process| process.as_str() == text.replace('-', "_"));
+    known.ok_or_else(|| format!("use one of {}", Process::ALL.map(Process::as_str).join(", ")))
 }
 
-fn percent(text: &str) -> Result<f64, String> {
-    number(text, |value| value > 0.0 && value <= 100.0, "use a number above 0, up to 100")
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    number(text, |value| value > 0.0 && value.is_finite(), "use a number above 0")
-}
-
-fn number(text: &str, fits: fn(f64) -> bool, mend: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|value| fits(*value)).ok_or_else(|| mend.to_owned())
+/// A token stands in paths: it is made of a name and a number.
+fn token(text: &str) -> Result<Token, String> {
+    let name: Result<Name, _> = text.parse();
+    name.map(|name| Token(name.to_string())).map_err(|_| "see `nlb asg show GROUP`".to_owned())
 }

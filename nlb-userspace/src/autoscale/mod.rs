@@ -11,3 +11,4 @@ pub mod engine;
 pub mod forecast;
 pub mod model;
 pub mod policy;
+pub mod runtime;

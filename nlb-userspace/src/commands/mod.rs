@@ -29,11 +29,13 @@ pub use failure::CommandError;
 use self::output::Output;
 use self::render::Style;
 use crate::api::client::Client;
-use crate::args::{Arguments, Command, Global, Question};
+use crate::args::{Arguments, Asg, Command, Global, Question};
 
 /// The texts that commands show, for tests.
 pub mod text {
     pub use super::asg::backtest_text as backtest;
+    pub use super::asg::supply_chart;
+    pub use super::asg::text as asg;
     pub use super::doctor::text as doctor;
     pub use super::explain::text as explain;
     pub use super::listener::{detail as listener, list as listeners};
@@ -61,15 +63,19 @@ fn dispatch(global: Global, command: Command) -> Result<(), CommandError> {
         Command::Agent(run) => agents::edge(&run),
         Command::TargetAgent(run) => agents::target(&run),
         Command::Detach(arguments) => detach::run(Output::new(&global), &arguments),
-        Command::Asg(command) => asg::run(Output::new(&global), &command),
-        Command::Openapi => Output::new(&global).text(&crate::api::openapi::text()),
-        Command::Ask(question) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime =
-                runtime.map_err(|error| CommandError::failed(error.to_string(), "raise the limit of open files"))?;
-            runtime.block_on(ask(global, question))
+        Command::Asg(Asg::Backtest(arguments)) => asg::backtest(Output::new(&global), &arguments),
+        Command::Asg(Asg::Ask(question)) => {
+            block_on(async { asg::ask(&Client::new(&global.socket), &Output::new(&global), question).await })
         }
+        Command::Openapi => Output::new(&global).text(&crate::api::openapi::text()),
+        Command::Ask(question) => block_on(ask(global, question)),
     }
+}
+
+fn block_on(command: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| CommandError::failed(error.to_string(), "raise the limit of open files"))?;
+    runtime.block_on(command)
 }
 
 async fn ask(global: Global, question: Question) -> Result<(), CommandError> {

@@ -4,11 +4,20 @@
 //! sets; a call that failed, or whose answer got lost, is made again: so each must be safe to repeat. The contract follows
 //! that of Cluster Autoscaler's external provider: list, increase, delete by name, state of each, what a template makes.
 
+mod exec;
+mod open;
+mod process;
+mod settings;
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+
+pub use open::{is_available, open};
 
 use crate::autoscale::model::{InstanceId, LaunchTemplate, Token};
 use crate::model::{Name, Timestamp};
@@ -54,16 +63,21 @@ pub struct Provided {
     /// Its name.
     pub id: InstanceId,
     /// The token it was launched with; `None` when the provider can't keep tokens.
+    #[serde(default)]
     pub token: Option<Token>,
     /// Where it is.
+    #[serde(default)]
     pub zone: Option<Name>,
     /// Where it answers, once known.
+    #[serde(default)]
     pub address: Option<IpAddr>,
     /// The port that it serves, if the provider knows.
+    #[serde(default)]
     pub port: Option<u16>,
     /// How it stands.
     pub state: ProvidedState,
     /// When it was launched, if the provider knows.
+    #[serde(default)]
     pub launched: Option<Timestamp>,
 }
 

@@ -12,6 +12,7 @@ mod tests;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
@@ -19,8 +20,10 @@ use serde::{Deserialize, Serialize};
 
 pub use error::StoreError;
 
-use crate::model::{Drain, Drains, Overlay, Overridden, TargetKey};
-use schema::{DRAINS, OVERLAY, SETTINGS};
+use crate::autoscale::engine;
+use crate::autoscale::forecast::History;
+use crate::model::{Drain, Drains, Name, Overlay, Overridden, TargetKey};
+use schema::{AUTOSCALING, DRAINS, HISTORY, OVERLAY, SETTINGS};
 
 /// Name of the file within the state directory.
 pub const FILE_NAME: &str = "nlb.redb";
@@ -30,10 +33,10 @@ const CACHE_SIZE: usize = 1 << 20;
 
 const SEED: &str = "seed";
 
-/// An open store. Only one may be open for a directory at a time.
-#[derive(Debug)]
+/// An open store, and clones of it. Only one may be open for a directory at a time.
+#[derive(Clone, Debug)]
 pub struct Store {
-    database: Database,
+    database: Arc<Database>,
     file: PathBuf,
 }
 
@@ -86,7 +89,7 @@ impl Store {
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let opened = open.map_err(|source| StoreError::Io { file: path.clone(), source })?;
         let database = database(opened).map_err(|error| StoreError::at(&path, error))?;
-        let store = Self { database, file: path };
+        let store = Self { database: Arc::new(database), file: path };
         schema::migrate(&store.database, &store.file)?;
         Ok(store)
     }
@@ -98,26 +101,12 @@ impl Store {
 
     /// The cluster's seed, `None` before it was set.
     pub fn seed(&self) -> Result<Option<u64>, StoreError> {
-        let read = || {
-            let transaction = self.database.begin_read()?;
-            let table = transaction.open_table(SETTINGS)?;
-            Ok(table.get(SEED)?.map(|json| json.value().to_owned()))
-        };
-        read()
-            .map_err(|error: redb::Error| self.failed(error))?
-            .map(|json| self.decode(SETTINGS, SEED, &json))
-            .transpose()
+        self.value(SETTINGS, SEED)?.map(|json| self.decode(SETTINGS, SEED, &json)).transpose()
     }
 
     /// Keeps the cluster's seed.
     pub fn set_seed(&self, seed: u64) -> Result<(), StoreError> {
-        let json = seed.to_string();
-        let write = || {
-            let transaction = self.database.begin_write()?;
-            transaction.open_table(SETTINGS)?.insert(SEED, json.as_str())?;
-            Ok(transaction.commit()?)
-        };
-        write().map_err(|error: redb::Error| self.failed(error))
+        self.set_value(SETTINGS, SEED, &seed.to_string())
     }
 
     /// The changes made at run time.
@@ -148,6 +137,47 @@ impl Store {
             let transaction = self.database.begin_write()?;
             replace(&transaction, OVERLAY, changes)?;
             replace(&transaction, DRAINS, leaving)?;
+            Ok(transaction.commit()?)
+        };
+        write().map_err(|error: redb::Error| self.failed(error))
+    }
+
+    /// The state of an autoscaling group's engine, `None` before it was first kept.
+    pub fn autoscaling(&self, group: &Name) -> Result<Option<engine::State>, StoreError> {
+        let json = self.value(AUTOSCALING, group.as_str())?;
+        json.map(|json| self.decode(AUTOSCALING, group.as_str(), &json)).transpose()
+    }
+
+    /// Keeps the state of an autoscaling group's engine in place of what was kept before.
+    pub fn save_autoscaling(&self, group: &Name, state: &engine::State) -> Result<(), StoreError> {
+        self.set_value(AUTOSCALING, group.as_str(), &json(state))
+    }
+
+    /// What was recorded of the load of an autoscaling group's policy; empty before it was first kept.
+    pub fn history(&self, group: &Name, policy: &Name) -> Result<History, StoreError> {
+        let key = format!("{group}/{policy}");
+        let kept = self.value(HISTORY, &key)?.map(|json| self.decode(HISTORY, &key, &json));
+        Ok(kept.transpose()?.unwrap_or_default())
+    }
+
+    /// Keeps what was recorded in place of what was kept before.
+    pub fn save_history(&self, group: &Name, policy: &Name, history: &History) -> Result<(), StoreError> {
+        self.set_value(HISTORY, &format!("{group}/{policy}"), &json(history))
+    }
+
+    fn value(&self, table: TableDefinition<'_, &str, &str>, key: &str) -> Result<Option<String>, StoreError> {
+        let read = || {
+            let transaction = self.database.begin_read()?;
+            let table = transaction.open_table(table)?;
+            Ok(table.get(key)?.map(|json| json.value().to_owned()))
+        };
+        read().map_err(|error: redb::Error| self.failed(error))
+    }
+
+    fn set_value(&self, table: TableDefinition<'_, &str, &str>, key: &str, json: &str) -> Result<(), StoreError> {
+        let write = || {
+            let transaction = self.database.begin_write()?;
+            transaction.open_table(table)?.insert(key, json)?;
             Ok(transaction.commit()?)
         };
         write().map_err(|error: redb::Error| self.failed(error))

@@ -16,13 +16,19 @@ pub(super) const OVERLAY: TableDefinition<'_, &str, &str> = TableDefinition::new
 /// Targets that are leaving, as JSON, by `GROUP/ADDRESS:PORT`.
 pub(super) const DRAINS: TableDefinition<'_, &str, &str> = TableDefinition::new("drains");
 
+/// States of autoscaling groups' engines, as JSON, by the group's name.
+pub(super) const AUTOSCALING: TableDefinition<'_, &str, &str> = TableDefinition::new("autoscaling");
+
+/// Recorded loads, as JSON, by `GROUP/POLICY` of autoscaling groups.
+pub(super) const HISTORY: TableDefinition<'_, &str, &str> = TableDefinition::new("history");
+
 /// The key of the version in [`META`].
 pub(super) const VERSION_KEY: &str = "version";
 
 type Step = fn(&WriteTransaction) -> Result<(), redb::Error>;
 
 /// What brings a file from the version of its index to the next. Files of version 0 are empty.
-const STEPS: &[Step] = &[first_tables, drains];
+const STEPS: &[Step] = &[first_tables, drains, autoscaling, history];
 
 /// The version that this program writes.
 pub(super) const VERSION: u64 = STEPS.len() as u64;
@@ -35,6 +41,16 @@ fn first_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
 
 fn drains(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     transaction.open_table(DRAINS)?;
+    Ok(())
+}
+
+fn autoscaling(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(AUTOSCALING)?;
+    Ok(())
+}
+
+fn history(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(HISTORY)?;
     Ok(())
 }
 

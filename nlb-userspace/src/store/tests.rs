@@ -212,3 +212,38 @@ proptest! {
         prop_assert_eq!(store.overlay().unwrap(), overlay(&changes));
     }
 }
+
+#[test]
+fn the_state_of_an_autoscaling_group_is_kept_as_it_is() {
+    const FILE: &str = "agent.interfaces = ['e']\n[[autoscaling_group]]\nname = 'web'\nmin = 1\nmax = 2\n\
+                        template = { provider = 'exec' }";
+    let dir = tempfile::tempdir().unwrap();
+    let configuration = crate::config::parse(FILE, "f").unwrap();
+    let engine = engine::Engine::new(configuration.autoscaling_groups[0].clone(), 7);
+    let (web, other) = ("web".parse().unwrap(), "other".parse().unwrap());
+    let store = Store::open(dir.path()).unwrap();
+    assert!(store.autoscaling(&web).unwrap().is_none());
+    store.save_autoscaling(&web, engine.state()).unwrap();
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.autoscaling(&web).unwrap().as_ref(), Some(engine.state()));
+    assert!(store.autoscaling(&other).unwrap().is_none());
+}
+
+#[test]
+fn a_recorded_load_is_kept_for_its_policy() {
+    use crate::autoscale::forecast::History;
+    use crate::model::Timestamp;
+
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let (web, policy, other): (Name, Name, Name) =
+        ("web".parse().unwrap(), "ahead".parse().unwrap(), "other".parse().unwrap());
+    let mut history = History::default();
+    for minute in 0..3 {
+        history.record(Timestamp::from_epoch(std::time::Duration::from_secs(6_000 + 60 * minute)), 1.5);
+    }
+    store.save_history(&web, &policy, &history).unwrap();
+    assert_eq!(store.history(&web, &policy).unwrap(), history);
+    assert_eq!(store.history(&web, &other).unwrap(), History::default());
+}

@@ -15,7 +15,7 @@ use nlb_userspace::dataplane::CaptureEvent;
 use nlb_userspace::model::{TargetKey, Timestamp};
 use tokio::sync::{mpsc, watch};
 
-use crate::sample;
+use crate::{sample, scaling};
 
 /// The stand-in, and what it was asked for.
 pub(crate) struct Agent {
@@ -111,7 +111,7 @@ impl Agent {
     pub(crate) async fn serve(&self, directory: &Path) -> (Client, PathBuf) {
         let socket = directory.join("nlb.sock");
         let server = Server::bind(&socket).await.unwrap();
-        tokio::spawn(server.serve(self.handle.clone(), std::future::pending()));
+        tokio::spawn(server.serve(self.handle.clone(), scaling::start(), std::future::pending()));
         (Client::new(&socket), socket)
     }
 }

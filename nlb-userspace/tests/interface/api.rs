@@ -11,7 +11,7 @@ use nlb_userspace::explain::Verdict;
 use nlb_userspace::model::{Name, Weight};
 
 use crate::agent::Agent;
-use crate::sample;
+use crate::{sample, scaling};
 
 fn name(text: &str) -> Name {
     text.parse().unwrap()
@@ -225,7 +225,7 @@ async fn a_second_agent_is_refused_and_a_stale_socket_is_replaced() {
     let stale = directory.path().join("stale.sock");
     drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
     let server = Server::bind(&stale).await.expect("nobody answers there");
-    tokio::spawn(server.serve(agent.handle.clone(), std::future::pending()));
+    tokio::spawn(server.serve(agent.handle.clone(), scaling::start(), std::future::pending()));
     Client::new(&stale).status().await.unwrap();
 }
 
@@ -244,7 +244,7 @@ async fn the_socket_is_gone_after_a_clean_end() {
     let socket = directory.path().join("deep/nlb.sock");
     let agent = Agent::start();
     let server = Server::bind(&socket).await.expect("its directory is made");
-    server.serve(agent.handle.clone(), std::future::ready(())).await.unwrap();
+    server.serve(agent.handle.clone(), scaling::start(), std::future::ready(())).await.unwrap();
     assert!(!socket.exists());
 }
 

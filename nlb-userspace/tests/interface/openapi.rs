@@ -59,6 +59,37 @@ const REQUESTS: &[(&str, &str, &str, Option<&str>, u16)] = &[
     ("delete", DRAIN, "/v1/target-groups/web/targets/10.0.0.1/drain", None, 409),
     ("delete", DRAIN, "/v1/target-groups/web/targets/10.0.0.9/drain", None, 404),
     ("post", "/v1/reload", "/v1/reload", None, 200),
+    ("get", "/v1/autoscaling-groups", "/v1/autoscaling-groups", None, 200),
+    ("get", ASG, "/v1/autoscaling-groups/shop", None, 200),
+    ("get", ASG, "/v1/autoscaling-groups/nope", None, 404),
+    ("get", ASG, "/v1/autoscaling-groups/-", None, 400),
+    ("get", ACTIVITIES, "/v1/autoscaling-groups/shop/activities", None, 200),
+    ("get", EXPLANATION, "/v1/autoscaling-groups/shop/explanation", None, 200),
+    ("get", FORECASTS, "/v1/autoscaling-groups/shop/forecasts", None, 200),
+    ("put", DESIRED, "/v1/autoscaling-groups/shop/desired", Some(r#"{"desired":3}"#), 200),
+    ("put", DESIRED, "/v1/autoscaling-groups/shop/desired", Some(r#"{"desired":5}"#), 409),
+    ("put", DESIRED, "/v1/autoscaling-groups/shop/desired", Some(r#"{"desired":-1}"#), 422),
+    ("put", DESIRED, "/v1/autoscaling-groups/nope/desired", Some(r#"{"desired":3}"#), 404),
+    ("put", SUSPENDED, "/v1/autoscaling-groups/shop/suspended/launch", None, 200),
+    ("put", SUSPENDED, "/v1/autoscaling-groups/shop/suspended/lunch", None, 400),
+    ("delete", SUSPENDED, "/v1/autoscaling-groups/shop/suspended/launch", None, 200),
+    ("put", PROTECTION, "/v1/autoscaling-groups/shop/instances/shop-1/protection", None, 200),
+    ("delete", PROTECTION, "/v1/autoscaling-groups/shop/instances/shop-1/protection", None, 200),
+    ("delete", PROTECTION, "/v1/autoscaling-groups/shop/instances/shop-99/protection", None, 404),
+    ("post", HEARTBEAT, "/v1/autoscaling-groups/shop/instances/shop-1/hooks/ready/heartbeat", None, 200),
+    ("post", HEARTBEAT, "/v1/autoscaling-groups/shop/instances/shop-1/hooks/other/heartbeat", None, 409),
+    ("post", HOOK, "/v1/autoscaling-groups/shop/instances/shop-1/hooks/ready", Some(r#"{"result":"continue"}"#), 200),
+    ("post", HOOK, "/v1/autoscaling-groups/shop/instances/shop-1/hooks/ready", Some(r#"{"result":"continue"}"#), 409),
+    ("post", HOOK, "/v1/autoscaling-groups/shop/instances/shop-2/hooks/ready", Some(r#"{"result":"maybe"}"#), 422),
+    ("post", REFRESH, "/v1/autoscaling-groups/shop/refresh", Some(r#"{"max_healthy":99}"#), 422),
+    ("post", REFRESH, "/v1/autoscaling-groups/shop/refresh", Some(r#"{"min_healthy":50}"#), 200),
+    ("post", REFRESH, "/v1/autoscaling-groups/shop/refresh", Some("{}"), 409),
+    ("delete", REFRESH, "/v1/autoscaling-groups/shop/refresh", None, 200),
+    ("delete", REFRESH, "/v1/autoscaling-groups/shop/refresh", None, 409),
+    ("post", ROLLBACK, "/v1/autoscaling-groups/shop/refresh/rollback", None, 409),
+    ("delete", INSTANCE, "/v1/autoscaling-groups/shop/instances/shop-2?decrement=true", None, 200),
+    ("delete", INSTANCE, "/v1/autoscaling-groups/shop/instances/shop-2?decrement=perhaps", None, 400),
+    ("delete", INSTANCE, "/v1/autoscaling-groups/shop/instances/shop-99", None, 404),
     (
         "get",
         "/v1/explain",
@@ -84,6 +115,18 @@ const REQUESTS: &[(&str, &str, &str, Option<&str>, u16)] = &[
     ("get", "/v1/trace", "/v1/trace?source=10.0.0.1&destination=::1", None, 400),
 ];
 
+const ASG: &str = "/v1/autoscaling-groups/{group}";
+const ACTIVITIES: &str = "/v1/autoscaling-groups/{group}/activities";
+const EXPLANATION: &str = "/v1/autoscaling-groups/{group}/explanation";
+const FORECASTS: &str = "/v1/autoscaling-groups/{group}/forecasts";
+const DESIRED: &str = "/v1/autoscaling-groups/{group}/desired";
+const SUSPENDED: &str = "/v1/autoscaling-groups/{group}/suspended/{process}";
+const INSTANCE: &str = "/v1/autoscaling-groups/{group}/instances/{instance}";
+const PROTECTION: &str = "/v1/autoscaling-groups/{group}/instances/{instance}/protection";
+const HOOK: &str = "/v1/autoscaling-groups/{group}/instances/{instance}/hooks/{hook}";
+const HEARTBEAT: &str = "/v1/autoscaling-groups/{group}/instances/{instance}/hooks/{hook}/heartbeat";
+const REFRESH: &str = "/v1/autoscaling-groups/{group}/refresh";
+const ROLLBACK: &str = "/v1/autoscaling-groups/{group}/refresh/rollback";
 const REGISTER: &str = "/v1/target-groups/{group}/targets";
 const TARGET: &str = "/v1/target-groups/{group}/targets/{target}";
 const DRAIN: &str = "/v1/target-groups/{group}/targets/{target}/drain";

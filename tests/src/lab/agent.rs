@@ -18,6 +18,8 @@ use super::process::Process;
 
 /// What an agent may have of root's rights, in the words of setpriv(1); `packaging/` has the same list.
 const CAPABILITIES: &str = "+bpf,+net_admin,+perfmon";
+/// The same for one that launches instances as processes of its host: namespaces need more, and so do servers at port 80.
+const CAPABILITIES_TO_LAUNCH: &str = "+bpf,+net_admin,+perfmon,+sys_admin,+net_bind_service";
 const READY: Duration = Duration::from_secs(30);
 
 /// The `nlb` program: the one that `NLB_BIN` names, or the one that was built beside the running test.
@@ -28,10 +30,15 @@ pub fn nlb_binary() -> Result<PathBuf> {
     if let Some(named) = env::var_os("NLB_BIN") {
         return Ok(named.into());
     }
+    let beside = beside("nlb")?;
+    beside.context("there is no `nlb` beside the tests: `cargo build --bin nlb` first, or set NLB_BIN")
+}
+
+/// A program that was built beside the running test, if it was.
+pub(super) fn beside(name: &str) -> Result<Option<PathBuf>> {
     let own = env::current_exe().context("cannot find the running program")?;
     // target/PROFILE/PROGRAM, or target/PROFILE/deps/TEST
-    let beside = own.ancestors().skip(1).take(2).map(|folder| folder.join("nlb")).find(|path| path.is_file());
-    beside.context("there is no `nlb` beside the tests: `cargo build --bin nlb` first, or set NLB_BIN")
+    Ok(own.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file()))
 }
 
 /// A running agent on the edge.
@@ -129,7 +136,7 @@ impl Lab {
     /// When it does not start; the error has what it said.
     pub fn start_agent(&self, config: &AgentConfig) -> Result<Agent> {
         let program = config.program.clone().map_or_else(nlb_binary, Ok)?;
-        start_edge(self.host(&config.edge), &program, &config.to_toml(), &config.socket)
+        start_edge(self.host(&config.edge), &program, &config.to_toml(), &config.socket, CAPABILITIES)
     }
 
     /// Starts the agent with a configuration as it stands.
@@ -137,7 +144,15 @@ impl Lab {
     /// # Errors
     /// When it does not start; the error has what it said.
     pub fn start_agent_with(&self, text: &str, socket: &Path) -> Result<Agent> {
-        start_edge(self.edge(), &nlb_binary()?, text, socket)
+        start_edge(self.edge(), &nlb_binary()?, text, socket, CAPABILITIES)
+    }
+
+    /// Starts an agent that may launch instances as processes, with a configuration as it stands.
+    ///
+    /// # Errors
+    /// When it does not start; the error has what it said.
+    pub fn start_launching_agent(&self, text: &str, socket: &Path) -> Result<Agent> {
+        start_edge(self.edge(), &nlb_binary()?, text, socket, CAPABILITIES_TO_LAUNCH)
     }
 
     /// Runs `nlb` on the edge against the agent there.
@@ -164,7 +179,7 @@ impl Lab {
         mount_bpffs()?;
         let file = host.dir().join("nlb-target.toml");
         fs::write(&file, config.to_toml()).context("cannot write the target agent's configuration")?;
-        let mut process = start(host, &nlb_binary()?, "target-agent", &file)?;
+        let mut process = start(host, &nlb_binary()?, "target-agent", &file, CAPABILITIES)?;
         let serves = || {
             let addresses = host.ip("-oneline address show dev lo").unwrap_or_default();
             config.vips.iter().all(|vip| addresses.contains(&format!(" {vip}/")))
@@ -200,20 +215,20 @@ impl Host {
     }
 }
 
-fn start_edge(edge: &Host, program: &Path, text: &str, socket: &Path) -> Result<Agent> {
+fn start_edge(edge: &Host, program: &Path, text: &str, socket: &Path, capabilities: &str) -> Result<Agent> {
     mount_bpffs()?;
     let file = edge.dir().join("nlb.toml");
     fs::write(&file, text).context("cannot write the agent's configuration")?;
-    let mut process = start(edge, program, "agent", &file)?;
+    let mut process = start(edge, program, "agent", &file, capabilities)?;
     let answers = || nlb(edge, socket, ["status"]).is_ok_and(|said| said.status.success());
     process.wait_ready(READY, answers)?;
     Ok(Agent { process, file })
 }
 
 /// Starts one of the agents with the capabilities that its systemd unit gives it, and no others.
-fn start(host: &Host, program: &Path, role: &str, file: &Path) -> Result<Process> {
+fn start(host: &Host, program: &Path, role: &str, file: &Path, capabilities: &str) -> Result<Process> {
     let mut command = host.command("setpriv")?;
-    command.arg(format!("--bounding-set=-all,{CAPABILITIES}")).arg(program);
+    command.arg(format!("--bounding-set=-all,{capabilities}")).arg(program);
     command.arg(role).arg("--config").arg(file);
     host.spawn(role, command)
 }

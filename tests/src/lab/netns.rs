@@ -89,6 +89,11 @@ impl Netns {
         Ok(gone?)
     }
 
+    /// The ids of the processes in this namespace.
+    pub(super) fn pids(&self) -> Vec<u32> {
+        self.processes().into_iter().map(|pid| pid.as_raw().unsigned_abs()).collect()
+    }
+
     fn processes(&self) -> Vec<Pid> {
         let Ok(own) = fs::metadata(&self.path) else { return Vec::new() };
         let in_here = |pid: Pid| {

@@ -1,8 +1,9 @@
 //! What travels over the control API, as the agent writes it and the command line reads it.
 //!
 //! Plain data, one type for both sides, described to OpenAPI where it is declared. Each type knows how to be made of a
-//! [`Snapshot`](crate::control::snapshot::Snapshot); nothing here asks the agent or formats for people.
+//! [`Snapshot`](crate::control::snapshot::Snapshot) or a [`View`](crate::autoscale::runtime::View); nothing here asks the agent or formats for people.
 
+mod asg;
 mod change;
 mod config;
 mod error;
@@ -15,6 +16,11 @@ mod status;
 mod target;
 mod words;
 
+pub use asg::{
+    ActivityStatus, ActivityView, AsgSummary, AsgView, CompleteHook, ExplanationView, ForecastPointView, ForecastView,
+    HookResult, InstanceState, InstanceView, LastChangeView, ModelView, RefreshStatus, RefreshView, SetDesired,
+    StartRefresh, WishView,
+};
 pub use change::{ChangeReport, Difference, DroppedChange, Register, ReloadReport, SetWeight};
 pub use config::{AgentConfig, CapacityConfig, Config, FlowConfig, GroupConfig, ListenerConfig, TargetConfig};
 pub use error::{ErrorBody, ErrorDetail, Problem};

@@ -49,6 +49,8 @@ macro_rules! words {
     };
 }
 
+pub(super) use words;
+
 words! {
     /// How the slots of a ring are shared out.
     RingKind of model::RingKind {

@@ -1,5 +1,6 @@
 //! Every route, declared once: for axum and for the OpenAPI document.
 
+mod asg;
 mod capture;
 mod change;
 mod explain;
@@ -9,15 +10,38 @@ mod trace;
 
 pub use trace::TraceLine;
 
+use axum::extract::FromRef;
 use axum::http::{Method, Uri};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::failure::Failure;
 use crate::agent::Handle;
+use crate::autoscale::runtime as scaling;
+
+/// What the routes answer for.
+#[derive(Clone, Debug)]
+pub(super) struct Served {
+    /// Traffic.
+    pub(super) agent: Handle,
+    /// Autoscaling groups.
+    pub(super) scaling: scaling::Handle,
+}
+
+impl FromRef<Served> for Handle {
+    fn from_ref(served: &Served) -> Self {
+        served.agent.clone()
+    }
+}
+
+impl FromRef<Served> for scaling::Handle {
+    fn from_ref(served: &Served) -> Self {
+        served.scaling.clone()
+    }
+}
 
 /// All routes of version 1.
-pub(super) fn all() -> OpenApiRouter<Handle> {
+pub(super) fn all() -> OpenApiRouter<Served> {
     OpenApiRouter::new()
         .routes(routes!(read::status))
         .routes(routes!(read::config))
@@ -36,6 +60,7 @@ pub(super) fn all() -> OpenApiRouter<Handle> {
         .routes(routes!(explain::explain_packet))
         .routes(routes!(trace::trace))
         .routes(routes!(capture::capture))
+        .merge(asg::all())
 }
 
 /// The answer to a path that is not there.

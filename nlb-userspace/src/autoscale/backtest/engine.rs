@@ -16,7 +16,7 @@ use crate::autoscale::model::{
     Policy, PolicyKind, Predictive, PredictiveMode, ProviderKind, RefreshSettings, ReplacementBounds, Sample, Source,
     Statistic, TargetTracking, TemplateVersion, TerminationOrder,
 };
-use crate::autoscale::policy::ForecastPoint;
+use crate::autoscale::policy::{ForecastPoint, STABILIZATION};
 use crate::model::{Name, Timestamp};
 use crate::providers::{Launch, Provided, ProvidedState};
 
@@ -213,6 +213,8 @@ fn group(first: u32, policies: Vec<Policy>) -> AutoscalingGroup {
         grace_period: Duration::from_secs(300),
         warmup: Duration::ZERO,
         default_cooldown: Duration::ZERO,
+        period: Duration::from_secs(60),
+        stabilization: STABILIZATION,
         max_lifetime: None,
         protect_new: false,
         termination: TerminationOrder::Newest,

@@ -52,6 +52,7 @@ impl Engine {
             warming: census.warming,
             launched: self.state.launches.back().copied(),
             cooldown: self.group.default_cooldown,
+            stabilization: self.group.stabilization,
         }
     }
 

@@ -57,7 +57,7 @@ impl Forecaster {
     /// From what is recorded: hours as far back as there are, the last two weeks by the minute.
     pub fn new(history: &History) -> Self {
         let mut hourly: Vec<_> = (1..=HOURS).map(|ahead| Outlook::new(24, ahead)).collect();
-        let (start, minutes) = history.minutes();
+        let (start, _) = history.minutes();
         let first = start.since_epoch().as_secs() / 60;
         // Hours of which no minute is left; an hour that is cut is read by the hour.
         let by_minute = first.next_multiple_of(60);
@@ -68,9 +68,20 @@ impl Forecaster {
         }
         let fine = (1..=FINE).map(|ahead| Outlook::new(24 * FINE, ahead)).collect();
         let mut forecaster = Self { next: by_minute, hour: Vec::new(), hourly, fine };
-        let skipped = usize::try_from(by_minute - first).unwrap_or(usize::MAX);
-        minutes.skip(skipped).for_each(|minute| forecaster.observe(minute));
+        forecaster.catch_up(history);
         forecaster
+    }
+
+    /// Takes in what was recorded since.
+    pub fn catch_up(&mut self, history: &History) {
+        let (start, minutes) = history.minutes();
+        let first = start.since_epoch().as_secs() / 60;
+        // What is not recorded any more was a gap.
+        while self.next < first {
+            self.observe(None);
+        }
+        let seen = usize::try_from(self.next - first).unwrap_or(usize::MAX);
+        minutes.skip(seen).for_each(|minute| self.observe(minute));
     }
 
     /// Takes in what the next minute brought.

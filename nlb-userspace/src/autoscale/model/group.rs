@@ -31,6 +31,10 @@ pub struct AutoscalingGroup {
     pub warmup: Duration,
     /// After simple scaling nothing is scaled simply for so long: 300 s by default.
     pub default_cooldown: Duration,
+    /// What metrics are measured over: 10, 30 or 60 s, 60 by default.
+    pub period: Duration,
+    /// Nothing is scaled in below what a policy's figures asked for within so long: 600 s by default.
+    pub stabilization: Duration,
     /// An instance is replaced when it is that old.
     pub max_lifetime: Option<Duration>,
     /// New instances are protected from scale-in.

@@ -5,7 +5,6 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::memory::Memory;
-use super::peaks::STABILIZATION;
 use super::predictive;
 use super::wish::{Situation, Want, Wish};
 use crate::autoscale::model::{Policy, PolicyKind, Process};
@@ -100,7 +99,7 @@ pub fn combine<'a>(
     }) {
         settle(&mut decision, capacity, policy, situation);
     } else if let Some((capacity, policy)) = agreed(&mut decision, situation) {
-        let capacity = above_peaks(&mut decision, capacity, policies, situation.now);
+        let capacity = above_peaks(&mut decision, capacity, policies, situation);
         settle(&mut decision, capacity.min(situation.desired), policy, situation);
     }
     decision
@@ -133,13 +132,13 @@ fn above_peaks<'a>(
     decision: &mut Decision,
     capacity: u32,
     policies: impl Iterator<Item = (&'a Policy, &'a Memory)>,
-    now: Timestamp,
+    situation: &Situation,
 ) -> u32 {
     let mut least = capacity;
     for (policy, memory) in policies {
-        if let Some((at, capacity)) = memory.peak(now).filter(|&(_, peak)| peak > least) {
+        if let Some((at, capacity)) = memory.peak(situation).filter(|&(_, peak)| peak > least) {
             least = capacity;
-            let until = at + STABILIZATION;
+            let until = at + situation.stabilization;
             decision.held.push(Hold::RecentPeak { policy: policy.name.clone(), capacity, until });
         }
     }
@@ -184,7 +183,7 @@ impl fmt::Display for Hold {
             Self::Disagreement { policy } => write!(f, "policy `{policy}` does not agree to scale in"),
             Self::Warming { instances } => write!(f, "{instances} instances warm up"),
             Self::RecentPeak { policy, capacity, .. } => {
-                write!(f, "policy `{policy}` asked for {capacity} within {} s", STABILIZATION.as_secs())
+                write!(f, "policy `{policy}` asked for {capacity} not long ago")
             }
             Self::Suspended { process } => write!(f, "{process} is suspended"),
             Self::Provider { zone, failures, reason, .. } => {

@@ -68,7 +68,7 @@ impl Memory {
             },
         };
         if let Some(wanted) = self.wanted {
-            self.peaks.push(situation.now, wanted);
+            self.peaks.push(situation.now, wanted, situation.stabilization);
         }
         self.sample = Some(sample);
     }
@@ -111,8 +111,8 @@ impl Memory {
     }
 
     /// The most that its figures asked for in the last minutes, and when.
-    pub fn peak(&self, now: Timestamp) -> Option<(Timestamp, u32)> {
-        self.peaks.greatest(now)
+    pub fn peak(&self, situation: &Situation) -> Option<(Timestamp, u32)> {
+        self.peaks.greatest(situation.now, situation.stabilization)
     }
 
     /// The figure to go by, or why there is none.

@@ -21,4 +21,5 @@ pub use adjust::adjusted;
 pub use combine::{Decision, Hold, combine};
 pub use memory::{ForecastPoint, Memory};
 pub use peaks::STABILIZATION;
+pub use target_tracking::whole;
 pub use wish::{Keep, Situation, Want, Wish};

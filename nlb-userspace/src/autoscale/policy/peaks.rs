@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Timestamp;
 
-/// Nothing is scaled in below what a policy's figures asked for within so long.
+/// How long that is by default.
 pub const STABILIZATION: Duration = Duration::from_secs(600);
 
 /// What was asked for, without what a later and greater wish makes moot: capacities fall from front to back.
@@ -16,19 +16,19 @@ pub const STABILIZATION: Duration = Duration::from_secs(600);
 pub(super) struct Peaks(VecDeque<(Timestamp, u32)>);
 
 impl Peaks {
-    /// Remembers that `capacity` was asked for at `now`.
-    pub(super) fn push(&mut self, now: Timestamp, capacity: u32) {
+    /// Remembers that `capacity` was asked for at `now`, for so long.
+    pub(super) fn push(&mut self, now: Timestamp, capacity: u32, stabilization: Duration) {
         while self.0.back().is_some_and(|&(_, other)| other <= capacity) {
             self.0.pop_back();
         }
         self.0.push_back((now, capacity));
-        while self.0.front().is_some_and(|&(at, _)| now.since(at) > STABILIZATION) {
+        while self.0.front().is_some_and(|&(at, _)| now.since(at) > stabilization) {
             self.0.pop_front();
         }
     }
 
-    /// The most within [`STABILIZATION`], and when it was asked for.
-    pub(super) fn greatest(&self, now: Timestamp) -> Option<(Timestamp, u32)> {
-        self.0.iter().copied().find(|&(at, _)| now.since(at) <= STABILIZATION)
+    /// The most within `stabilization`, and when it was asked for.
+    pub(super) fn greatest(&self, now: Timestamp, stabilization: Duration) -> Option<(Timestamp, u32)> {
+        self.0.iter().copied().find(|&(at, _)| now.since(at) <= stabilization)
     }
 }

@@ -40,7 +40,7 @@ fn floor(rule: &TargetTracking) -> f64 {
 }
 
 /// A number of instances, rounded up. Figures that differ from a whole number by less than arithmetic errs count as it.
-pub(super) fn whole(instances: f64) -> u32 {
+pub fn whole(instances: f64) -> u32 {
     let rounded = (instances * (1.0 - 1e-9)).ceil();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits; NaN becomes 0")]
     let whole = rounded.clamp(0.0, f64::from(u32::MAX)) as u32;

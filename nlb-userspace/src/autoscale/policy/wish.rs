@@ -25,6 +25,8 @@ pub struct Situation {
     pub launched: Option<Timestamp>,
     /// How long simple scaling rests unless the policy says otherwise.
     pub cooldown: Duration,
+    /// How long what was asked for keeps the capacity from falling below it.
+    pub stabilization: Duration,
 }
 
 /// What one policy wants at a moment.

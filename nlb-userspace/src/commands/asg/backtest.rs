@@ -13,7 +13,7 @@ use crate::args::Backtest;
 use crate::autoscale::backtest::{Aims, Report, RuleKind, Setting, Trace, report, svg};
 
 /// Runs the back-test and shows it.
-pub(super) fn run(output: Output, arguments: &Backtest) -> Result<(), CommandError> {
+pub(in crate::commands) fn run(output: Output, arguments: &Backtest) -> Result<(), CommandError> {
     let trace = read(&arguments.trace)?;
     let usual = Setting::usual(&trace);
     let setting = Setting {

@@ -10,7 +10,7 @@ const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
 
 /// Need as blocks, and above it the supply as a line; a column in which supply was too little for a moment is red (or
 /// marked below, where there are no colours).
-pub(super) fn lines(need: &[Option<u32>], supply: &[u32], style: Style) -> String {
+pub fn lines(need: &[Option<u32>], supply: &[u32], style: Style) -> String {
     let columns = columns(need, supply);
     let highest = columns.iter().map(|column| column.need.max(column.supply)).max().unwrap_or(1).max(1);
     let mut text = String::new();

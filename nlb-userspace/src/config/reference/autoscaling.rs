@@ -39,8 +39,8 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         path: "autoscaling_group",
         repeated: true,
-        about: "A group of instances whose number follows demand, and which are targets of its target groups. The agent checks such \
-                groups and does not run them yet: it launches nothing, and says so in its log. Metrics are sources \
+        about: "A group of instances whose number follows demand, and which are targets of its target groups. A group that is taken \
+                out of the file is left as it is: set its `min` and `max` to 0 first, if its instances are to go. Metrics are sources \
                 or arithmetic (`+ - * /`, parentheses) over them: `new_flows`, `active_flows`, `packets`, `bytes` (of the group's \
                 targets, or of others: `new_flows(\"web\")`), `health_latency`, `cpu`, `memory` and `prometheus(\"QUERY\")`, as mean over \
                 instances, or within `sum()`, `max()`, `min()`.",
@@ -78,6 +78,20 @@ pub(super) const SECTIONS: &[Section] = &[
                 "time in service before an instance counts in metrics; meanwhile nothing is scaled in",
             ),
             key("cooldown", "duration, 0s to 24h", Is(r#""5m""#), r#""5m""#, "rest after simple scaling"),
+            key(
+                "period",
+                r#"`"10s"`, `"30s"` or `"1m"`"#,
+                Is(r#""1m""#),
+                r#""30s""#,
+                "what metrics are measured over; policies look once a period",
+            ),
+            key(
+                "stabilization",
+                "duration, 0s to 24h",
+                Is(r#""10m""#),
+                r#""5m""#,
+                "so long nothing is scaled in below what a policy's figures asked for",
+            ),
             key(
                 "max_lifetime",
                 "duration, 1m to 8784h",
@@ -133,7 +147,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 r#"`"process"`, `"systemd"`, `"exec"`, `"webhook"`, `"docker"`, `"kubernetes"` or `"ec2"`"#,
                 Required,
                 r#""process""#,
-                "what launches instances",
+                "what launches instances; the agent has `process` and `exec` so far",
             ),
             key("port", "0 to 65535", Is("0"), "8080", "port that they serve; 0: the provider says"),
             key(

@@ -25,6 +25,8 @@ pub(super) fn autoscaling_group(out: &mut String, group: &AutoscalingGroup) -> f
     time(out, "grace_period", group.grace_period)?;
     time(out, "warmup", group.warmup)?;
     time(out, "cooldown", group.default_cooldown)?;
+    time(out, "period", group.period)?;
+    time(out, "stabilization", group.stabilization)?;
     optional(out, "max_lifetime", group.max_lifetime.map(shown))?;
     writeln!(out, "protect_new = {}\ntermination = \"{termination}\"", group.protect_new)?;
     writeln!(out, "min_healthy = {}\nmax_healthy = {}", group.replacement.min_healthy, group.replacement.max_healthy)?;

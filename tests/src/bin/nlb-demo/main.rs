@@ -2,6 +2,7 @@
 //! when everything shown was seen.
 
 mod interrupt;
+mod scaling;
 mod screen;
 mod stay;
 mod story;

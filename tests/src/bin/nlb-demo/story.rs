@@ -12,7 +12,7 @@ use nlb_tests::lab::{
 };
 
 use crate::screen::Screen;
-use crate::stay;
+use crate::{scaling, stay};
 
 const REQUESTS: usize = 600;
 const QUESTIONS: usize = 60;
@@ -28,6 +28,7 @@ pub(crate) fn tell(arms: Arms, stays: bool) -> Result<bool> {
     show_failure_and_return(&mut screen, &mut running);
     show_agent_killed(&mut screen, &mut running);
     show_status(&mut screen, &running);
+    scaling::show(&mut screen);
     let fine = screen.summary();
     if !fine && let Some(agent) = &running.agent {
         let log = agent.log();

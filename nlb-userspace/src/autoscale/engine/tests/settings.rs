@@ -8,6 +8,7 @@ use crate::autoscale::model::{
     RefreshSettings, ReplacementBounds, Source, Statistic, TargetTracking, TemplateVersion, TerminationOrder,
     Transition,
 };
+use crate::autoscale::policy::STABILIZATION;
 use crate::model::{Name, Timestamp};
 
 pub(super) fn name(text: &str) -> Name {
@@ -43,6 +44,8 @@ pub(super) fn group(min: u32, max: u32, desired: u32) -> AutoscalingGroup {
         grace_period: secs(120),
         warmup: secs(60),
         default_cooldown: secs(300),
+        period: secs(60),
+        stabilization: STABILIZATION,
         max_lifetime: None,
         protect_new: false,
         termination: TerminationOrder::FewestFlows,

@@ -72,6 +72,7 @@ impl Group {
             warming: self.warming,
             launched: self.launched,
             cooldown: Duration::from_secs(300),
+            stabilization: super::STABILIZATION,
         }
     }
 

@@ -16,6 +16,7 @@ use super::{name, within};
 use crate::autoscale::model::{
     AutoscalingGroup, Bounds, Hook, PolicyKind, ReplacementBounds, ScheduledAction, TerminationOrder,
 };
+use crate::autoscale::policy::STABILIZATION;
 use crate::config::error::Reported;
 use crate::config::reader::{Complaint, Table, Value};
 use crate::model::Name;
@@ -81,6 +82,10 @@ fn complete(
     let zones = table.optional("zones", names);
     let rest = |key| table.optional(key, |value| within(&value, REST)).map(|rest| rest.unwrap_or(MINUTES));
     let (grace_period, warmup, default_cooldown) = (rest("grace_period"), rest("warmup"), rest("cooldown"));
+    let periods = [10, 30, 60].map(Duration::from_secs);
+    let periods = [("10s", periods[0]), ("30s", periods[1]), ("1m", periods[2])];
+    let period = table.optional("period", |value| value.one_of(&periods));
+    let stabilization = table.optional("stabilization", |value| within(&value, REST));
     let max_lifetime = table.optional("max_lifetime", |value| within(&value, LIFETIME));
     let protect_new = table.optional("protect_new", |value| value.boolean());
     let orders = [
@@ -106,6 +111,8 @@ fn complete(
         grace_period: grace_period?,
         warmup: warmup?,
         default_cooldown: default_cooldown?,
+        period: period?.unwrap_or(Duration::from_secs(60)),
+        stabilization: stabilization?.unwrap_or(STABILIZATION),
         max_lifetime: max_lifetime?,
         protect_new: protect_new?.unwrap_or_default(),
         termination: termination?.unwrap_or_default(),

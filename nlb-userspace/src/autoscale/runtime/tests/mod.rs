@@ -1,0 +1,94 @@
+//! The runtime between a real owner of the state, whose tables are in memory, and a provider that errs.
+
+mod double;
+mod scene;
+
+use std::time::Duration;
+
+use super::super::engine::Command;
+use super::super::model::InstanceState;
+use crate::control::event::Health;
+use double::Fault;
+use scene::Scene;
+
+const ONE: &str = "";
+const TWO: &str = "[[autoscaling_group]]\nname = 'other'\nmin = 1\nmax = 1\ntarget_groups = ['other']\n\
+                   template = { provider = 'exec', port = 80 }\n[[target_group]]\nname = 'other'\nring_size = 256\n";
+
+#[tokio::test]
+async fn what_is_wanted_is_launched_becomes_a_target_and_is_ended_once_it_is_drained() {
+    let mut scene = Scene::begin(ONE);
+    let wanted = |scene: &Scene| scene.targets("web").len() == 2;
+    scene.until("both instances are targets", wanted).await;
+    assert!(scene.in_state("web", InstanceState::InService).is_empty(), "nobody serves before it is healthy");
+    scene.report(Health::Healthy).await;
+    scene.until("both serve", |scene| scene.in_state("web", InstanceState::InService).len() == 2).await;
+
+    scene.command("web", Command::SetDesired(1)).await.unwrap();
+    scene.until("one drains", |scene| scene.leaving("web") == 1).await;
+    assert_eq!(scene.double.running(), 2, "one whose target still drains runs on");
+    scene.until("it is gone", |scene| scene.double.running() == 1 && scene.targets("web").len() == 1).await;
+    assert!(scene.double.ended().iter().all(|(_, had_target)| !had_target), "{:?}", scene.double.ended());
+    scene.until("nobody else is known", |scene| scene.instances("web").len() == 1).await;
+}
+
+#[tokio::test]
+async fn an_instance_that_is_gone_is_replaced() {
+    let mut scene = Scene::begin(ONE);
+    scene.until("both instances are targets", |scene| scene.targets("web").len() == 2).await;
+    scene.report(Health::Healthy).await;
+    scene.until("both serve", |scene| scene.in_state("web", InstanceState::InService).len() == 2).await;
+    scene.double.lose("web-1");
+    scene.until("a third is launched", |scene| scene.double.made("web-3") == 1).await;
+    scene.until("it is a target", |scene| scene.serves("web", "web-3")).await;
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_is_said_to_and_asked_again() {
+    let mut scene = Scene::begin_with(ONE, Fault::Fails);
+    scene
+        .until("the group is in trouble", |scene| scene.trouble("web").is_some_and(|why| why.contains("out of order")))
+        .await;
+    assert_eq!(scene.double.running(), 0, "nothing is launched before the first list");
+    scene.double.fault(None);
+    scene.until("both run", |scene| scene.double.running() == 2).await;
+    scene.until("all is well", |scene| scene.trouble("web").is_none()).await;
+}
+
+#[tokio::test]
+async fn a_provider_that_hangs_holds_up_no_other_group() {
+    let mut scene = Scene::begin_with(TWO, Fault::HangsFor("web".parse().unwrap()));
+    scene.until("the other group's instance is a target", |scene| scene.targets("other").len() == 1).await;
+    assert_eq!(scene.targets("web").len(), 0);
+    scene.command("web", Command::SetDesired(1)).await.expect("the group answers while its provider does not");
+}
+
+#[tokio::test]
+async fn an_agent_that_is_killed_while_it_launches_loses_nothing_and_launches_nothing_twice() {
+    // The moments differ: before the first list, while launches are under way, when targets are there.
+    for moment in [0, 20, 60, 200, 500] {
+        let mut scene = Scene::begin_with(ONE, Fault::SlowBy(Duration::from_millis(50)));
+        tokio::time::sleep(Duration::from_millis(moment)).await;
+        scene.kill();
+        scene.resume();
+        scene.until("both instances are targets", |scene| scene.targets("web").len() == 2).await;
+        scene.report(Health::Healthy).await;
+        scene.until("both serve", |scene| scene.in_state("web", InstanceState::InService).len() == 2).await;
+        assert_eq!(scene.double.running(), 2, "after {moment} ms");
+        assert!(scene.double.all_made().values().all(|times| *times == 1), "{:?}", scene.double.all_made());
+    }
+}
+
+#[tokio::test]
+async fn a_drain_that_an_agent_before_began_is_waited_for() {
+    let mut scene = Scene::begin(ONE);
+    scene.until("both instances are targets", |scene| scene.targets("web").len() == 2).await;
+    scene.report(Health::Healthy).await;
+    scene.until("both serve", |scene| scene.in_state("web", InstanceState::InService).len() == 2).await;
+    scene.command("web", Command::SetDesired(1)).await.unwrap();
+    scene.until("one drains", |scene| scene.leaving("web") == 1).await;
+    scene.kill();
+    scene.resume();
+    scene.until("it is gone", |scene| scene.double.running() == 1).await;
+    assert!(scene.double.ended().iter().all(|(_, had_target)| !had_target), "{:?}", scene.double.ended());
+}

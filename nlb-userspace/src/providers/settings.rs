@@ -1,0 +1,72 @@
+//! Reads a template's settings, and says of a wrong one which and what would be right.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::ProviderError;
+use crate::autoscale::model::LaunchTemplate;
+
+/// The settings of one template.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings<'a>(pub(super) &'a LaunchTemplate);
+
+impl<'a> Settings<'a> {
+    /// That `key` is wrong, and what would be right.
+    pub(super) fn wrong(self, key: &str, problem: impl Into<String>) -> ProviderError {
+        let template = self.0.version.name.clone();
+        ProviderError::Settings { template, key: format!("settings.{key}"), problem: problem.into() }
+    }
+
+    /// Nothing but these keys is there.
+    pub(super) fn only(self, known: &[&str]) -> Result<(), ProviderError> {
+        match self.0.settings.keys().find(|key| !known.contains(&key.as_str())) {
+            Some(key) => Err(self.wrong(key, format!("is not known: there are {}", known.join(", ")))),
+            None => Ok(()),
+        }
+    }
+
+    /// A text that has to be there.
+    pub(super) fn required(self, key: &str, example: &str) -> Result<&'a str, ProviderError> {
+        self.text(key)?.ok_or_else(|| self.wrong(key, format!("is missing: give it, as {example:?}")))
+    }
+
+    /// A text.
+    pub(super) fn text(self, key: &str) -> Result<Option<&'a str>, ProviderError> {
+        match self.0.settings.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(self.wrong(key, format!("is {other}: give a text in quotes"))),
+        }
+    }
+
+    /// Program and arguments: the program by its absolute path.
+    pub(super) fn command(self, key: &str) -> Result<Vec<String>, ProviderError> {
+        let right =
+            "give the absolute path of a program and its arguments, as [\"/usr/bin/server\", \"--port\", \"80\"]";
+        let words = self.0.settings.get(key).ok_or_else(|| self.wrong(key, format!("is missing: {right}")))?;
+        let words: Option<Vec<String>> =
+            words.as_array().and_then(|words| words.iter().map(|word| word.as_str().map(str::to_owned)).collect());
+        words
+            .filter(|words| words.first().is_some_and(|program| program.starts_with('/')))
+            .ok_or_else(|| self.wrong(key, format!("is no command: {right}")))
+    }
+
+    /// Texts by name.
+    pub(super) fn texts(self, key: &str) -> Result<BTreeMap<String, String>, ProviderError> {
+        let Some(value) = self.0.settings.get(key) else { return Ok(BTreeMap::new()) };
+        let pair = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+        let texts = value.as_object().and_then(|table| table.iter().map(pair).collect());
+        texts.ok_or_else(|| self.wrong(key, "is no table of texts: write { NAME = \"value\" }"))
+    }
+
+    /// A time in whole seconds, up to an hour.
+    pub(super) fn seconds(self, key: &str, default: u64) -> Result<Duration, ProviderError> {
+        let Some(value) = self.0.settings.get(key) else { return Ok(Duration::from_secs(default)) };
+        let seconds = value.as_u64().filter(|seconds| (1..=3_600).contains(seconds));
+        seconds
+            .map(Duration::from_secs)
+            .ok_or_else(|| self.wrong(key, format!("is {value}: give whole seconds, 1 to 3600")))
+    }
+}
