@@ -3,7 +3,7 @@
 use nlb_common::slot::{Slot, Tick};
 use nlb_userspace::capture::{FileError, FilePacket, packets};
 use nlb_userspace::explain::{Explanation, FlowQuery, Frame, Verdict, explain, explain_packet};
-use nlb_userspace::model::Protocol;
+use nlb_userspace::model::{Protocol, Quic};
 use pcap_file::DataLink;
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 
@@ -104,6 +104,40 @@ fn while_its_slot_is_in_transition_what_opens_a_connection_and_what_goes_on_diff
     };
     assert_eq!(of(0x02).as_deref(), Some("10.0.0.1:80"), "a SYN goes to the current target");
     assert_eq!(of(0x10).as_deref(), Some("10.0.0.2:80"), "data goes to the previous one");
+}
+
+#[test]
+fn a_packet_of_quic_goes_where_its_own_connection_id_says() {
+    let mut snapshot = sample::snapshot();
+    let listener = snapshot.listeners.iter_mut().find(|state| state.listener.protocol == Protocol::Udp).unwrap();
+    listener.listener.quic = Some(Quic { server_id_length: 2, config_rotation: 1 });
+    snapshot.groups[1].targets = snapshot.groups[0].targets.clone();
+    snapshot.groups[1].ring = vec![Slot::open(1, 3, Tick::at(1)); 256].into();
+    for (target, id) in snapshot.groups[1].targets.iter_mut().zip(["0001", "0002", "0003"]) {
+        target.quic_server_id = Some(id.parse().unwrap());
+    }
+    let short = |id: [u8; 3]| [&[0x40][..], &id, &[7; 20]].concat();
+    let long = |id: [u8; 3]| [&[0xc0, 0, 0, 0, 1, 8][..], &id, &[7; 20]].concat();
+    let by_hash = "10.0.0.1:80";
+    for (payload, target, told) in [
+        (short([0x3f, 0, 3]), "[2001:db8:1::3]:80", "its server id is that of [2001:db8:1::3]:80"),
+        (long([0x20, 0, 3]), "[2001:db8:1::3]:80", "its server id is that of [2001:db8:1::3]:80"),
+        (short([0x20, 0, 2]), by_hash, "10.0.0.2:80, which serves no more"),
+        (short([0x00, 0, 3]), by_hash, "no target has the rotation bits and the server id"),
+        (long([0x20, 0, 9]), by_hash, "a long header, whose connection id names no target"),
+        (long([0xe0, 0, 3]), by_hash, "a connection id of its own choice"),
+        (short([0xe0, 0, 3]), by_hash, "a server without configuration"),
+        (short([0x20, 0, 3])[..16].to_vec(), by_hash, "too short"),
+    ] {
+        let length = u8::try_from(8 + payload.len()).unwrap();
+        let datagram = [&[0x9c, 0x40, 0, 53, 0, length, 0, 0][..], &payload].concat();
+        let bytes = frame(1, &ip(17, CLIENT, VIP, &datagram)).bytes;
+        let length = bytes.len();
+        let explained = explain_packet(&snapshot, &Frame::new(bytes, length), None);
+        assert_eq!(explained.target.as_deref(), Some(target), "{told}: {explained:?}");
+        let step = explained.steps.iter().find(|step| step.stage == "connection").unwrap();
+        assert!(step.text.contains(told), "{told}: {step:?}");
+    }
 }
 
 fn read(file: &[u8]) -> Result<Vec<FilePacket>, FileError> {

@@ -32,12 +32,13 @@ fn the_examples_of_a_page_are_a_configuration() {
 }
 
 /// Sections about balancing.
-const BALANCING: [&str; 6] = [
+const BALANCING: [&str; 7] = [
     "target_group",
     "target_group.health_check",
     "target_group.target",
     "listener",
     "listener.new_flows_per_source",
+    "listener.quic",
     "vip",
 ];
 
