@@ -30,6 +30,7 @@ mod load;
 mod netns;
 mod nginx;
 mod process;
+mod raw;
 mod receiver;
 mod service;
 mod topology;
