@@ -70,4 +70,6 @@ reasons! {
     HopLimit = "hop_limit", "a translated packet has no hop left";
     /// Translation is to a target of the other IP family.
     OtherFamily = "other_family", "translation to a target of the other IP family";
+    /// A packet in a tunnel, of a kind that edges use, came from outside for a VIP or for a target.
+    ForeignTunnel = "foreign_tunnel", "a tunnel from outside to a VIP or to a target";
 }

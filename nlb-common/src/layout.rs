@@ -4,7 +4,7 @@
 //! never reads another's. Whoever changes a key, a value, a map's type or the meaning of a field raises the version.
 
 /// Version of everything in this crate that stands in a map.
-pub const LAYOUT_VERSION: u32 = 7;
+pub const LAYOUT_VERSION: u32 = 8;
 
 /// The edge's program and its maps.
 pub mod edge {
@@ -22,6 +22,9 @@ pub mod edge {
     pub const TARGETS: &str = "TARGETS";
     /// Hash of [`Address`](crate::address::Address) to [`Vip`](crate::tables::Vip): every address that a listener has.
     pub const VIPS: &str = "VIPS";
+    /// Hash of [`Address`](crate::address::Address) to nothing (`u8`): where no tunnel may lead from outside: VIPs, and targets
+    /// that the edges' own tunnels lead to.
+    pub const SHIELDED: &str = "SHIELDED";
     /// Program array, by [`Way`](crate::way::Way): the programs that rare packets are handed to. Their names are
     /// [`Way::program`](crate::way::Way::program).
     pub const WAYS: &str = "WAYS";
@@ -80,6 +83,7 @@ pub mod edge {
         SLOTS,
         TARGETS,
         VIPS,
+        SHIELDED,
         WAYS,
         WAY_OUTCOMES,
         LISTENER_COUNTERS,

@@ -236,6 +236,13 @@ impl Edge {
         }
     }
 
+    /// Says whether no tunnel may lead to the address from outside.
+    pub fn shield(&mut self, address: Address, shielded: bool) -> Result<()> {
+        let map = self.ebpf.map_mut(layout::edge::SHIELDED).context("no such map")?;
+        let mut table = HashMap::<&mut MapData, Address, u8>::try_from(map)?;
+        Ok(if shielded { table.insert(address, 1, 0) } else { table.remove(&address) }?)
+    }
+
     /// Sets the flow that is traced.
     pub fn set_traced(&mut self, flow: Flow) -> Result<()> {
         self.set(layout::edge::TRACED_FLOW, 0, flow)

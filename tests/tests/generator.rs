@@ -112,7 +112,7 @@ fn assert_lengths(frames: &[Vec<u8>], sizes: Sizes) {
 fn sums_up(parts: &[&[u8]]) -> bool {
     let words = parts.iter().flat_map(|part| part.chunks_exact(2));
     let sum: u64 = words.map(|word| u64::from(u16::from_be_bytes([word[0], word[1]]))).sum();
-    sum % 0xffff == 0 && sum > 0
+    sum.is_multiple_of(0xffff) && sum > 0
 }
 
 fn packets(traffic: &Traffic) -> Vec<Vec<u8>> {

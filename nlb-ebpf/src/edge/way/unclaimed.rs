@@ -1,7 +1,7 @@
 //! TCP and UDP for a port that no listener has.
 //!
 //! An exclusive VIP refuses it, as a host would that has no other service (RFC 9293, section 3.10.7.1; RFC 1122, section
-//! 3.2.2.1). Of any other address the edge's own stack may know more.
+//! 3.2.2.1). Of any other address the edge's own stack may know more. A GUE tunnel to a VIP or a target is dropped ([`foreign`]).
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use nlb_common::answer::is_answerable;
@@ -18,7 +18,7 @@ use nlb_ebpf::door::PacketDoor;
 use super::super::addressed::Offsets;
 use super::super::functions::Functions;
 use super::super::maps::VIPS;
-use super::{Program, refuse};
+use super::{Program, foreign, refuse};
 
 #[xdp]
 #[inline(always)]
@@ -34,6 +34,7 @@ impl Program for Unclaimed {
     fn family<F: Control + Functions>(ctx: &XdpContext, link: Link) -> Result<u32, Stop> {
         let door = PacketDoor::new(ctx);
         let network = super::read::<F>(&door, &link)?;
+        foreign::stop(&door, &network)?;
         let transport = transport::read(&door, &network)?;
         let vip = VIPS.get_ptr(&network.destination).ok_or(Stop::Pass(NotOurs::NoListener))?;
         // SAFETY: an entry stays mapped while the program runs; the agent puts whole entries in place of others.

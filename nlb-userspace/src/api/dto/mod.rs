@@ -15,7 +15,10 @@ mod status;
 mod target;
 mod words;
 
-pub use change::{ChangeReport, Difference, DroppedChange, Register, ReloadReport, SetWeight};
+pub use change::{
+    ChangeReport, Difference, DroppedChange, ListenerChangeReport, Register, ReloadReport, SetShare, SetShares,
+    SetWeight,
+};
 pub use config::{AgentConfig, CapacityConfig, Config, FlowConfig, GroupConfig, ListenerConfig, TargetConfig};
 pub use error::{ErrorBody, ErrorDetail, Problem};
 pub use group::{GroupSummary, GroupView, RingChange};

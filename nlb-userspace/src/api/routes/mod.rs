@@ -30,6 +30,7 @@ pub(super) fn all() -> OpenApiRouter<Handle> {
         .routes(routes!(change::deregister))
         .routes(routes!(change::set_weight))
         .routes(routes!(change::drain, change::undrain))
+        .routes(routes!(change::set_shares))
         .routes(routes!(change::reload))
         .routes(routes!(explain::explain))
         .routes(routes!(trace::trace))

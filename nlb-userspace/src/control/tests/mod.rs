@@ -9,5 +9,6 @@ mod nat;
 mod pins;
 mod serving;
 mod shares;
+mod shield;
 mod sizes;
 mod transitions;

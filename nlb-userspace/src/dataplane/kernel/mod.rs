@@ -14,6 +14,7 @@
 //! What may not live here: what the tables should hold. That is `control`'s.
 
 mod access;
+mod addresses;
 mod bpffs;
 mod entries;
 mod error;
@@ -33,7 +34,6 @@ mod sys;
 mod tables;
 mod target_host;
 mod trace;
-mod vips;
 mod ways;
 
 use std::os::fd::AsFd as _;

@@ -18,25 +18,26 @@ use nlb_common::hash::Flow;
 use nlb_common::layout::edge;
 use nlb_common::ranges::RangesKey;
 use nlb_common::slot::{Slot, TargetIndex};
-use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_common::way::WayOutcome;
 
 use super::KernelError;
 use super::access::Access;
+use super::addresses::Addresses;
 use super::entries::{read_group, read_target, write_group, write_target};
 use super::grace::Grace;
 use super::listeners::Listeners;
 use super::mapped::{Mapped, to_usize};
 use super::ranges::RangeTable;
 use super::sketches::Sketches;
-use super::vips::Vips;
 use crate::dataplane::{CounterReading, DataplaneError, SketchOf, Tables, Write};
 
 /// The maps of one set, open.
 pub(super) struct KernelTables {
     listeners: Listeners,
     ranges: RangeTable,
-    vips: Vips,
+    vips: Addresses<Vip>,
+    shielded: Addresses<u8>,
     groups: Mapped,
     slots: Mapped,
     targets: Mapped,
@@ -72,7 +73,8 @@ impl KernelTables {
         Ok(Self {
             listeners: Listeners::take(table, listeners, &grace)?,
             ranges: RangeTable::take(object)?,
-            vips: Vips::take(object)?,
+            vips: Addresses::take(object, edge::VIPS)?,
+            shielded: Addresses::take(object, edge::SHIELDED)?,
             groups: Mapped::new(map(object, edge::GROUPS)?, edge::GROUPS, "groups")?,
             slots: Mapped::new(map(object, edge::SLOTS)?, edge::SLOTS, "slots")?,
             targets: Mapped::new(map(object, edge::TARGETS)?, edge::TARGETS, "targets")?,
@@ -96,7 +98,8 @@ impl KernelTables {
     /// Everything that is in the tables. An entry without a tag is free.
     pub(super) fn read(&self) -> Result<Tables, DataplaneError> {
         let (access, vips) = (self.access.read(), self.vips.read()?);
-        let mut tables = Tables { listeners: self.listeners.read(), access, vips, ..Tables::default() };
+        let shielded = self.shielded.read()?.into_keys().collect();
+        let mut tables = Tables { listeners: self.listeners.read(), access, vips, shielded, ..Tables::default() };
         tables.listeners.extend(self.ranges.read()?);
         for listener in tables.listeners.values_mut() {
             listener.guard = self.guard(listener.counters)?;
@@ -138,7 +141,9 @@ impl KernelTables {
             }
             Write::Listener { key, value, fresh } => Ok(self.write_listener(key, value, *fresh)?),
             Write::Ranges { key, listeners, fresh } => Ok(self.write_ranges(key, listeners, fresh)?),
-            Write::Vip { address, value } => Ok(self.vips.write(address, value)?),
+            Write::Vip { address, value } => Ok(self.vips.write(address, *value)?),
+            Write::Shield(address) => Ok(self.shielded.write(address, 1)?),
+            Write::Unshield(address) => Ok(self.shielded.remove(address)?),
             Write::RemoveVip(address) => Ok(self.vips.remove(address)?),
             Write::RemoveListener(key) => Ok(self.remove_listener(key)?),
             Write::RemoveGroup(index) => {

@@ -150,5 +150,9 @@ const fn mend(reason: DropReason) -> &'static str {
         DropReason::OtherFamily => {
             "a target by `nat` was registered with an address of another family than the listener's: deregister it"
         }
+        DropReason::ForeignTunnel => {
+            "somebody pretends to be an edge: let no tunnel to targets or VIPs in at the network's border; if it is your own \
+             and targets are behind this edge, set `agent.drop_foreign_tunnels = false`"
+        }
     }
 }

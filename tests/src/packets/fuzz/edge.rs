@@ -112,6 +112,7 @@ impl Scene {
         }
         for vip in VIPS {
             edge.set_vip(Address::from(vip.parse::<IpAddr>()?), Some(Vip::default()))?;
+            edge.shield(Address::from(vip.parse::<IpAddr>()?), true)?;
         }
         let mut all = BTreeMap::new();
         let mut first = 0;
@@ -199,9 +200,15 @@ impl Scene {
         if control::message(frame, &ip).is_some() {
             return self.control(frame, &link, &ip);
         }
-        let transport = read::transport(frame, &ip)?;
         let vip = VIPS.iter().any(|vip| vip.parse::<IpAddr>() == Ok(ip.destination));
-        let ring = self.rings.get(&transport.ports.1).filter(|_| vip).ok_or(End::Pass)?.clone();
+        if vip && matches!(ip.protocol, 4 | 41) {
+            return Err(End::Drop(DropReason::ForeignTunnel));
+        }
+        let transport = read::transport(frame, &ip)?;
+        let Some(ring) = self.rings.get(&transport.ports.1).filter(|_| vip).cloned() else {
+            let is_gue = ip.protocol == 17 && transport.ports.1 == 6080 && ip.payload.len() >= 8;
+            return Err(if vip && is_gue { End::Drop(DropReason::ForeignTunnel) } else { End::Pass });
+        };
         if let Some(reason) = transport.broken {
             return Err(End::Drop(reason));
         }
