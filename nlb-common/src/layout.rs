@@ -4,7 +4,7 @@
 //! never reads another's. Whoever changes a key, a value, a map's type or the meaning of a field raises the version.
 
 /// Version of everything in this crate that stands in a map.
-pub const LAYOUT_VERSION: u32 = 8;
+pub const LAYOUT_VERSION: u32 = 9;
 
 /// The edge's program and its maps.
 pub mod edge {
@@ -25,6 +25,9 @@ pub mod edge {
     /// Hash of [`Address`](crate::address::Address) to nothing (`u8`): where no tunnel may lead from outside: VIPs, and targets
     /// that the edges' own tunnels lead to.
     pub const SHIELDED: &str = "SHIELDED";
+    /// Array of `u64`, mapped into the agent's memory: a bit for each address that is a VIP, shielded, or a target's whose
+    /// flows are translated, as [`known`](crate::known) says.
+    pub const KNOWN: &str = "KNOWN";
     /// Program array, by [`Way`](crate::way::Way): the programs that rare packets are handed to. Their names are
     /// [`Way::program`](crate::way::Way::program).
     pub const WAYS: &str = "WAYS";
@@ -84,6 +87,7 @@ pub mod edge {
         TARGETS,
         VIPS,
         SHIELDED,
+        KNOWN,
         WAYS,
         WAY_OUTCOMES,
         LISTENER_COUNTERS,

@@ -16,6 +16,7 @@ pub mod flow;
 pub mod guard;
 pub mod hash;
 pub mod icmp;
+pub mod known;
 pub mod layout;
 pub mod listener;
 pub mod nat;

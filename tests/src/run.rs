@@ -20,6 +20,7 @@ use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::guard::{Member, Refused};
 use nlb_common::hash::{Flow, HashKeys};
+use nlb_common::known::Place;
 use nlb_common::layout;
 use nlb_common::listener::{Entry, Key, entries_for, shift_of};
 use nlb_common::nat::Session;
@@ -140,6 +141,7 @@ impl Edge {
 
     /// Sets a listener.
     pub fn set_listener(&mut self, key: ListenerKey, listener: Listener) -> Result<()> {
+        self.know(&key.address)?;
         if key.has_more_ports() {
             self.listeners.insert(key, listener);
             return self.write_ranges(RangesKey::of(&key));
@@ -176,6 +178,7 @@ impl Edge {
 
     /// Puts listeners of many ports in the place of those that there were.
     pub fn set_ranges(&mut self, place: RangesKey, listeners: &[(ListenerKey, Listener)]) -> Result<()> {
+        self.know(&place.address)?;
         self.listeners.retain(|key, _| !key.has_more_ports() || RangesKey::of(key) != place);
         self.listeners.extend(listeners.iter().copied());
         self.write_ranges(place)
@@ -223,11 +226,15 @@ impl Edge {
 
     /// Sets a target.
     pub fn set_target(&mut self, index: u32, target: Target) -> Result<()> {
+        if matches!(target.forwarding(), Target::NAT | Target::NAT_SOURCE) {
+            self.know(&target.destination)?;
+        }
         self.set(layout::edge::TARGETS, index, target)
     }
 
     /// Says what is known of a VIP, or that the address is none.
     pub fn set_vip(&mut self, address: Address, vip: Option<Vip>) -> Result<()> {
+        self.know(&address)?;
         let map = self.ebpf.map_mut(layout::edge::VIPS).context("no such map")?;
         let mut table = HashMap::<&mut MapData, Address, Vip>::try_from(map)?;
         match vip {
@@ -238,9 +245,17 @@ impl Edge {
 
     /// Says whether no tunnel may lead to the address from outside.
     pub fn shield(&mut self, address: Address, shielded: bool) -> Result<()> {
+        self.know(&address)?;
         let map = self.ebpf.map_mut(layout::edge::SHIELDED).context("no such map")?;
         let mut table = HashMap::<&mut MapData, Address, u8>::try_from(map)?;
         Ok(if shielded { table.insert(address, 1, 0) } else { table.remove(&address) }?)
+    }
+
+    /// Sets the bit of an address that packets may concern the edge by.
+    fn know(&mut self, address: &Address) -> Result<()> {
+        let place = Place::of(address);
+        let word = self.get::<u64>(layout::edge::KNOWN, place.word)?;
+        self.set(layout::edge::KNOWN, place.word, word | place.bit)
     }
 
     /// Sets the flow that is traced.

@@ -47,6 +47,17 @@ pub(super) enum Slots {
     Pinned,
 }
 
+/// Whether a listener claims the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claimed {
+    /// One does.
+    Yes,
+    /// It is for a VIP, and a port that no listener has.
+    NoPort,
+    /// It is for an address that no listener has.
+    Elsewhere,
+}
+
 /// A row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
@@ -60,8 +71,8 @@ pub(super) struct Row {
     pub(super) affinity: Affinity,
     /// How many ports its listener has besides the packet's: 0 for a listener of one port.
     pub(super) more_ports: u16,
-    /// A listener claims the packet.
-    pub(super) ours: bool,
+    /// Whether a listener claims the packet.
+    pub(super) claimed: Claimed,
     /// Flows go to as many VIPs as this, a power of two.
     pub(super) vips: u32,
     /// Targets that flows go to.
@@ -89,7 +100,7 @@ const V4: Row = Row {
     tracking: Tracking::Transition,
     affinity: Affinity::Flow,
     more_ports: 0,
-    ours: true,
+    claimed: Claimed::Yes,
     vips: 1,
     targets: MOST_TARGETS,
 };
@@ -142,8 +153,10 @@ pub(super) const ROWS: &[Row] = &[
     Row { name: "v6 error about a flow", kind: Kind::Error, ..V6 },
     Row { name: "v4 tcp, too big", kind: Kind::TooBig, way: Way { mtu: 300, ..IPIP }, ..V4 },
     Row { name: "v6 tcp, too big", kind: Kind::TooBig, way: Way { mtu: 300, ..IPIP_V6 }, ..V6 },
-    Row { name: "v4 tcp, not ours", ours: false, ..V4 },
-    Row { name: "v6 tcp, not ours", ours: false, ..V6 },
+    Row { name: "v4 tcp, not ours", claimed: Claimed::Elsewhere, ..V4 },
+    Row { name: "v6 tcp, not ours", claimed: Claimed::Elsewhere, ..V6 },
+    Row { name: "v4 tcp, port without listener", claimed: Claimed::NoPort, ..V4 },
+    Row { name: "v6 tcp, port without listener", claimed: Claimed::NoPort, ..V6 },
     Row { name: "v4 tcp ipip, by source_ip", affinity: Affinity::SourceIp, ..V4 },
     Row { name: "v6 tcp ipip, by source_ip", affinity: Affinity::SourceIp, ..V6 },
     Row { name: "v4 tcp ipip, by source_ip_port", affinity: Affinity::SourceIpPort, ..V4 },

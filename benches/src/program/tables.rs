@@ -1,6 +1,6 @@
 //! The edge's tables for all rows: each has its own listener, group and ring, and all share the targets.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context as _, Result};
 use nlb_common::address::Address;
@@ -11,7 +11,7 @@ use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_tests::run::{Edge, INGRESS};
 
 use super::packet::{Packet, VIP_V4, VIP_V6};
-use super::rows::{FILLING_PORTS, MOST_TARGETS, ROWS, Row, Slots, Way};
+use super::rows::{Claimed, FILLING_PORTS, MOST_TARGETS, ROWS, Row, Slots, Way};
 
 /// Slots of a ring.
 const RING: u32 = 65_536;
@@ -22,7 +22,12 @@ const OTHER_LISTENERS: u32 = 1_800;
 
 /// What goes to the row.
 pub(super) fn packet(row: &Row) -> Packet {
-    let vip = if row.v6 { VIP_V6.into() } else { VIP_V4.into() };
+    let vip = match (row.claimed, row.v6) {
+        (Claimed::Elsewhere, false) => Ipv4Addr::new(192, 0, 2, 1).into(),
+        (Claimed::Elsewhere, true) => Ipv6Addr::new(0x2001, 0xdb8, 0xe, 0, 0, 0, 0, 1).into(),
+        (_, false) => VIP_V4.into(),
+        (_, true) => VIP_V6.into(),
+    };
     Packet { vip, port: port(row), kind: row.kind, destination_mask: row.vips - 1 }
 }
 
@@ -52,7 +57,7 @@ pub(super) fn fill() -> Result<Edge> {
     ];
     let mut edge = Edge::load_sized(0x5eed, false, &room)?;
     let mut counters = 0..;
-    for (number, row) in (0..).zip(ROWS.iter().filter(|row| row.ours)) {
+    for (number, row) in (0..).zip(ROWS.iter().filter(|row| row.claimed == Claimed::Yes)) {
         let first_target = 1 + number * MOST_TARGETS;
         for index in 0..row.targets {
             edge.set_target(first_target + index, target(row.way, index))?;

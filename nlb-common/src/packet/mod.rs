@@ -62,6 +62,8 @@ pub enum NotOurs {
     Mapped,
     /// No listener has this address, protocol and port.
     NoListener,
+    /// Neither of its addresses is a listener's, or one of a target that flows are translated for.
+    Elsewhere,
     /// Its flow is translated, and that is not the fast path's.
     Translated,
 }
@@ -77,6 +79,7 @@ impl NotOurs {
         Self::NoPayload,
         Self::Mapped,
         Self::NoListener,
+        Self::Elsewhere,
         Self::Translated,
     ];
 
@@ -91,6 +94,7 @@ impl NotOurs {
             Self::NoPayload => "an IPv6 packet without payload, or a jumbogram",
             Self::Mapped => "an IPv6 packet to an IPv4-mapped address",
             Self::NoListener => "no listener has this address, protocol and port",
+            Self::Elsewhere => "no listener has this address",
             Self::Translated => "a packet of a flow that is translated",
         }
     }

@@ -21,6 +21,7 @@ mod error;
 mod flows;
 mod grace;
 mod interface;
+mod known;
 mod links;
 mod listeners;
 mod mapped;

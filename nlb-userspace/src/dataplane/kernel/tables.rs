@@ -26,6 +26,7 @@ use super::access::Access;
 use super::addresses::Addresses;
 use super::entries::{read_group, read_target, write_group, write_target};
 use super::grace::Grace;
+use super::known::{Kind, Known};
 use super::listeners::Listeners;
 use super::mapped::{Mapped, to_usize};
 use super::ranges::RangeTable;
@@ -38,6 +39,7 @@ pub(super) struct KernelTables {
     ranges: RangeTable,
     vips: Addresses<Vip>,
     shielded: Addresses<u8>,
+    known: Known,
     groups: Mapped,
     slots: Mapped,
     targets: Mapped,
@@ -75,6 +77,7 @@ impl KernelTables {
             ranges: RangeTable::take(object)?,
             vips: Addresses::take(object, edge::VIPS)?,
             shielded: Addresses::take(object, edge::SHIELDED)?,
+            known: Known::take(object)?,
             groups: Mapped::new(map(object, edge::GROUPS)?, edge::GROUPS, "groups")?,
             slots: Mapped::new(map(object, edge::SLOTS)?, edge::SLOTS, "slots")?,
             targets: Mapped::new(map(object, edge::TARGETS)?, edge::TARGETS, "targets")?,
@@ -96,7 +99,7 @@ impl KernelTables {
     }
 
     /// Everything that is in the tables. An entry without a tag is free.
-    pub(super) fn read(&self) -> Result<Tables, DataplaneError> {
+    pub(super) fn read(&mut self) -> Result<Tables, DataplaneError> {
         let (access, vips) = (self.access.read(), self.vips.read()?);
         let shielded = self.shielded.read()?.into_keys().collect();
         let mut tables = Tables { listeners: self.listeners.read(), access, vips, shielded, ..Tables::default() };
@@ -111,6 +114,7 @@ impl KernelTables {
         for (&index, group) in &tables.groups {
             tables.rings.insert(index, self.ring(index, group)?.into());
         }
+        self.known.adopt(&tables);
         Ok(tables)
     }
 
@@ -141,10 +145,22 @@ impl KernelTables {
             }
             Write::Listener { key, value, fresh } => Ok(self.write_listener(key, value, *fresh)?),
             Write::Ranges { key, listeners, fresh } => Ok(self.write_ranges(key, listeners, fresh)?),
-            Write::Vip { address, value } => Ok(self.vips.write(address, *value)?),
-            Write::Shield(address) => Ok(self.shielded.write(address, 1)?),
-            Write::Unshield(address) => Ok(self.shielded.remove(address)?),
-            Write::RemoveVip(address) => Ok(self.vips.remove(address)?),
+            Write::Vip { address, value } => {
+                self.known.add(Kind::Vip, address);
+                Ok(self.vips.write(address, *value)?)
+            }
+            Write::RemoveVip(address) => {
+                self.known.remove(Kind::Vip, address);
+                Ok(self.vips.remove(address)?)
+            }
+            Write::Shield(address) => {
+                self.known.add(Kind::Shielded, address);
+                Ok(self.shielded.write(address, 1)?)
+            }
+            Write::Unshield(address) => {
+                self.known.remove(Kind::Shielded, address);
+                Ok(self.shielded.remove(address)?)
+            }
             Write::RemoveListener(key) => Ok(self.remove_listener(key)?),
             Write::RemoveGroup(index) => {
                 self.settle()?;
@@ -153,6 +169,7 @@ impl KernelTables {
             }
             Write::RemoveTarget(index) => {
                 self.settle()?;
+                self.known.set_target(*index, &Target::default());
                 write_target(self.targets.entry(*index)?, &Target::default());
                 Ok(())
             }
@@ -168,6 +185,7 @@ impl KernelTables {
             reset(&mut self.target_counters, edge::TARGET_COUNTERS, index, self.cpus)?;
             self.sketches.clear(SketchOf::Target(index))?;
         }
+        self.known.set_target(index, value);
         write_target(self.targets.entry(index)?, value);
         Ok(())
     }
@@ -293,7 +311,7 @@ impl KernelTables {
     }
 }
 
-fn map(object: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
+pub(super) fn map(object: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
     object.take_map(name).ok_or(KernelError::NotInObject { name })
 }
 
