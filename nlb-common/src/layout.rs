@@ -26,8 +26,11 @@ pub mod edge {
     pub const TARGETS: &str = "TARGETS";
     /// Hash of [`Address`](crate::address::Address) to [`Vip`](crate::tables::Vip): every address that a listener has.
     pub const VIPS: &str = "VIPS";
-    /// Array of `u64`, mapped into the agent's memory: a bit for each address that is a VIP or a target's whose flows are
-    /// translated, as [`known`](crate::known) says.
+    /// Hash of [`Address`](crate::address::Address) to nothing (`u8`): where no tunnel may lead from outside: VIPs, and targets
+    /// that the edges' own tunnels lead to.
+    pub const SHIELDED: &str = "SHIELDED";
+    /// Array of `u64`, mapped into the agent's memory: a bit for each address that is a VIP, shielded, or a target's whose
+    /// flows are translated, as [`known`](crate::known) says.
     pub const KNOWN: &str = "KNOWN";
     /// Program array, by [`Way`](crate::way::Way): the programs that rare packets are handed to. Their names are
     /// [`Way::program`](crate::way::Way::program). Behind them stands [`Way::BALANCER`](crate::way::Way::BALANCER).
@@ -100,6 +103,7 @@ pub mod edge {
         SLOTS,
         TARGETS,
         VIPS,
+        SHIELDED,
         KNOWN,
         WAYS,
         WAY_OUTCOMES,

@@ -258,6 +258,14 @@ impl Edge {
         }
     }
 
+    /// Says whether no tunnel may lead to the address from outside.
+    pub fn shield(&mut self, address: Address, shielded: bool) -> Result<()> {
+        self.know(&address)?;
+        let map = self.ebpf.map_mut(layout::edge::SHIELDED).context("no such map")?;
+        let mut table = HashMap::<&mut MapData, Address, u8>::try_from(map)?;
+        Ok(if shielded { table.insert(address, 1, 0) } else { table.remove(&address) }?)
+    }
+
     /// Sets the bit of an address that packets may concern the edge by.
     fn know(&mut self, address: &Address) -> Result<()> {
         let place = Place::of(address);

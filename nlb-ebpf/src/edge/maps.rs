@@ -55,6 +55,10 @@ pub(super) static TARGETS: Array<Target> = Array::with_max_entries(1024, BPF_F_M
 #[map]
 pub(super) static VIPS: HashMap<Address, Vip> = HashMap::with_max_entries(256, BPF_F_NO_PREALLOC);
 
+/// Where no tunnel may lead from outside: VIPs and targets. Only ways off the fast path ask for them.
+#[map]
+pub(super) static SHIELDED: HashMap<Address, u8> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
+
 /// Addresses that a packet without listener may concern the edge by.
 #[map]
 pub(super) static KNOWN: Array<u64> = Array::with_max_entries(WORDS, BPF_F_MMAPABLE);

@@ -10,7 +10,7 @@ mod kernel;
 mod memory;
 mod places;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use nlb_common::active::Sketch;
@@ -46,6 +46,8 @@ pub struct Tables {
     pub listeners: BTreeMap<ListenerKey, Listener>,
     /// The listeners' addresses.
     pub vips: BTreeMap<Address, Vip>,
+    /// Addresses that no tunnel may lead to from outside.
+    pub shielded: BTreeSet<Address>,
     /// Groups by index.
     pub groups: BTreeMap<u32, Group>,
     /// Targets by index.
@@ -131,6 +133,10 @@ pub enum Write {
         /// The entry.
         value: Vip,
     },
+    /// No tunnel may lead to the address from outside.
+    Shield(Address),
+    /// Any may.
+    Unshield(Address),
     /// No listener has the address any more.
     RemoveVip(Address),
     /// The listener of one port is gone.

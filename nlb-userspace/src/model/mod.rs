@@ -22,14 +22,14 @@ use std::net::IpAddr;
 
 pub use access::{Access, AccessList, Networks, NewFlowLimit, Verdict};
 pub use agent::{AgentSettings, Capacity, XdpMode};
-pub use change::{Change, ChangeError};
+pub use change::{Change, ChangeError, Subject};
 pub use drain::{Drain, DrainCause, Drains, drains_after};
 pub use flow_settings::{FlowRules, FlowSettings, Tracking};
 pub use group::{Affinity, Forwarding, RingKind, RingSize, TargetGroup};
 pub use health_check::{CodeRange, HealthCheck, Probe};
-pub use listener::{GroupShare, Listener, Protocol, ServedBy};
+pub use listener::{GroupShare, InvalidShare, Listener, Protocol, ServedBy};
 pub use name::{InvalidName, Name};
-pub use overlay::{Moot, Overlay, Overridden, Settled};
+pub use overlay::{Moot, Overlay, Overridden, Settled, ShareKey, Was};
 pub use ports::{InvalidPorts, Ports, at, place};
 pub use target::{Target, TargetKey, Weight};
 pub use time::Timestamp;
@@ -57,6 +57,11 @@ impl Configuration {
     /// The group of that name.
     pub fn group(&self, name: &Name) -> Option<&TargetGroup> {
         self.groups.iter().find(|group| &group.name == name)
+    }
+
+    /// The listener of that name.
+    pub fn listener(&self, name: &Name) -> Option<&Listener> {
+        self.listeners.iter().find(|listener| &listener.name == name)
     }
 
     /// Whether what comes to `address` for a port without listener is refused.

@@ -66,6 +66,8 @@ impl Loaded {
                 Write::AccessList { .. } | Write::RemoveAccessList(_) => {}
                 Write::Ranges { key, listeners, .. } => self.edge.set_ranges(*key, listeners)?,
                 Write::Vip { address, value } => self.edge.set_vip(*address, Some(*value))?,
+                Write::Shield(address) => self.edge.shield(*address, true)?,
+                Write::Unshield(address) => self.edge.shield(*address, false)?,
                 Write::RemoveVip(address) => self.edge.set_vip(*address, None)?,
                 Write::RemoveListener(key) => self.edge.remove_listener(key)?,
                 Write::RemoveGroup(index) => self.edge.set_group(*index, Group::default())?,

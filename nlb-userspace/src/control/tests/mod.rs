@@ -10,5 +10,6 @@ mod nat;
 mod pins;
 mod serving;
 mod shares;
+mod shield;
 mod sizes;
 mod transitions;

@@ -14,6 +14,7 @@
 //! What may not live here: what the tables should hold. That is `control`'s.
 
 mod access;
+mod addresses;
 mod bpffs;
 mod capture;
 mod early;
@@ -39,7 +40,6 @@ mod sys;
 mod tables;
 mod target_host;
 mod trace;
-mod vips;
 mod ways;
 
 use std::os::fd::AsFd as _;

@@ -18,20 +18,20 @@ use nlb_common::hash::Flow;
 use nlb_common::layout::edge;
 use nlb_common::ranges::RangesKey;
 use nlb_common::slot::{Slot, TargetIndex};
-use nlb_common::tables::{Group, Listener, ListenerKey, Target};
+use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_common::way::WayOutcome;
 
 use super::KernelError;
 use super::access::Access;
+use super::addresses::Addresses;
 use super::entries::{read_group, read_target, write_group, write_target};
 use super::gateways::Gateways;
 use super::grace::Grace;
-use super::known::Known;
+use super::known::{Kind, Known};
 use super::listeners::Listeners;
 use super::mapped::{Mapped, to_usize};
 use super::ranges::RangeTable;
 use super::sketches::Sketches;
-use super::vips::Vips;
 use crate::dataplane::{CounterReading, DataplaneError, SketchOf, Tables, Write};
 
 /// The maps of one set, open.
@@ -39,7 +39,8 @@ pub(super) struct KernelTables {
     listeners: Listeners,
     ranges: RangeTable,
     gateways: Gateways,
-    vips: Vips,
+    vips: Addresses<Vip>,
+    shielded: Addresses<u8>,
     known: Known,
     groups: Mapped,
     slots: Mapped,
@@ -77,7 +78,8 @@ impl KernelTables {
             listeners: Listeners::take(table, listeners, &grace)?,
             ranges: RangeTable::take(object)?,
             gateways: Gateways::take(object)?,
-            vips: Vips::take(object)?,
+            vips: Addresses::take(object, edge::VIPS)?,
+            shielded: Addresses::take(object, edge::SHIELDED)?,
             known: Known::take(object)?,
             groups: Mapped::new(map(object, edge::GROUPS)?, edge::GROUPS, "groups")?,
             slots: Mapped::new(map(object, edge::SLOTS)?, edge::SLOTS, "slots")?,
@@ -102,7 +104,8 @@ impl KernelTables {
     /// Everything that is in the tables. An entry without a tag is free.
     pub(super) fn read(&mut self) -> Result<Tables, DataplaneError> {
         let (access, vips) = (self.access.read(), self.vips.read()?);
-        let mut tables = Tables { listeners: self.listeners.read(), access, vips, ..Tables::default() };
+        let shielded = self.shielded.read()?.into_keys().collect();
+        let mut tables = Tables { listeners: self.listeners.read(), access, vips, shielded, ..Tables::default() };
         tables.listeners.extend(self.ranges.read()?);
         tables.listeners.extend(self.gateways.read()?);
         for listener in tables.listeners.values_mut() {
@@ -147,12 +150,20 @@ impl KernelTables {
             Write::Listener { key, value, fresh } => Ok(self.write_listener(key, value, *fresh)?),
             Write::Ranges { key, listeners, fresh } => Ok(self.write_ranges(key, listeners, fresh)?),
             Write::Vip { address, value } => {
-                self.known.add_vip(address);
-                Ok(self.vips.write(address, value)?)
+                self.known.add(Kind::Vip, address);
+                Ok(self.vips.write(address, *value)?)
             }
             Write::RemoveVip(address) => {
-                self.known.remove_vip(address);
+                self.known.remove(Kind::Vip, address);
                 Ok(self.vips.remove(address)?)
+            }
+            Write::Shield(address) => {
+                self.known.add(Kind::Shielded, address);
+                Ok(self.shielded.write(address, 1)?)
+            }
+            Write::Unshield(address) => {
+                self.known.remove(Kind::Shielded, address);
+                Ok(self.shielded.remove(address)?)
             }
             Write::RemoveListener(key) => Ok(self.remove_listener(key)?),
             Write::RemoveGroup(index) => {
