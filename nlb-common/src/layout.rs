@@ -4,7 +4,7 @@
 //! never reads another's. Whoever changes a key, a value, a map's type or the meaning of a field raises the version.
 
 /// Version of everything in this crate that stands in a map.
-pub const LAYOUT_VERSION: u32 = 8;
+pub const LAYOUT_VERSION: u32 = 9;
 
 /// The edge's program and its maps.
 pub mod edge {
@@ -24,6 +24,9 @@ pub mod edge {
     pub const TARGETS: &str = "TARGETS";
     /// Hash of [`Address`](crate::address::Address) to [`Vip`](crate::tables::Vip): every address that a listener has.
     pub const VIPS: &str = "VIPS";
+    /// Array of `u64`, mapped into the agent's memory: a bit for each address that is a VIP or a target's whose flows are
+    /// translated, or all of them, as [`known`](crate::known) says.
+    pub const KNOWN: &str = "KNOWN";
     /// Program array, by [`Way`](crate::way::Way): the programs that rare packets are handed to. Their names are
     /// [`Way::program`](crate::way::Way::program).
     pub const WAYS: &str = "WAYS";
@@ -84,6 +87,7 @@ pub mod edge {
         SLOTS,
         TARGETS,
         VIPS,
+        KNOWN,
         WAYS,
         WAY_OUTCOMES,
         LISTENER_COUNTERS,

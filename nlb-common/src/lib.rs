@@ -17,6 +17,7 @@ pub mod gateway;
 pub mod guard;
 pub mod hash;
 pub mod icmp;
+pub mod known;
 pub mod layout;
 pub mod listener;
 pub mod nat;

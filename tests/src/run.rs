@@ -21,6 +21,7 @@ use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::gateway::Gateway;
 use nlb_common::guard::{Member, Refused};
 use nlb_common::hash::{Flow, HashKeys};
+use nlb_common::known::{self, Place};
 use nlb_common::layout;
 use nlb_common::listener::{Entry, Key, entries_for, shift_of};
 use nlb_common::nat::Session;
@@ -141,15 +142,13 @@ impl Edge {
 
     /// Sets a listener.
     pub fn set_listener(&mut self, key: ListenerKey, listener: Listener) -> Result<()> {
+        if key.is_gateway() {
+            return self.set_gateway(key, listener);
+        }
+        self.know(&key.address)?;
         if key.has_more_ports() {
             self.listeners.insert(key, listener);
             return self.write_ranges(RangesKey::of(&key));
-        }
-        if key.is_gateway() {
-            let map = self.ebpf.map_mut(layout::edge::GATEWAYS).context("no such map")?;
-            let mut trie = LpmTrie::<_, Address, Gateway>::try_from(map)?;
-            let network = lpm_trie::Key::new(key.prefix.into(), key.address);
-            return Ok(trie.insert(&network, Gateway::new(&key, &listener), 0)?);
         }
         let path = match self.place_of(&key) {
             Some(place) => vec![place],
@@ -169,6 +168,17 @@ impl Edge {
         self.set(layout::edge::LISTENERS, path[0], Entry::new(&key, &listener))
     }
 
+    /// Sets a gateway. Packets between any addresses may be its own.
+    fn set_gateway(&mut self, key: ListenerKey, gateway: Listener) -> Result<()> {
+        for word in 0..known::WORDS {
+            self.set(layout::edge::KNOWN, word, u64::MAX)?;
+        }
+        let map = self.ebpf.map_mut(layout::edge::GATEWAYS).context("no such map")?;
+        let mut trie = LpmTrie::<_, Address, Gateway>::try_from(map)?;
+        let network = lpm_trie::Key::new(key.prefix.into(), key.address);
+        Ok(trie.insert(&network, Gateway::new(&key, &gateway), 0)?)
+    }
+
     /// Takes a listener away.
     pub fn remove_listener(&mut self, key: &ListenerKey) -> Result<()> {
         if key.has_more_ports() {
@@ -183,6 +193,7 @@ impl Edge {
 
     /// Puts listeners of many ports in the place of those that there were.
     pub fn set_ranges(&mut self, place: RangesKey, listeners: &[(ListenerKey, Listener)]) -> Result<()> {
+        self.know(&place.address)?;
         self.listeners.retain(|key, _| !key.has_more_ports() || RangesKey::of(key) != place);
         self.listeners.extend(listeners.iter().copied());
         self.write_ranges(place)
@@ -230,17 +241,28 @@ impl Edge {
 
     /// Sets a target.
     pub fn set_target(&mut self, index: u32, target: Target) -> Result<()> {
+        if matches!(target.forwarding(), Target::NAT | Target::NAT_SOURCE) {
+            self.know(&target.destination)?;
+        }
         self.set(layout::edge::TARGETS, index, target)
     }
 
     /// Says what is known of a VIP, or that the address is none.
     pub fn set_vip(&mut self, address: Address, vip: Option<Vip>) -> Result<()> {
+        self.know(&address)?;
         let map = self.ebpf.map_mut(layout::edge::VIPS).context("no such map")?;
         let mut table = HashMap::<&mut MapData, Address, Vip>::try_from(map)?;
         match vip {
             Some(vip) => Ok(table.insert(address, vip, 0)?),
             None => Ok(table.remove(&address)?),
         }
+    }
+
+    /// Sets the bit of an address that packets may concern the edge by.
+    fn know(&mut self, address: &Address) -> Result<()> {
+        let place = Place::of(address);
+        let word = self.get::<u64>(layout::edge::KNOWN, place.word)?;
+        self.set(layout::edge::KNOWN, place.word, word | place.bit)
     }
 
     /// Sets the flow that is traced.

@@ -36,7 +36,7 @@ impl Agent {
     /// Starts it on that host.
     pub(super) fn start(edge: &Host, file: &Path) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("--agent").arg(file).env_remove("NLB_LOG");
+        command.arg("--agent").arg(file).env_remove("NLB_LOG").env_remove("NLB_TRACES");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let began = Instant::now();
         let mut child = edge.inside(|| command.spawn()).context("cannot start the agent")?;

@@ -28,6 +28,7 @@ impl Again {
             .override_global("LENGTH", &length, true)
             .override_global("IS_V6", &v6, true)
             .override_global("DESTINATION", &packet.destination_v4(), true)
+            .override_global("DESTINATION_V6", &packet.destination_v6(), true)
             .override_global("DESTINATION_MASK", &packet.destination_mask, true)
             .override_global("MESSAGE", &packet.message(), true)
             .override_global("FLOW_MASK", &(flows - 1), true)

@@ -19,7 +19,8 @@ use crate::Settings;
 use crate::figure::Goal;
 use crate::report::Report;
 use again::{Again, program};
-use rows::{ALONE, BARE, FLOOR_V4, FLOOR_V6, MANY_LISTENERS, Measured, ROWS, Row};
+use packet::Kind;
+use rows::{ALONE, BARE, Claimed, FLOOR_V4, FLOOR_V6, MANY_LISTENERS, Measured, ROWS, Row};
 
 /// How many flows, and what that is called.
 const FLOWS: [(u32, &str); 2] = [(1, "1 flow"), (1 << 20, "1 M flows")];
@@ -27,6 +28,7 @@ const FLOWS: [(u32, &str); 2] = [(1, "1 flow"), (1 << 20, "1 M flows")];
 /// What is held against a floor: the row, the floor, and by how much it may exceed it with one flow.
 const OVER_FLOOR: [(&str, &str, f64); 2] = [(ALONE, FLOOR_V4, 25.0), ("v6 tcp ipip", FLOOR_V6, 35.0)];
 
+const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
 const XDP_TX: u32 = 3;
 const XDP_REDIRECT: u32 = 4;
@@ -45,7 +47,8 @@ pub(crate) fn run(settings: Settings, report: &mut Report) -> Result<()> {
 }
 
 fn measure(settings: Settings, report: &mut Report) -> Result<()> {
-    let edge = tables::fill()?;
+    let edge = tables::fill(Claimed::Yes)?;
+    let gateways = tables::fill(Claimed::Gateway)?;
     let mut yardsticks = EbpfLoader::new().load(programs::MEASURE)?;
     for name in ["nlb_bare", "nlb_floor_v4", "nlb_floor_v6"] {
         again::load(&mut yardsticks, name)?;
@@ -58,11 +61,15 @@ fn measure(settings: Settings, report: &mut Report) -> Result<()> {
                 Measured::Bare => Again::new(program(&yardsticks, "nlb_bare")?, &packet, flows)?,
                 Measured::Floor if row.v6 => Again::new(program(&yardsticks, "nlb_floor_v6")?, &packet, flows)?,
                 Measured::Floor => Again::new(program(&yardsticks, "nlb_floor_v4")?, &packet, flows)?,
+                Measured::Edge if row.claimed == Claimed::Gateway => Again::new(gateways.program()?, &packet, flows)?,
                 Measured::Edge => Again::new(edge.program()?, &packet, flows)?,
             };
-            let (action, expected) = (again.action()?, expected(row));
-            ensure!(action == expected, "row '{}' gives XDP action {action} and not {expected}", row.name);
+            let title = || format!("row '{}', {name}", row.name);
+            let (action, first) = (again.action()?, expected(row));
+            ensure!(action == first, "{} gives XDP action {action} and not {first}", title());
             again.warm()?;
+            let (action, last) = (again.action()?, if told_enough(row, flows) { XDP_DROP } else { first });
+            ensure!(action == last, "{} gives XDP action {action} and not {last} once it is warm", title());
             courses.push(Course { row, flows: name, again, samples: Vec::new() });
         }
     }
@@ -101,12 +108,17 @@ fn measure(settings: Settings, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// Whether the row's sources are told so often that the limit of answers holds: then they are no more than dropped.
+fn told_enough(row: &Row, flows: u32) -> bool {
+    row.kind == Kind::TooBig && flows == 1
+}
+
 /// The action that a row must give: one that measured how fast packets are dropped would be a figure of nothing.
-const fn expected(row: &Row) -> u32 {
+fn expected(row: &Row) -> u32 {
     match row.measured {
         Measured::Bare => XDP_PASS,
         Measured::Floor => XDP_TX,
-        Measured::Edge if !row.ours => XDP_PASS,
+        Measured::Edge if matches!(row.claimed, Claimed::NoPort | Claimed::Elsewhere) => XDP_PASS,
         Measured::Edge if row.way.redirect => XDP_REDIRECT,
         Measured::Edge => XDP_TX,
     }

@@ -68,6 +68,15 @@ impl Packet {
         }
     }
 
+    /// The VIP's bytes as they stand in a packet, in two words; 0 for IPv4.
+    pub(super) fn destination_v6(&self) -> [u64; 2] {
+        match self.vip {
+            IpAddr::V4(_) => [0; 2],
+            IpAddr::V6(address) => [address.to_bits() >> 64, address.to_bits() & u128::from(u64::MAX)]
+                .map(|half| u64::try_from(half).expect("half of 128 bits").to_be()),
+        }
+    }
+
     /// Its bytes. What a flow's number decides is still open.
     pub(super) fn frame(&self) -> Vec<u8> {
         let link = PacketBuilder::ethernet2([2, 0xc1, 0x1e, 0x27, 0, 1], [2, 0xed, 0xce, 0, 0, 1]);

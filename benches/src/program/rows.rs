@@ -47,6 +47,19 @@ pub(super) enum Slots {
     Pinned,
 }
 
+/// Whether a listener claims the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claimed {
+    /// One does.
+    Yes,
+    /// It is for a VIP, and a port that no listener has.
+    NoPort,
+    /// It is for an address that no listener has.
+    Elsewhere,
+    /// It is routed through, and a gateway takes it.
+    Gateway,
+}
+
 /// A row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
@@ -60,10 +73,8 @@ pub(super) struct Row {
     pub(super) affinity: Affinity,
     /// How many ports its listener has besides the packet's: 0 for a listener of one port.
     pub(super) more_ports: u16,
-    /// A listener claims the packet.
-    pub(super) ours: bool,
-    /// The listener is a gateway, and the packet is routed through.
-    pub(super) gateway: bool,
+    /// Whether a listener claims the packet.
+    pub(super) claimed: Claimed,
     /// Flows go to as many VIPs as this, a power of two.
     pub(super) vips: u32,
     /// Targets that flows go to.
@@ -93,13 +104,12 @@ const V4: Row = Row {
     tracking: Tracking::Transition,
     affinity: Affinity::Flow,
     more_ports: 0,
-    ours: true,
-    gateway: false,
+    claimed: Claimed::Yes,
     vips: 1,
     targets: MOST_TARGETS,
 };
 const V6: Row = Row { v6: true, way: IPIP_V6, ..V4 };
-const GATEWAY: Row = Row { way: GENEVE, gateway: true, ..V4 };
+const GATEWAY: Row = Row { way: GENEVE, claimed: Claimed::Gateway, ..V4 };
 const TRANSLATED: Row = Row { slots: Slots::Pinned, tracking: Tracking::Translated, ..V4 };
 
 /// All rows, in the order in which they are run and shown.
@@ -152,8 +162,10 @@ pub(super) const ROWS: &[Row] = &[
     Row { name: "v6 error about a flow", kind: Kind::Error, ..V6 },
     Row { name: "v4 tcp, too big", kind: Kind::TooBig, way: Way { mtu: 300, ..IPIP }, ..V4 },
     Row { name: "v6 tcp, too big", kind: Kind::TooBig, way: Way { mtu: 300, ..IPIP_V6 }, ..V6 },
-    Row { name: "v4 tcp, not ours", ours: false, ..V4 },
-    Row { name: "v6 tcp, not ours", ours: false, ..V6 },
+    Row { name: "v4 tcp, not ours", claimed: Claimed::Elsewhere, ..V4 },
+    Row { name: "v6 tcp, not ours", claimed: Claimed::Elsewhere, ..V6 },
+    Row { name: "v4 tcp, port without listener", claimed: Claimed::NoPort, ..V4 },
+    Row { name: "v6 tcp, port without listener", claimed: Claimed::NoPort, ..V6 },
     Row { name: "v4 tcp ipip, by source_ip", affinity: Affinity::SourceIp, ..V4 },
     Row { name: "v6 tcp ipip, by source_ip", affinity: Affinity::SourceIp, ..V6 },
     Row { name: "v4 tcp ipip, by source_ip_port", affinity: Affinity::SourceIpPort, ..V4 },

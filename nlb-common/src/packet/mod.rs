@@ -63,9 +63,11 @@ pub enum NotOurs {
     Mapped,
     /// No listener has this address, protocol and port.
     NoListener,
+    /// Neither of its addresses is a listener's, or one of a target that flows are translated for.
+    Elsewhere,
     /// Its flow is translated, and that is not the fast path's.
     Translated,
-    /// No listener has this address, whatever the port.
+    /// Nobody here has a use for it, and it is for no VIP: it may be routed through.
     NoVip,
     /// A GENEVE packet to such an address: it may be one that an appliance sends back.
     Geneve,
@@ -82,6 +84,7 @@ impl NotOurs {
         Self::NoPayload,
         Self::Mapped,
         Self::NoListener,
+        Self::Elsewhere,
         Self::Translated,
         Self::NoVip,
         Self::Geneve,
@@ -98,8 +101,9 @@ impl NotOurs {
             Self::NoPayload => "an IPv6 packet without payload, or a jumbogram",
             Self::Mapped => "an IPv6 packet to an IPv4-mapped address",
             Self::NoListener => "no listener has this address, protocol and port",
+            Self::Elsewhere => "no listener has this address",
             Self::Translated => "a packet of a flow that is translated",
-            Self::NoVip => "no listener has this address",
+            Self::NoVip => "nobody here has a use for it, and it is for no VIP",
             Self::Geneve => "a GENEVE packet to an address that no listener has",
         }
     }

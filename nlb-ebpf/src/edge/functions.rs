@@ -14,7 +14,7 @@ use nlb_common::slot::TargetIndex;
 
 use super::addressed::{Addressed, Offsets};
 use super::constants::hash_keys;
-use super::{active, flows, guard, listener, reset, trace};
+use super::{active, flows, guard, known, listener, reset, trace};
 
 /// A family and its functions.
 pub(super) trait Functions: Addressed {
@@ -110,6 +110,19 @@ pub(super) fn client_hash(flow: &Flow, affinity: Affinity) -> u64 {
 extern "C" fn nlb_client_hash(high: u64, low: u64, asked: u64) -> u64 {
     let flow = Flow { source: whole(high, low), destination_port: asked as u16, ..Flow::default() };
     hash_keys().hash(&flow, Affinity::of((asked >> BEHIND_PORT) as u8))
+}
+
+/// [`known::has_bit`].
+#[inline(always)]
+pub(super) fn is_known(address: &Address) -> bool {
+    let (high, low) = halves(*address);
+    nlb_is_known(high, low) != 0
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn nlb_is_known(high: u64, low: u64) -> u32 {
+    u32::from(known::has_bit(&whole(high, low)))
 }
 
 /// What a listener of many ports claims of `flow`.

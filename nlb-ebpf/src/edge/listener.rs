@@ -8,8 +8,8 @@ use nlb_common::packet::{NotOurs, Stop};
 use nlb_common::ranges::RangesKey;
 
 use super::constants::listener_shift;
-use super::functions;
 use super::maps::{LISTENERS, RANGES};
+use super::{functions, known};
 
 /// The listener that takes a flow.
 #[derive(Clone, Copy)]
@@ -29,6 +29,9 @@ pub(super) fn find(flow: &Flow) -> Result<Claimed, Stop> {
         return Ok(claimed);
     }
     cold_path();
+    if !known::concerns(flow) {
+        return Err(Stop::Pass(NotOurs::Elsewhere));
+    }
     let claim = functions::claim_of_ranges(flow);
     if claim.is_valid() {
         Ok(Claimed { claim, sketch: claim.counters() })

@@ -34,6 +34,7 @@ mod program {
     mod flows;
     mod functions;
     mod guard;
+    mod known;
     mod l2;
     mod listener;
     mod maps;

@@ -12,6 +12,7 @@ use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::gateway::Gateway;
 use nlb_common::guard::{Guard, Member, Refused, Source};
 use nlb_common::hash::Flow;
+use nlb_common::known::WORDS;
 use nlb_common::listener::{Entry, LEAST_ENTRIES};
 use nlb_common::nat::Session;
 use nlb_common::ranges::{Ranges, RangesKey};
@@ -50,6 +51,10 @@ pub(super) static TARGETS: Array<Target> = Array::with_max_entries(1024, BPF_F_M
 /// Addresses of listeners. Only ways off the fast path ask for them.
 #[map]
 pub(super) static VIPS: HashMap<Address, Vip> = HashMap::with_max_entries(256, BPF_F_NO_PREALLOC);
+
+/// Addresses that a packet without listener may concern the edge by.
+#[map]
+pub(super) static KNOWN: Array<u64> = Array::with_max_entries(WORDS, BPF_F_MMAPABLE);
 
 /// The programs that rare packets are handed to, by [`Way`].
 #[map]

@@ -1,7 +1,7 @@
 //! The same packet again, of another flow.
 //!
-//! Flow number `n` has the source address 100.64.0.0 + `n`, or the IPv6 address whose first half is the packet's and whose
-//! second half is `n`. Its destination is the packet's, or the IPv4 address that is as much higher as the low bits of `n` say.
+//! Flow number `n` has the source address 100.64.0.0 + `n`, or the first one of the IPv6 network 2001:db8:8000::/64 + `n`. Its
+//! destination is the packet's, or the IPv4 address that is as much higher as the low bits of `n` say.
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, ProgramArray};
@@ -21,7 +21,11 @@ static IS_V6: Global<u8> = Global::new(0);
 #[unsafe(no_mangle)]
 static DESTINATION: Global<u32> = Global::new(0);
 
-/// Bits of a flow's number that are added to that.
+/// An IPv6 packet's destination address, as it stands in the packet.
+#[unsafe(no_mangle)]
+static DESTINATION_V6: Global<[u64; 2]> = Global::new([0; 2]);
+
+/// Bits of a flow's number that are added to an IPv4 destination.
 #[unsafe(no_mangle)]
 static DESTINATION_MASK: Global<u32> = Global::new(0);
 
@@ -44,12 +48,14 @@ static MEASURED: ProgramArray = ProgramArray::with_max_entries(1, 0);
 /// Offsets of what is written.
 const ETHER_TYPE: usize = 12;
 const V4_ADDRESSES: usize = 26;
-const V6_SOURCE_LOW_HALF: usize = 30;
+const V6_ADDRESSES: usize = 22;
 const V4_MESSAGE: usize = 34;
 const V6_MESSAGE: usize = 54;
 
 /// 100.64.0.0.
 const FIRST_V4: u32 = 0x6440_0000;
+/// The network 2001:db8:8000::/64.
+const FIRST_V6: u64 = 0x2001_0db8_8000_0000;
 
 /// Restores the packet, makes it one of the next flow, and calls the measured program. Comes back if anything was not as
 /// it should be.
@@ -65,7 +71,9 @@ pub(super) fn restore(ctx: &XdpContext) -> Option<()> {
     door.write(8, [0x1e_u8, 0x27, 0, 1])?;
     door.write(ETHER_TYPE, ether_type)?;
     if v6 {
-        door.write(V6_SOURCE_LOW_HALF, u64::from(flow).to_be_bytes())?;
+        let [high, low] = DESTINATION_V6.load();
+        let source = FIRST_V6 | u64::from(flow);
+        door.write(V6_ADDRESSES, [source.to_be_bytes(), [0; 8], high.to_ne_bytes(), low.to_ne_bytes()])?;
     } else {
         let destination = DESTINATION.load().wrapping_add(flow & DESTINATION_MASK.load());
         door.write(V4_ADDRESSES, (u64::from(FIRST_V4 | flow) << 32 | u64::from(destination)).to_be_bytes())?;

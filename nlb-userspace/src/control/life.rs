@@ -59,7 +59,7 @@ impl State {
     }
 
     /// Whether a sweep that began after the drain, and after every handshake of before, found no pin of it, and no slot
-    /// waits for unpinned ones. Half-open flows are in no table that is swept.
+    /// waits for unpinned ones, nor did when that sweep began. Half-open flows are in no table that is swept.
     fn is_without_flows(&self, key: &TargetKey, drain: &Drain, rules: &FlowRules) -> bool {
         if rules.tracking == crate::model::Tracking::None {
             return true;
@@ -67,7 +67,9 @@ impl State {
         let Some(index) = self.target_indexes.get(&target_tag(key)) else { return true };
         let awaited = self.rings.values().any(|ring| ring.open.previous.contains(index));
         let handshake = Duration::from_secs(HANDSHAKE.into());
-        let counted = self.counted.as_ref().filter(|counted| counted.began > drain.began + handshake);
+        let counted = self.counted.as_ref();
+        let counted =
+            counted.filter(|counted| counted.began > drain.began + handshake && !counted.awaited.contains(index));
         !awaited && counted.is_some_and(|counted| !counted.found.targets.contains_key(&index))
     }
 

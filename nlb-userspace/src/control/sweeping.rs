@@ -5,6 +5,7 @@ use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::slot::Slot;
 
 use super::state::State;
+use super::target_set::TargetSet;
 use super::transition::pins::{Place, Verdict, judge};
 use super::transition::step::may_lose_pins;
 use super::transition::sweep::{self, Found, Sweep};
@@ -17,6 +18,8 @@ pub(super) struct Counted {
     /// When it began.
     pub(super) began: Timestamp,
     pub(super) found: Found,
+    /// Targets that it may have missed a pin of: one that came meanwhile.
+    pub(super) awaited: TargetSet,
 }
 
 /// Where a pin belongs by the tables in force.
@@ -63,7 +66,9 @@ impl State {
         });
         let candidates = candidates.flatten().collect();
         let unnamed = self.condemned.iter().copied().collect();
-        self.sweep = Some(Sweep::new(candidates, unnamed, now));
+        let mut awaited = TargetSet::default();
+        self.rings.values().for_each(|ring| awaited.insert_all(&ring.open.previous));
+        self.sweep = Some(Sweep::new(candidates, unnamed, awaited, now));
         None
     }
 
@@ -132,7 +137,7 @@ impl State {
             self.adopted.remove(tag);
         }
         self.sweep_after = sweep::next(now, sweep.found.seen);
-        self.counted = Some(Counted { began: sweep.looks_at, found: sweep.found });
+        self.counted = Some(Counted { began: sweep.looks_at, found: sweep.found, awaited: sweep.awaited });
         self.rebuild_due = Some(now);
     }
 

@@ -18,6 +18,14 @@ impl TargetSet {
         self.words[word] |= bit;
     }
 
+    /// Puts all targets of another set in.
+    pub(super) fn insert_all(&mut self, others: &Self) {
+        if self.words.len() < others.words.len() {
+            self.words.resize(others.words.len(), 0);
+        }
+        self.words.iter_mut().zip(&others.words).for_each(|(bits, others)| *bits |= others);
+    }
+
     /// Whether a target is in it.
     pub(super) fn contains(&self, index: TargetIndex) -> bool {
         let (word, bit) = place(index);
@@ -51,6 +59,9 @@ mod tests {
             let set = |of: &BTreeSet<u8>| of.iter().rev().map(|&index| index.into()).collect::<TargetSet>();
             let same = set(&first) == set(&second);
             prop_assert_eq!(same, first == second);
+            let mut both = set(&first);
+            both.insert_all(&set(&second));
+            prop_assert_eq!(both, set(&first.union(&second).copied().collect()));
             let set = set(&first);
             prop_assert!((0..=u8::MAX).all(|index| set.contains(index.into()) == first.contains(&index)));
             prop_assert!(!set.contains(TargetIndex::MAX));

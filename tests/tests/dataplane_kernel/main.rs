@@ -6,6 +6,7 @@ mod wire;
 mod capabilities;
 mod flows;
 mod interfaces;
+mod known;
 mod lossless;
 mod pins;
 mod process;

@@ -29,8 +29,9 @@ fn what_broke_once_holds() {
     let mut loaded = campaign::edges();
     let tcp = Settings { tcp: true, gue: false, all: false, cut: false, delay: 30, targets: 2 };
     let udp = Settings { tcp: false, all: true, delay: 0, targets: 3, ..tcp };
-    let datagram = |flow| Step::Packet(flow, Segment::Syn);
-    let cases: [(&str, Settings, &[Step]); 2] = [
+    let tcp_all = Settings { all: true, delay: 120, targets: 3, ..tcp };
+    let first = |flow| Step::Packet(flow, Segment::Syn);
+    let cases: [(&str, Settings, &[Step]); 3] = [
         (
             "a target drains while a handshake with it is under way",
             tcp,
@@ -40,17 +41,32 @@ fn what_broke_once_holds() {
             "a flow is pinned anew between two batches of a sweep that found its old pin to be over",
             udp,
             &[
-                datagram(10),
-                datagram(7),
-                datagram(8),
-                datagram(0),
+                first(10),
+                first(7),
+                first(8),
+                first(0),
                 Step::Kill(1),
                 Step::Wait(7),
                 Step::Weight(3, 400),
                 Step::Wait(60),
-                datagram(10),
+                first(10),
                 Step::Weight(3, 0),
                 Step::Wait(1),
+            ],
+        ),
+        (
+            "a sweep that began before the last slot of a draining target closed misses a flow that comes meanwhile",
+            tcp_all,
+            &[
+                Step::Wait(193),
+                first(6),
+                Step::Wait(3),
+                Step::Remove(3),
+                Step::Wait(38),
+                Step::Wait(1),
+                Step::Wait(22),
+                Step::Wait(3),
+                Step::Move(6),
             ],
         ),
     ];

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use nlb_common::slot::TargetIndex;
 
+use crate::control::target_set::TargetSet;
 use crate::dataplane::PinPlace;
 use crate::model::Timestamp;
 
@@ -25,6 +26,8 @@ pub(in crate::control) struct Sweep {
     candidates: BTreeSet<u32>,
     /// Tags of entries that are to go once no pin names them any more.
     pub(in crate::control) unnamed: Vec<u64>,
+    /// Targets that open slots still had unpinned flows of when it began: such a flow may be pinned behind its back.
+    pub(in crate::control) awaited: TargetSet,
     /// When it begins to look.
     pub(in crate::control) looks_at: Timestamp,
     /// Behind which pin it goes on; `None` at its beginning.
@@ -46,9 +49,14 @@ pub(in crate::control) struct Found {
 
 impl Sweep {
     /// A sweep that begins at `now`.
-    pub(in crate::control) fn new(candidates: BTreeSet<u32>, unnamed: Vec<u64>, now: Timestamp) -> Self {
+    pub(in crate::control) fn new(
+        candidates: BTreeSet<u32>,
+        unnamed: Vec<u64>,
+        awaited: TargetSet,
+        now: Timestamp,
+    ) -> Self {
         let looks_at = now + GRACE;
-        Self { candidates, unnamed, looks_at, after: None, found: Found::default() }
+        Self { candidates, unnamed, awaited, looks_at, after: None, found: Found::default() }
     }
 
     /// A pin was looked at and stays.
@@ -80,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_slot_loses_its_pins_when_none_was_found_and_nothing_changed_it() {
-        let mut sweep = Sweep::new(BTreeSet::from([1, 2, 3]), vec![], Timestamp::default());
+        let mut sweep = Sweep::new(BTreeSet::from([1, 2, 3]), vec![], TargetSet::default(), Timestamp::default());
         sweep.keep(7, 1, 4);
         sweep.keep(7, 9, 4);
         sweep.touch(3);
@@ -91,7 +99,10 @@ mod tests {
 
     #[test]
     fn a_sweep_does_not_look_at_once() {
-        assert!(Sweep::new(BTreeSet::new(), vec![], Timestamp::default()).looks_at > Timestamp::default());
+        assert!(
+            Sweep::new(BTreeSet::new(), vec![], TargetSet::default(), Timestamp::default()).looks_at
+                > Timestamp::default()
+        );
     }
 
     #[test]

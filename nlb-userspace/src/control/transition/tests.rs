@@ -14,6 +14,7 @@ use super::clock::PacketClock;
 use super::pins::{Place, Verdict, judge};
 use super::step::{Circumstances, may_lose_pins, step};
 use super::sweep::Sweep;
+use crate::control::target_set::TargetSet;
 use crate::dataplane::{FlowTable, PinPlace};
 use crate::model::Timestamp;
 
@@ -263,7 +264,7 @@ impl World {
         let tick = clock.tick(now);
         let candidates = (0_u32..).zip(&self.slots).filter(|(_, slot)| may_lose_pins(**slot, IDLE, tick));
         self.unnamed = self.gone.clone();
-        self.sweep = Some(Sweep::new(candidates.map(|(index, _)| index).collect(), vec![], now));
+        self.sweep = Some(Sweep::new(candidates.map(|(index, _)| index).collect(), vec![], TargetSet::default(), now));
     }
 
     /// One batch in the order of the flows' numbers; a pin that comes behind the sweep's back is not seen.

@@ -21,6 +21,7 @@ mod flows;
 mod gateways;
 mod grace;
 mod interface;
+mod known;
 mod links;
 mod listeners;
 mod mapped;

@@ -26,6 +26,7 @@ use super::access::Access;
 use super::entries::{read_group, read_target, write_group, write_target};
 use super::gateways::Gateways;
 use super::grace::Grace;
+use super::known::Known;
 use super::listeners::Listeners;
 use super::mapped::{Mapped, to_usize};
 use super::ranges::RangeTable;
@@ -39,6 +40,7 @@ pub(super) struct KernelTables {
     ranges: RangeTable,
     gateways: Gateways,
     vips: Vips,
+    known: Known,
     groups: Mapped,
     slots: Mapped,
     targets: Mapped,
@@ -76,6 +78,7 @@ impl KernelTables {
             ranges: RangeTable::take(object)?,
             gateways: Gateways::take(object)?,
             vips: Vips::take(object)?,
+            known: Known::take(object)?,
             groups: Mapped::new(map(object, edge::GROUPS)?, edge::GROUPS, "groups")?,
             slots: Mapped::new(map(object, edge::SLOTS)?, edge::SLOTS, "slots")?,
             targets: Mapped::new(map(object, edge::TARGETS)?, edge::TARGETS, "targets")?,
@@ -97,7 +100,7 @@ impl KernelTables {
     }
 
     /// Everything that is in the tables. An entry without a tag is free.
-    pub(super) fn read(&self) -> Result<Tables, DataplaneError> {
+    pub(super) fn read(&mut self) -> Result<Tables, DataplaneError> {
         let (access, vips) = (self.access.read(), self.vips.read()?);
         let mut tables = Tables { listeners: self.listeners.read(), access, vips, ..Tables::default() };
         tables.listeners.extend(self.ranges.read()?);
@@ -112,6 +115,7 @@ impl KernelTables {
         for (&index, group) in &tables.groups {
             tables.rings.insert(index, self.ring(index, group)?.into());
         }
+        self.known.adopt(&tables);
         Ok(tables)
     }
 
@@ -142,8 +146,14 @@ impl KernelTables {
             }
             Write::Listener { key, value, fresh } => Ok(self.write_listener(key, value, *fresh)?),
             Write::Ranges { key, listeners, fresh } => Ok(self.write_ranges(key, listeners, fresh)?),
-            Write::Vip { address, value } => Ok(self.vips.write(address, value)?),
-            Write::RemoveVip(address) => Ok(self.vips.remove(address)?),
+            Write::Vip { address, value } => {
+                self.known.add_vip(address);
+                Ok(self.vips.write(address, value)?)
+            }
+            Write::RemoveVip(address) => {
+                self.known.remove_vip(address);
+                Ok(self.vips.remove(address)?)
+            }
             Write::RemoveListener(key) => Ok(self.remove_listener(key)?),
             Write::RemoveGroup(index) => {
                 self.settle()?;
@@ -152,6 +162,7 @@ impl KernelTables {
             }
             Write::RemoveTarget(index) => {
                 self.settle()?;
+                self.known.set_target(*index, &Target::default());
                 write_target(self.targets.entry(*index)?, &Target::default());
                 Ok(())
             }
@@ -167,6 +178,7 @@ impl KernelTables {
             reset(&mut self.target_counters, edge::TARGET_COUNTERS, index, self.cpus)?;
             self.sketches.clear(SketchOf::Target(index))?;
         }
+        self.known.set_target(index, value);
         write_target(self.targets.entry(index)?, value);
         Ok(())
     }
@@ -201,6 +213,7 @@ impl KernelTables {
         self.unsettled = true;
         self.write_guards([value], true)?;
         if key.is_gateway() {
+            self.known.add_gateway(key);
             self.gateways.write(key, value)?;
             self.write_guards([value], false)?;
             // The place that its ring has left may get another's slots by the next write.
@@ -257,7 +270,11 @@ impl KernelTables {
 
     fn remove_listener(&mut self, key: &ListenerKey) -> Result<(), KernelError> {
         self.unsettled = true;
-        if key.is_gateway() { self.gateways.remove(key) } else { self.listeners.remove(key) }
+        if key.is_gateway() {
+            self.known.remove_gateway(key);
+            return self.gateways.remove(key);
+        }
+        self.listeners.remove(key)
     }
 
     /// Waits until no program acts on what stood in the tables before the last rewrite.
@@ -298,7 +315,7 @@ impl KernelTables {
     }
 }
 
-fn map(object: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
+pub(super) fn map(object: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
     object.take_map(name).ok_or(KernelError::NotInObject { name })
 }
 
