@@ -39,8 +39,10 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use std::collections::HashSet;
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
     use super::*;
 
@@ -52,11 +54,12 @@ mod tests {
 
     #[test]
     fn neighbours_have_bits_of_their_own() {
-        let v4 = (0..1_000_u32).map(|number| Ipv4Addr::from_bits(0xcb00_7100 + number).into());
-        let networks = (0..1_000_u32).map(|number| Ipv4Addr::from_bits(0x0a00_0001 + (number << 8)).into());
-        let v6 = (0..1_000_u128).map(|number| Ipv6Addr::from_bits((0x2001_0db8 << 96) + number).into());
-        let v6_networks =
-            (0..1_000_u128).map(|number| Ipv6Addr::from_bits((0x2001_0db8 << 96) + (number << 64) + 1).into());
+        let of_v4 = |bits| Address::from(IpAddr::from(Ipv4Addr::from_bits(bits)));
+        let of_v6 = |bits| Address::from(IpAddr::from(Ipv6Addr::from_bits(bits)));
+        let v4 = (0..1_000).map(|number| of_v4(0xcb00_7100 + number));
+        let networks = (0..1_000).map(|number| of_v4(0x0a00_0001 + (number << 8)));
+        let v6 = (0..1_000).map(|number| of_v6((0x2001_0db8 << 96) + number));
+        let v6_networks = (0..1_000).map(|number| of_v6((0x2001_0db8 << 96) + (number << 64) + 1));
         // At random, 1,000 of 65,536 places would be hit twice some 8 times.
         for distinct in [distinct(v4), distinct(networks), distinct(v6), distinct(v6_networks)] {
             assert!(distinct > 970, "{distinct} of 1,000");
