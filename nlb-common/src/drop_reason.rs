@@ -83,4 +83,6 @@ reasons! {
     TranslatedFragment = "translated_fragment", "a fragment of a flow that is translated";
     /// The first fragment of its datagram was dropped, for a reason of its own.
     FirstDropped = "first_dropped", "a fragment of a datagram whose first one was dropped";
+    /// A packet in a tunnel, of a kind that edges use, came from outside for a VIP or for a target.
+    ForeignTunnel = "foreign_tunnel", "a tunnel from outside to a VIP or to a target";
 }

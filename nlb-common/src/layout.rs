@@ -30,8 +30,11 @@ pub mod edge {
     pub const QUIC_SERVERS: &str = "QUIC_SERVERS";
     /// Per-CPU array of `u64` packets, by [`QuicRule`](crate::quic::QuicRule).
     pub const QUIC_RULES: &str = "QUIC_RULES";
-    /// Array of `u64`, mapped into the agent's memory: a bit for each address that is a VIP or a target's whose flows are
-    /// translated, as [`known`](crate::known) says.
+    /// Hash of [`Address`](crate::address::Address) to nothing (`u8`): where no tunnel may lead from outside: VIPs, and targets
+    /// that the edges' own tunnels lead to.
+    pub const SHIELDED: &str = "SHIELDED";
+    /// Array of `u64`, mapped into the agent's memory: a bit for each address that is a VIP, shielded, or a target's whose
+    /// flows are translated, as [`known`](crate::known) says.
     pub const KNOWN: &str = "KNOWN";
     /// Program array, by [`Way`](crate::way::Way): the programs that rare packets are handed to. Their names are
     /// [`Way::program`](crate::way::Way::program). Behind them stands [`Way::BALANCER`](crate::way::Way::BALANCER).
@@ -106,6 +109,7 @@ pub mod edge {
         VIPS,
         QUIC_SERVERS,
         QUIC_RULES,
+        SHIELDED,
         KNOWN,
         WAYS,
         WAY_OUTCOMES,

@@ -11,7 +11,7 @@ use crate::packet::{NotOurs, Stop};
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Way {
-    /// Protocols that no listener can have: ICMP and ICMPv6 to a VIP.
+    /// Protocols that no listener can have: ICMP and ICMPv6 to a VIP, and tunnels.
     Icmp = 0,
     /// Flows that are translated, and what no listener claims: it may be a target's answer to one.
     Nat = 1,

@@ -18,7 +18,7 @@ use crate::api::DEFAULT_SOCKET;
 use crate::api::client::{TargetPath, TracePattern};
 use crate::api::dto::Protocol;
 use crate::logging::LogFormat;
-use crate::model::{Name, QuicServerId, Weight};
+use crate::model::{GroupShare, Name, QuicServerId, Weight};
 
 /// Layer-4 load balancer: the agent of an edge, the agent of a target host, and the command line to both.
 #[derive(Debug, Parser)]
@@ -87,7 +87,7 @@ pub enum Question {
     Reload,
     /// Show how the agent, its program and its target groups do
     Status,
-    /// Show listeners
+    /// Show listeners, and change the weights of groups that share one
     #[command(subcommand)]
     Listener(Listener),
     /// Show target groups
@@ -143,6 +143,14 @@ pub enum Listener {
     Show {
         /// Name of the listener
         name: Name,
+    },
+    /// Give target groups that share a listener other shares of its new flows; it survives a restart of the agent
+    SetWeight {
+        /// Name of the listener
+        name: Name,
+        /// Target groups with their new weights, as blue=50 green=50; those of others stay
+        #[arg(value_name = "GROUP=WEIGHT", required = true)]
+        shares: Vec<GroupShare>,
     },
 }
 

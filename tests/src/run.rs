@@ -148,19 +148,13 @@ impl Edge {
 
     /// Sets a listener.
     pub fn set_listener(&mut self, key: ListenerKey, listener: Listener) -> Result<()> {
+        if key.is_gateway() {
+            return self.set_gateway(key, listener);
+        }
         self.know(&key.address)?;
         if key.has_more_ports() {
             self.listeners.insert(key, listener);
             return self.write_ranges(RangesKey::of(&key));
-        }
-        if key.is_gateway() {
-            for word in 0..WORDS {
-                self.set(layout::edge::KNOWN, word, u64::MAX)?;
-            }
-            let map = self.ebpf.map_mut(layout::edge::GATEWAYS).context("no such map")?;
-            let mut trie = LpmTrie::<_, Address, Gateway>::try_from(map)?;
-            let network = lpm_trie::Key::new(key.prefix.into(), key.address);
-            return Ok(trie.insert(&network, Gateway::new(&key, &listener), 0)?);
         }
         let path = match self.place_of(&key) {
             Some(place) => vec![place],
@@ -178,6 +172,17 @@ impl Edge {
         self.places.insert(path[0], key);
         self.listeners.insert(key, listener);
         self.set(layout::edge::LISTENERS, path[0], Entry::new(&key, &listener))
+    }
+
+    /// Sets a gateway. Packets between any addresses may be its own.
+    fn set_gateway(&mut self, key: ListenerKey, gateway: Listener) -> Result<()> {
+        for word in 0..WORDS {
+            self.set(layout::edge::KNOWN, word, u64::MAX)?;
+        }
+        let map = self.ebpf.map_mut(layout::edge::GATEWAYS).context("no such map")?;
+        let mut trie = LpmTrie::<_, Address, Gateway>::try_from(map)?;
+        let network = lpm_trie::Key::new(key.prefix.into(), key.address);
+        Ok(trie.insert(&network, Gateway::new(&key, &gateway), 0)?)
     }
 
     /// Takes a listener away.
@@ -258,6 +263,14 @@ impl Edge {
             Some(vip) => Ok(table.insert(address, vip, 0)?),
             None => Ok(table.remove(&address)?),
         }
+    }
+
+    /// Says whether no tunnel may lead to the address from outside.
+    pub fn shield(&mut self, address: Address, shielded: bool) -> Result<()> {
+        self.know(&address)?;
+        let map = self.ebpf.map_mut(layout::edge::SHIELDED).context("no such map")?;
+        let mut table = HashMap::<&mut MapData, Address, u8>::try_from(map)?;
+        Ok(if shielded { table.insert(address, 1, 0) } else { table.remove(&address) }?)
     }
 
     /// Says which target a server id of QUIC names for a listener, or that it names none.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZero;
 
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
-use nlb_tests::generator::{Generator, Order, Sink, Sizes, Traffic};
+use nlb_tests::generator::{Generator, Kind, Order, Sink, Sizes, Traffic};
 use nlb_tests::segment::Segment;
 
 const V4: &str = "192.0.2.10:80";
@@ -33,8 +33,9 @@ fn flow(traffic: &Traffic, frame: &[u8]) -> (SocketAddr, SocketAddr) {
     let ip_payload = net.ip_payload_ref().unwrap();
     let (ports, sum) = match packet.transport.unwrap() {
         TransportSlice::Tcp(tcp) => {
-            assert!(!traffic.udp);
-            assert_eq!((tcp.syn(), tcp.ack()), (traffic.opens, !traffic.opens));
+            let opens = traffic.kind == Kind::Syn;
+            assert!(opens || traffic.kind == Kind::Segment);
+            assert_eq!((tcp.syn(), tcp.ack()), (opens, !opens));
             let header = tcp.to_header();
             let sum = match &net {
                 NetSlice::Ipv4(ip) => header.calc_checksum_ipv4(&ip.header().to_header(), tcp.payload()),
@@ -43,7 +44,7 @@ fn flow(traffic: &Traffic, frame: &[u8]) -> (SocketAddr, SocketAddr) {
             ((header.source_port, header.destination_port), (header.checksum, sum.unwrap()))
         }
         TransportSlice::Udp(udp) => {
-            assert!(traffic.udp);
+            assert_eq!(traffic.kind, Kind::Udp);
             let header = udp.to_header();
             assert_eq!(usize::from(header.length), ip_payload.payload.len());
             let sum = match &net {
@@ -66,7 +67,7 @@ fn ipv6(net: &NetSlice<'_>) -> etherparse::Ipv6Header {
 #[test]
 fn every_packet_is_whole_and_the_flows_are_as_many_as_asked_for() {
     for destination in [V4, V6] {
-        for (udp, opens) in [(false, false), (false, true), (true, false)] {
+        for kind in [Kind::Segment, Kind::Syn, Kind::Udp] {
             for (flows, order, destinations) in [
                 (1, Order::Random, 1),
                 (16, Order::Cyclic, 1),
@@ -74,7 +75,7 @@ fn every_packet_is_whole_and_the_flows_are_as_many_as_asked_for() {
                 (1 << 32, Order::Random, 10_000),
             ] {
                 for sizes in [Sizes::Shortest, Sizes::Mixed] {
-                    let traffic = Traffic { udp, opens, flows, order, destinations, sizes, ..to(destination) };
+                    let traffic = Traffic { kind, flows, order, destinations, sizes, ..to(destination) };
                     let generator = Generator::new(&traffic, 1).unwrap();
                     let frames: Vec<_> = (0..200).map(|_| generator.next_packet().unwrap()).collect();
                     let seen: BTreeSet<_> = frames.iter().map(|frame| flow(&traffic, frame)).collect();
@@ -104,6 +105,78 @@ fn assert_lengths(frames: &[Vec<u8>], sizes: Sizes) {
             let counts: Vec<_> = lengths.values().collect();
             assert!(counts[0] > counts[1] && counts[1] > counts[2], "{lengths:?}");
         }
+    }
+}
+
+/// Whether a checksum among these bytes is right: all of them sum up to ones (RFC 1071).
+fn sums_up(parts: &[&[u8]]) -> bool {
+    let words = parts.iter().flat_map(|part| part.chunks_exact(2));
+    let sum: u64 = words.map(|word| u64::from(u16::from_be_bytes([word[0], word[1]]))).sum();
+    sum.is_multiple_of(0xffff) && sum > 0
+}
+
+fn packets(traffic: &Traffic) -> Vec<Vec<u8>> {
+    let generator = Generator::new(traffic, 1).unwrap();
+    (0..200).map(|_| generator.next_packet().unwrap()).collect()
+}
+
+#[test]
+fn echo_requests_are_whole_and_each_flow_has_its_source_and_identifier() {
+    for (destination, ip, headers) in [(V4, 20, [0x45, 8]), (V6, 40, [0x60, 128])] {
+        for sizes in [Sizes::Shortest, Sizes::Mixed] {
+            let traffic = Traffic { kind: Kind::Echo, flows: 1 << 32, sizes, ..to(destination) };
+            let mut flows = BTreeSet::new();
+            for frame in packets(&traffic) {
+                let (header, message) = frame[14..].split_at(ip);
+                assert_eq!([header[0], message[0]], headers);
+                let whole = if ip == 20 {
+                    assert!(sums_up(&[header]));
+                    sums_up(&[message])
+                } else {
+                    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+                    sums_up(&[&header[8..], &length, &[0, 0, 0, 58], message])
+                };
+                assert!(whole, "{frame:02x?}");
+                flows.insert((header[ip - 20..ip - 4].to_vec(), message[4..6].to_vec()));
+            }
+            assert_eq!(flows.len(), 200);
+        }
+    }
+}
+
+#[test]
+fn errors_are_whole_and_quote_what_was_sent_to_their_source() {
+    let traffic = Traffic { kind: Kind::Error, flows: 1 << 32, ..to(V4) };
+    let mut quoted = BTreeSet::new();
+    for frame in packets(&traffic) {
+        let (header, message) = frame[14..].split_at(20);
+        assert!(sums_up(&[header]) && sums_up(&[message]), "{frame:02x?}");
+        assert_eq!((header[9], &message[..2]), (1, &[3, 1][..]), "ICMP, host unreachable");
+        let (header_of_quoted, ports) = message[8..36].split_at(20);
+        assert!(sums_up(&[header_of_quoted]));
+        assert_eq!(header_of_quoted[12..16], header[16..20], "it was sent by the destination");
+        assert_eq!(header_of_quoted[16..20], header[12..16], "to the source");
+        assert_eq!(ports[..2], 80_u16.to_be_bytes());
+        quoted.insert((header[12..16].to_vec(), ports[2..4].to_vec()));
+    }
+    assert_eq!(quoted.len(), 200);
+    let v6 = Traffic { kind: Kind::Error, ..to(V6) };
+    assert!(Generator::new(&v6, 1).is_err(), "it makes none by IPv6");
+}
+
+#[test]
+fn fragments_are_each_of_another_datagram() {
+    for (first, word) in [(true, 0x2000_u16), (false, 185)] {
+        let traffic = Traffic { kind: Kind::Fragment { first }, flows: 1 << 32, ..to(V4) };
+        let mut datagrams = BTreeSet::new();
+        for frame in packets(&traffic) {
+            let header = &frame[14..34];
+            assert!(sums_up(&[header]), "{frame:02x?}");
+            assert_eq!(header[6..8], word.to_be_bytes());
+            assert_eq!((header[9], (frame.len() - 34) % 8), (6, 0), "TCP, and nothing of the next fragment");
+            datagrams.insert((header[12..16].to_vec(), header[4..6].to_vec()));
+        }
+        assert_eq!(datagrams.len(), 200);
     }
 }
 

@@ -263,3 +263,26 @@ fn a_capture_ends_with_its_reader_however_that_ends() -> Result<()> {
     scene.ended()?;
     scene.service.lab.wait_for_targets(VIP_V4.into(), 3)
 }
+
+#[test]
+fn an_agent_that_is_killed_leaves_the_traffic_and_a_whole_file() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let mut capture = scene.begin(&["--filter", "listener web-v4"])?;
+    let capturing = program(&scene)?;
+    let url = format!("http://{VIP_V4}/");
+    scene.service.lab.client().check("curl", ["-s", "-f", &url])?;
+    let written = || scene.packets("ip").ok().filter(|packets| packets.len() >= 4);
+    wait_until("packets are written", PATIENCE, written)?;
+
+    scene.service.agent.take().context("no agent")?.kill9()?;
+    let status = capture.wait(PATIENCE)?;
+    ensure!(status.code() == Some(1) && capture.log().contains("did the agent stop?"), "{}", capture.log());
+    ensure!(scene.packets("ip")?.len() >= 4, "the file is not whole");
+    ensure!(program(&scene)? == capturing, "nobody was there to put another one in its place");
+    let tally = scene.service.lab.client().requests(VIP_V4.into(), 200, 10)?;
+    ensure!(tally.failed.is_empty() && tally.answered.len() == 3, "{tally:?}");
+
+    scene.service.agent = Some(scene.service.lab.start_agent(&scene.service.config)?);
+    ensure!(program(&scene)? != capturing, "the program for captures still runs");
+    scene.service.lab.wait_for_targets(VIP_V4.into(), 3)
+}

@@ -94,6 +94,8 @@ fn through_the_edge(lab: &Lab, server: &Host) -> Result<()> {
     let (client, edge, router) = (lab.client(), lab.edge(), lab.host("router"));
     edge.sysctl("net/ipv4/ip_forward", "1")?;
     edge.sysctl("net/ipv6/conf/all/forwarding", "1")?;
+    // As long packets as the client's leave room for the headers between edge and appliances.
+    server.ip("link set eth0 mtu 1500")?;
     let ends = |host: &Host| [("-4", IpAddr::from(host.v4())), ("-6", host.v6().into())];
     for (((family, client), (_, server)), (_, edge)) in ends(client).into_iter().zip(ends(server)).zip(ends(edge)) {
         router.ip(&format!("{family} route add default via {edge} table 78"))?;
@@ -132,7 +134,8 @@ fn what_the_firewalls_allow_is_answered_and_what_they_deny_is_not() -> Result<()
         ensure!(report.broken_count() == 0, "{server}: {:?}", report.broken);
         let denied = client.inside(|| TcpStream::connect_timeout(&(server, DENIED).into(), Duration::from_secs(2)))?;
         ensure!(denied.is_err(), "{server} answers at a port that is denied");
-        for length in [0, 1, 700, 1_400] {
+        // The last one in fragments.
+        for length in [0, 1, 700, 1_400, 8_000] {
             let payload = "x".repeat(length);
             let answer = client.udp_ask((server, ALLOWED).into(), payload.as_bytes())?;
             ensure!(answer.ends_with(&payload), "{server}: {answer}");

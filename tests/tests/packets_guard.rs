@@ -7,8 +7,10 @@ use nlb_common::address::Address;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::guard::{Guard, Rate, Refused};
 use nlb_common::tables::{Group, Listener, ListenerKey};
+use nlb_common::way::WayOutcome;
 use nlb_tests::packets::described::{TAGGINGS, networks};
 use nlb_tests::packets::garbage::Garbage;
+use nlb_tests::packets::icmp::Message;
 use nlb_tests::packets::world::{PROTOCOLS, VIPS, port};
 use nlb_tests::packets::{Described, Network, Segment, World};
 use nlb_tests::run::Action;
@@ -183,4 +185,19 @@ fn tokens_come_back() {
         let packet = from([198, 51, 100, 7].into(), Segment::Syn);
         assert_eq!(world.edge.run(&packet.frame()).unwrap().action, Action::Tx);
     }
+}
+
+/// A router's address says nothing of the client whose flow it speaks of, and an echo is of no listener.
+#[test]
+fn icmp_is_answered_and_taken_to_targets_whomever_a_list_denies() {
+    let world = with_list(10, &everybody(false));
+    for vip in VIPS {
+        let asked = Described::new(vip.parse().unwrap(), port(1), Segment::Data);
+        assert_eq!(world.edge.run(&asked.frame()).unwrap().action, Action::Drop);
+        let answer = Described { source: asked.destination, destination: asked.source, ..asked.clone() };
+        for message in [Message::echo(false, vec![0; 56]), Message::port_unreachable(&answer.ip())] {
+            assert_eq!(world.edge.run(&message.frame(&asked)).unwrap().action, Action::Tx, "{message:?}");
+        }
+    }
+    assert_eq!(world.edge.way_outcomes().unwrap(), [(WayOutcome::Echo, 2), (WayOutcome::Error, 2)]);
 }

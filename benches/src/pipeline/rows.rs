@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use nlb_tests::generator::{Sizes, Traffic};
+use nlb_tests::generator::{Kind, Sizes, Traffic};
 
 use super::lane::{Arms, Floor, Work};
 use crate::balancer::{PORT, Setup, VIP_V4, VIP_V6};
@@ -43,7 +43,7 @@ fn flows(flows: u64) -> Traffic {
 
 /// SYNs from any of 2^24 addresses and 256 ports.
 fn flood() -> Traffic {
-    Traffic { opens: true, ..flows(1 << 32) }
+    Traffic { kind: Kind::Syn, ..flows(1 << 32) }
 }
 
 fn mixed() -> Traffic {

@@ -48,7 +48,8 @@ pub(crate) fn run(settings: Settings, report: &mut Report) -> Result<()> {
 }
 
 fn measure(settings: Settings, report: &mut Report) -> Result<()> {
-    let edge = tables::fill()?;
+    let edge = tables::fill(Claimed::Yes)?;
+    let gateways = tables::fill(Claimed::Gateway)?;
     let mut yardsticks = EbpfLoader::new().load(programs::MEASURE)?;
     for name in ["nlb_bare", "nlb_floor_v4", "nlb_floor_v6"] {
         again::load(&mut yardsticks, name)?;
@@ -61,6 +62,7 @@ fn measure(settings: Settings, report: &mut Report) -> Result<()> {
                 Measured::Bare => Again::new(program(&yardsticks, "nlb_bare")?, &packet, flows)?,
                 Measured::Floor if row.v6 => Again::new(program(&yardsticks, "nlb_floor_v6")?, &packet, flows)?,
                 Measured::Floor => Again::new(program(&yardsticks, "nlb_floor_v4")?, &packet, flows)?,
+                Measured::Edge if row.claimed == Claimed::Gateway => Again::new(gateways.program()?, &packet, flows)?,
                 Measured::Edge => Again::new(edge.program()?, &packet, flows)?,
             };
             let title = || format!("row '{}', {name}", row.name);
@@ -117,7 +119,7 @@ fn expected(row: &Row) -> u32 {
     match row.measured {
         Measured::Bare => XDP_PASS,
         Measured::Floor => XDP_TX,
-        Measured::Edge if row.claimed != Claimed::Yes => XDP_PASS,
+        Measured::Edge if matches!(row.claimed, Claimed::NoPort | Claimed::Elsewhere) => XDP_PASS,
         Measured::Edge if row.way.redirect => XDP_REDIRECT,
         Measured::Edge => XDP_TX,
     }

@@ -56,6 +56,8 @@ pub(super) enum Claimed {
     NoPort,
     /// It is for an address that no listener has.
     Elsewhere,
+    /// It is routed through, and a gateway takes it.
+    Gateway,
 }
 
 /// A row.
@@ -73,8 +75,6 @@ pub(super) struct Row {
     pub(super) more_ports: u16,
     /// Whether a listener claims the packet.
     pub(super) claimed: Claimed,
-    /// The listener is a gateway, and the packet is routed through.
-    pub(super) gateway: bool,
     /// Flows go to as many VIPs as this, a power of two.
     pub(super) vips: u32,
     /// Targets that flows go to.
@@ -105,12 +105,11 @@ const V4: Row = Row {
     affinity: Affinity::Flow,
     more_ports: 0,
     claimed: Claimed::Yes,
-    gateway: false,
     vips: 1,
     targets: MOST_TARGETS,
 };
 const V6: Row = Row { v6: true, way: IPIP_V6, ..V4 };
-const GATEWAY: Row = Row { way: GENEVE, gateway: true, ..V4 };
+const GATEWAY: Row = Row { way: GENEVE, claimed: Claimed::Gateway, ..V4 };
 const TRANSLATED: Row = Row { slots: Slots::Pinned, tracking: Tracking::Translated, ..V4 };
 
 /// All rows, in the order in which they are run and shown.

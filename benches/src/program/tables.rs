@@ -30,9 +30,9 @@ const OTHER_LISTENERS: u32 = 1_800;
 /// What goes to the row.
 pub(super) fn packet(row: &Row) -> Packet {
     let vip = match (row.claimed, row.v6) {
-        _ if row.gateway => behind(row),
         (Claimed::Elsewhere, false) => Ipv4Addr::new(192, 0, 2, 1).into(),
         (Claimed::Elsewhere, true) => Ipv6Addr::new(0x2001, 0xdb8, 0xe, 0, 0, 0, 0, 1).into(),
+        (Claimed::Gateway, _) => behind(row),
         (_, false) => VIP_V4.into(),
         (_, true) => VIP_V6.into(),
     };
@@ -58,9 +58,11 @@ fn behind(row: &Row) -> IpAddr {
     }
 }
 
-/// An edge with a listener for each row.
-pub(super) fn fill() -> Result<Edge> {
-    let rows = u32::try_from(ROWS.len())?;
+/// An edge with a listener for each row of that kind. Gateways have one for themselves: where there is any, nothing that is not for
+/// the edge passes at once.
+pub(super) fn fill(claimed: Claimed) -> Result<Edge> {
+    let filled = || ROWS.iter().filter(|row| row.claimed == claimed);
+    let rows = u32::try_from(filled().count())?;
     let room = [
         (edge::LISTENERS, 16_384),
         (edge::LISTENER_COUNTERS, 16_384),
@@ -81,7 +83,7 @@ pub(super) fn fill() -> Result<Edge> {
     ];
     let mut edge = Edge::load_sized(0x5eed, false, &room)?;
     let mut counters = 0..;
-    for (number, row) in (0..).zip(ROWS.iter().filter(|row| row.claimed == Claimed::Yes)) {
+    for (number, row) in (0..).zip(filled()) {
         let first_target = 1 + number * MOST_TARGETS;
         for index in 0..row.targets {
             edge.set_target(first_target + index, target(row.way, index))?;
@@ -94,7 +96,7 @@ pub(super) fn fill() -> Result<Edge> {
         let (affinity, tracking) = (row.affinity as u8, row.tracking as u8);
         let group = Group { tag: 1, first_slot, slot_mask: RING - 1, affinity, tracking, ..Group::default() };
         edge.set_group(number, group)?;
-        if row.gateway {
+        if claimed == Claimed::Gateway {
             let key = ListenerKey::of_network(behind(row).into(), ListenerKey::WHOLE);
             edge.set_listener(key, Listener::new(counters.next().context("endless")?, number, &group))?;
             continue;
@@ -112,7 +114,9 @@ pub(super) fn fill() -> Result<Edge> {
             }
         }
     }
-    remember_datagrams(&mut edge)?;
+    if claimed == Claimed::Yes {
+        remember_datagrams(&mut edge)?;
+    }
     for other in 0..OTHER_LISTENERS {
         let vip = Ipv4Addr::from_bits(VIP_V4.to_bits() + other / 4).into();
         let port = 443 + u16::try_from(other % 4)?;

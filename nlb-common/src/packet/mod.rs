@@ -69,7 +69,7 @@ pub enum NotOurs {
     Elsewhere,
     /// Its flow is translated, and that is not the fast path's.
     Translated,
-    /// No listener has this address, whatever the port.
+    /// Nobody here has a use for it, and it is for no VIP: it may be routed through.
     NoVip,
     /// A GENEVE packet to such an address: it may be one that an appliance sends back.
     Geneve,
@@ -105,7 +105,7 @@ impl NotOurs {
             Self::NoListener => "no listener has this address, protocol and port",
             Self::Elsewhere => "nobody here has either of its addresses",
             Self::Translated => "a packet of a flow that is translated",
-            Self::NoVip => "no listener has this address",
+            Self::NoVip => "nobody here has a use for it, and it is for no VIP",
             Self::Geneve => "a GENEVE packet to an address that no listener has",
         }
     }

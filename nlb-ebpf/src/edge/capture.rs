@@ -172,11 +172,13 @@ const fn number(value: usize) -> u32 {
 /// Copies the packet's beginning, as much as the order says, to where there is room for [`MOST`] bytes. Gives how many were copied.
 #[inline(always)]
 fn keep(ctx: &XdpContext, order: &Order, room: *mut u8) -> u32 {
-    // Bounded where the verifier sees it: in the very register that the helper gets.
-    let bytes = opaque((ctx.data_end() - ctx.data()).min(order.keep as usize));
-    if bytes == 0 || bytes > MOST {
+    // Bounded where the verifier sees it: in the very register that the helper gets. Of a number that isn't 0 kernel 6.1 doesn't
+    // know that it is at least 1, as the helper wants it; of one more than another it does.
+    let less_one = opaque((ctx.data_end() - ctx.data()).min(order.keep as usize).wrapping_sub(1));
+    if less_one >= MOST {
         return 0;
     }
+    let bytes = less_one + 1;
     // SAFETY: the helper writes no more than `bytes`, for which there is room.
     match unsafe { bpf_xdp_load_bytes(ctx.ctx, 0, room.cast(), number(bytes)) } {
         0 => number(bytes),

@@ -64,6 +64,10 @@ pub(super) static QUIC_SERVERS: HashMap<ServerKey, TargetIndex> = HashMap::with_
 #[map]
 pub(super) static QUIC_RULES: PerCpuArray<u64> = PerCpuArray::with_max_entries(QuicRule::COUNT, 0);
 
+/// Where no tunnel may lead from outside: VIPs and targets. Only ways off the fast path ask for them.
+#[map]
+pub(super) static SHIELDED: HashMap<Address, u8> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
+
 /// Addresses that a packet without listener may concern the edge by.
 #[map]
 pub(super) static KNOWN: Array<u64> = Array::with_max_entries(WORDS, BPF_F_MMAPABLE);

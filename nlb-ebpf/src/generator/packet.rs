@@ -5,10 +5,11 @@ use nlb_common::checksum::Checksum;
 use nlb_common::wire::{Ethernet, Ipv4, Ipv6};
 use nlb_ebpf::door::PacketDoor;
 
-use super::settings::{self, HEADERS};
+use super::settings::{self, HEADERS, Kind};
 
 /// Offsets within an IP header.
 const V4_LENGTH: usize = 2;
+const V4_IDENTIFICATION: usize = 4;
 const V4_CHECKSUM: usize = 10;
 const V4_ADDRESSES: usize = 12;
 const V6_LENGTH: usize = 4;
@@ -19,6 +20,11 @@ const V6_DESTINATION_END: usize = 36;
 const UDP_LENGTH: usize = 4;
 const UDP_CHECKSUM: usize = 6;
 const TCP_CHECKSUM: usize = 16;
+
+/// Offsets within an ICMP header, and of the IPv4 packet that an error quotes.
+const ICMP_CHECKSUM: usize = 2;
+const ICMP_IDENTIFIER: usize = 4;
+const QUOTED: usize = 8;
 
 /// Of twelve packets of mixed sizes, seven are as short as can be, four of this length and one of the longest: the simple
 /// Internet mix. The frame that the program is run on has the longest.
@@ -31,6 +37,7 @@ struct Varying {
     source: u32,
     destination: u32,
     source_port: u16,
+    identification: u16,
 }
 
 /// Makes `ctx`'s frame packet number `number`. `None` if the frame is too short for one.
@@ -42,6 +49,7 @@ pub(super) fn write(ctx: &XdpContext, number: u64) -> Option<()> {
         source: settings::SOURCE.load().wrapping_add(flow & 0xff_ffff),
         destination: settings::DESTINATION.load().wrapping_add(destination(flow)),
         source_port: settings::SOURCE_PORT.load().wrapping_add((flow >> 24) as u16),
+        identification: if settings::IS_FRAGMENT.load() != 0 { number as u16 } else { 0 },
     };
     let v6 = settings::IS_V6.load() != 0;
     let mut length = ctx.data_end() - ctx.data();
@@ -53,17 +61,28 @@ pub(super) fn write(ctx: &XdpContext, number: u64) -> Option<()> {
     }
     // SAFETY: an array's entry stays mapped, and the loader wrote it before the first run.
     let words = unsafe { &*HEADERS.get_ptr(0)? };
-    for (index, word) in words.iter().enumerate().take(if v6 { 9 } else { 7 }) {
+    let whole = if v6 || settings::KIND.load() == Kind::ERROR { 9 } else { 7 };
+    for (index, word) in words.iter().enumerate().take(whole) {
         door.write(8 * index, word.to_ne_bytes())?;
     }
     if v6 {
         let [first, second, ..] = words[9].to_ne_bytes();
         door.write(8 * 9, [first, second])?;
         v6_header(&mut door, &varying, length)?;
-        transport(&mut door, &varying, size_of::<Ethernet>() + Ipv6::LENGTH, length)
+        payload(&mut door, &varying, size_of::<Ethernet>() + Ipv6::LENGTH, length)
     } else {
         v4_header(&mut door, &varying, length)?;
-        transport(&mut door, &varying, size_of::<Ethernet>() + Ipv4::LENGTH, length)
+        payload(&mut door, &varying, size_of::<Ethernet>() + Ipv4::LENGTH, length)
+    }
+}
+
+/// What the IP header carries, from `at` on.
+#[inline(always)]
+fn payload(door: &mut PacketDoor<'_>, varying: &Varying, at: usize, length: usize) -> Option<()> {
+    match settings::KIND.load() {
+        Kind::ECHO => echo(door, varying, at, length),
+        Kind::ERROR => error(door, varying, at),
+        _ => transport(door, varying, at, length),
     }
 }
 
@@ -75,9 +94,11 @@ fn v4_header(door: &mut PacketDoor<'_>, varying: &Varying, length: usize) -> Opt
     let checksum = Checksum::default()
         .add_u32(settings::IP_SUM.load())
         .add_u16(length.to_be())
+        .add_u16(varying.identification.to_be())
         .add_u32(varying.source.to_be())
         .add_u32(varying.destination.to_be());
     door.write(IP + V4_LENGTH, length.to_be_bytes())?;
+    door.write(IP + V4_IDENTIFICATION, varying.identification.to_be_bytes())?;
     door.write(IP + V4_CHECKSUM, checksum.finish().to_ne_bytes())?;
     door.write(IP + V4_ADDRESSES, addresses.to_be_bytes())
 }
@@ -93,7 +114,7 @@ fn v6_header(door: &mut PacketDoor<'_>, varying: &Varying, length: usize) -> Opt
 /// The TCP or UDP header at `at`. The checksum's sum has what is behind the header too: zeros.
 #[inline(always)]
 fn transport(door: &mut PacketDoor<'_>, varying: &Varying, at: usize, length: usize) -> Option<()> {
-    let udp = settings::IS_UDP.load() != 0;
+    let udp = settings::KIND.load() == Kind::UDP;
     let length = short(length.checked_sub(at)?);
     let mut checksum = Checksum::default()
         .add_u32(settings::TRANSPORT_SUM.load())
@@ -112,6 +133,36 @@ fn transport(door: &mut PacketDoor<'_>, varying: &Varying, at: usize, length: us
     };
     door.write(at, varying.source_port.to_be_bytes())?;
     door.write(at + if udp { UDP_CHECKSUM } else { TCP_CHECKSUM }, checksum.to_ne_bytes())
+}
+
+/// The header of an echo request, whose identifier is the flow's port. By ICMPv6 the checksum covers a pseudo-header.
+#[inline(always)]
+fn echo(door: &mut PacketDoor<'_>, varying: &Varying, at: usize, length: usize) -> Option<()> {
+    let mut checksum = Checksum::default().add_u32(settings::TRANSPORT_SUM.load()).add_u16(varying.source_port.to_be());
+    if settings::IS_V6.load() != 0 {
+        checksum = checksum
+            .add_u16(short(length.checked_sub(at)?).to_be())
+            .add_u32(varying.source.to_be())
+            .add_u32(varying.destination.to_be());
+    }
+    door.write(at + ICMP_CHECKSUM, checksum.finish().to_ne_bytes())?;
+    door.write(at + ICMP_IDENTIFIER, varying.source_port.to_be_bytes())
+}
+
+/// An error about a packet of the flow's other direction. The quoted IPv4 header sums up to nothing, as every whole one does.
+#[inline(always)]
+fn error(door: &mut PacketDoor<'_>, varying: &Varying, at: usize) -> Option<()> {
+    let quoted = at + QUOTED;
+    let header = Checksum::default()
+        .add_u32(settings::QUOTED_SUM.load())
+        .add_u32(varying.destination.to_be())
+        .add_u32(varying.source.to_be());
+    let addresses = u64::from(varying.destination) << 32 | u64::from(varying.source);
+    door.write(quoted + V4_CHECKSUM, header.finish().to_ne_bytes())?;
+    door.write(quoted + V4_ADDRESSES, addresses.to_be_bytes())?;
+    door.write(quoted + Ipv4::LENGTH + size_of::<u16>(), varying.source_port.to_be_bytes())?;
+    let checksum = Checksum::default().add_u32(settings::TRANSPORT_SUM.load()).add_u16(varying.source_port.to_be());
+    door.write(at + ICMP_CHECKSUM, checksum.finish().to_ne_bytes())
 }
 
 /// Which destination a flow has, of as many as there are.

@@ -11,9 +11,25 @@ pub(super) static INTERFACE: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub(super) static IS_V6: Global<u8> = Global::new(0);
 
-/// Whether they are UDP, else TCP.
+/// What they are: one of the constants of [`Kind`].
 #[unsafe(no_mangle)]
-pub(super) static IS_UDP: Global<u8> = Global::new(0);
+pub(super) static KIND: Global<u8> = Global::new(Kind::TCP);
+
+/// What packets are, as the loader says it.
+pub(super) struct Kind;
+
+impl Kind {
+    pub(super) const TCP: u8 = 0;
+    pub(super) const UDP: u8 = 1;
+    /// An echo request.
+    pub(super) const ECHO: u8 = 2;
+    /// An ICMP error about a packet to the flow's source.
+    pub(super) const ERROR: u8 = 3;
+}
+
+/// Whether they are fragments, each of a datagram of its own.
+#[unsafe(no_mangle)]
+pub(super) static IS_FRAGMENT: Global<u8> = Global::new(0);
 
 /// Whether their sizes are mixed, else all are as long as the frame that the program is run on.
 #[unsafe(no_mangle)]
@@ -39,11 +55,13 @@ pub(super) static DESTINATION: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub(super) static DESTINATIONS: Global<u32> = Global::new(1);
 
-/// Sums of what never changes under the checksums of IPv4 and of TCP or UDP, not folded.
+/// Sums of what never changes under the checksums of IPv4, what it carries, and the IPv4 packet that an error quotes; not folded.
 #[unsafe(no_mangle)]
 pub(super) static IP_SUM: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub(super) static TRANSPORT_SUM: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+pub(super) static QUOTED_SUM: Global<u32> = Global::new(0);
 
 /// 64-bit words that hold the longest headers: Ethernet, IPv6, TCP.
 pub(super) const WORDS: usize = 10;

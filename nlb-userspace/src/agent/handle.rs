@@ -15,7 +15,7 @@ use crate::config::ConfigErrors;
 use crate::control::snapshot::{RingChange, Snapshot};
 use crate::control::{Change, ChangeError};
 use crate::dataplane::{Captures, CounterReading, DataplaneError};
-use crate::model::{Name, TargetKey};
+use crate::model::{Name, Subject, TargetKey};
 
 /// What the owner of the state is asked to do.
 #[derive(Debug)]
@@ -115,9 +115,9 @@ pub struct DroppedChange {
 /// What a runtime change did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeReport {
-    /// The target that was changed.
-    pub target: TargetKey,
-    /// What it moved in the group's ring; `None` when the ring stayed as it was.
+    /// What was changed.
+    pub subject: Subject,
+    /// What it moved in the ring of the target's group, or of the listener; `None` when the ring stayed as it was.
     pub ring: Option<RingChange>,
 }
 

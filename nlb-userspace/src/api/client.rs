@@ -20,8 +20,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::dto::{
-    ChangeReport, Config, ErrorBody, ErrorDetail, GroupSummary, GroupView, ListenerDetail, ListenerView, Protocol,
-    Register, ReloadReport, SetWeight, Stats, Status, TargetView,
+    ChangeReport, Config, ErrorBody, ErrorDetail, GroupSummary, GroupView, ListenerChangeReport, ListenerDetail,
+    ListenerView, Protocol, Register, ReloadReport, SetShares, SetWeight, Stats, Status, TargetView,
 };
 use crate::explain::Explanation;
 use crate::model::{ConnectionId, Name};
@@ -218,6 +218,11 @@ impl Client {
     pub async fn undrain(&self, group: &Name, target: TargetPath) -> Result<ChangeReport, ClientError> {
         let path = format!("/v1/target-groups/{group}/targets/{}/drain", target.segment());
         self.call(Method::DELETE, &path, None::<&()>).await
+    }
+
+    /// Gives groups that share a listener other weights.
+    pub async fn set_shares(&self, listener: &Name, shares: &SetShares) -> Result<ListenerChangeReport, ClientError> {
+        self.call(Method::PUT, &format!("/v1/listeners/{listener}/weights"), Some(shares)).await
     }
 
     /// Has the agent read its file again.

@@ -78,6 +78,18 @@ impl From<ChangeError> for Failure {
         let what = error.to_string();
         match error {
             ChangeError::UnknownGroup { .. } => Self::not_found(what, "see `nlb target-group list`"),
+            ChangeError::UnknownListener { .. } => Self::not_found(what, "see `nlb listener list`"),
+            ChangeError::NotShared { .. } => {
+                Self::new(StatusCode::CONFLICT, what, "change `target_group` to `target_groups` there, and reload")
+            }
+            ChangeError::NoShare { listener, .. } => Self::unprocessable(
+                what,
+                format!("see `nlb listener show {listener}`, or add the group to `target_groups` and reload"),
+            ),
+            ChangeError::TwoWeights { .. } => Self::unprocessable(what, "name each group once"),
+            ChangeError::NoneWeighted { .. } => {
+                Self::unprocessable(what, "give a group that is to get the flows its weight in the same command")
+            }
             ChangeError::UnknownTarget { group, .. } => Self::not_found(what, format!("see `nlb target list {group}`")),
             ChangeError::AlreadyRegistered { .. } => {
                 Self::new(StatusCode::CONFLICT, what, "use `nlb target set-weight` to change its weight")

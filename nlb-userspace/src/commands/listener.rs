@@ -1,18 +1,27 @@
-//! `nlb listener list` and `nlb listener show`.
+//! `nlb listener list`, `show` and `set-weight`.
 
 use super::output::Output;
 use super::render::{Cell, Style, Table};
-use super::{CommandError, target_group};
+use super::{CommandError, target, target_group};
 use crate::api::client::Client;
-use crate::api::dto::{ListenerDetail, ListenerView, Moment};
+use crate::api::dto::{ListenerDetail, ListenerView, Moment, SetShare, SetShares};
 use crate::args::Listener;
 
-/// Shows listeners.
+/// Shows or changes listeners.
 pub(super) async fn run(client: &Client, output: &Output, command: Listener) -> Result<(), CommandError> {
     match command {
         Listener::List => output.show(&client.listeners().await?, |listeners, style| list(listeners, style)),
         Listener::Show { name } => {
             output.show(&client.listener(&name).await?, |shown, style| detail(shown, Moment::now(), style))
+        }
+        Listener::SetWeight { name, shares } => {
+            let told: Vec<_> = shares.iter().map(ToString::to_string).collect();
+            let wanted = SetShares { shares: shares.into_iter().map(SetShare::from).collect() };
+            let report = client.set_shares(&name, &wanted).await?;
+            output.show(&report, |report, _| {
+                let what = format!("weights {} for", told.join(", "));
+                target::moved(&what, &report.listener, report.ring.as_ref())
+            })
         }
     }
 }
@@ -50,8 +59,8 @@ pub fn detail(ListenerDetail { listener, target_groups }: &ListenerDetail, now: 
     if !listener.shares.is_empty() {
         let mut shares = Table::new(&["TARGET GROUP", ">WEIGHT", ">SLOTS"]);
         for share in &listener.shares {
-            let cells: [Cell; 3] =
-                [share.target_group.as_str().into(), share.weight.to_string().into(), share.slots.to_string().into()];
+            let weight = Cell::overriding(share.weight, share.file_weight);
+            let cells: [Cell; 3] = [share.target_group.as_str().into(), weight, share.slots.to_string().into()];
             shares.row(cells);
         }
         parts.push(shares.render(style));

@@ -4,7 +4,7 @@ use super::CommandError;
 use super::output::Output;
 use super::render::{Cell, Style, Table, Tone, age, bar, count};
 use crate::api::client::Client;
-use crate::api::dto::{ChangeReport, Health, Moment, Origin, Register, SetWeight, TargetView};
+use crate::api::dto::{ChangeReport, Health, Moment, Origin, Register, RingChange, SetWeight, TargetView};
 use crate::args::Target;
 
 /// Shows or changes targets.
@@ -40,11 +40,16 @@ pub(super) async fn run(client: &Client, output: &Output, command: Target) -> Re
 
 /// What a change did, in a line.
 pub fn changed(what: &str, report: &ChangeReport) -> String {
-    let moved = match &report.ring {
+    moved(what, &report.target, report.ring.as_ref())
+}
+
+/// What a change of `subject` moved in a ring, in a line.
+pub(super) fn moved(what: &str, subject: &str, ring: Option<&RingChange>) -> String {
+    let moved = match ring {
         Some(change) => format!("{} slots moved (at least {})", count(change.moved.into()), count(change.least.into())),
         None => "the ring stays as it was".to_owned(),
     };
-    format!("{what} {}: {moved}\n", report.target)
+    format!("{what} {subject}: {moved}\n")
 }
 
 /// Targets, a line each.
@@ -67,7 +72,7 @@ pub fn list(targets: &[TargetView], now: Moment, style: Style) -> String {
             target.target_group.as_str().into(),
             target.socket().into(),
             target.zone.as_deref().unwrap_or_default().into(),
-            weight(target),
+            Cell::overriding(target.weight, target.file_weight),
             percent(target.share, style),
             Cell::toned(tone, style.marked(tone, health)),
             age(now.since(target.since)).into(),
@@ -86,13 +91,6 @@ pub fn list(targets: &[TargetView], now: Moment, style: Style) -> String {
 fn percent(share: f64, style: Style) -> Cell {
     let number = format!("{:.1}%", 100.0 * share);
     if style.marks { format!("{} {number:>6}", bar(share)).into() } else { number.into() }
-}
-
-fn weight(target: &TargetView) -> Cell {
-    match target.file_weight {
-        Some(file) => Cell::toned(Tone::Warn, format!("{} (file {file})", target.weight)),
-        None => target.weight.to_string().into(),
-    }
 }
 
 fn origin(origin: Origin) -> Cell {

@@ -81,6 +81,14 @@ const SECTIONS: &[Section] = &[
                 "the same for IPv6 targets",
             ),
             key(
+                "drop_foreign_tunnels",
+                "`true` or `false`",
+                Is("true"),
+                "false",
+                "whether a packet in a tunnel of a kind that edges use, which comes for a VIP or for a target that tunnels lead to, is \
+                 dropped (`foreign_tunnel`)",
+            ),
+            key(
                 "socket",
                 "absolute path, 107 bytes at most",
                 Is(r#""/run/nlb/nlb.sock""#),

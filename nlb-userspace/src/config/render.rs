@@ -52,6 +52,7 @@ fn agent(out: &mut String, agent: &AgentSettings) -> fmt::Result {
             None => {}
         }
     }
+    writeln!(out, "drop_foreign_tunnels = {}", agent.drop_foreign_tunnels)?;
     writeln!(out, "socket = {}", quoted(agent.socket.display()))?;
     if let Some(metrics) = agent.metrics {
         writeln!(out, "metrics = \"{metrics}\"")?;
@@ -153,7 +154,7 @@ fn write_listener(out: &mut String, listener: &Listener) -> fmt::Result {
     match served_by {
         ServedBy::Group(group) => writeln!(out, "target_group = {}", quoted(group))?,
         ServedBy::Shares(shares) => {
-            let shares = shares.iter().map(|share| quoted(format!("{}={}", share.group, share.weight.get())));
+            let shares = shares.iter().map(quoted);
             writeln!(out, "target_groups = [{}]", shares.collect::<Vec<_>>().join(", "))?;
         }
     }

@@ -52,8 +52,8 @@ impl State {
     }
 
     fn give_back(&mut self) {
-        let listeners: BTreeSet<_> = self.configuration.listeners.iter().map(listener_key).collect();
-        let own = self.configuration.listeners.iter().filter_map(|listener| self.own_tag(listener));
+        let listeners: BTreeSet<_> = self.listeners.iter().map(listener_key).collect();
+        let own = self.listeners.iter().filter_map(|listener| self.own_tag(listener));
         let own: BTreeSet<_> = own.map(|(tag, _)| tag).collect();
         let groups: BTreeSet<_> = self.groups.iter().map(|group| self.tag_of(group)).chain(own).collect();
         let targets: BTreeSet<_> = self.conditions.keys().map(target_tag).collect();
@@ -63,7 +63,7 @@ impl State {
             sweep.unnamed.retain(|tag| self.condemned.contains(tag));
         }
         self.listener_indexes.retain(|key| listeners.contains(key));
-        let lists = self.configuration.listeners.iter().filter_map(|listener| listener.access.list.as_ref());
+        let lists = self.listeners.iter().filter_map(|listener| listener.access.list.as_ref());
         let lists: BTreeSet<_> = lists.map(|list| list.tag()).collect();
         self.access_numbers.retain(|tag| lists.contains(tag));
         self.group_indexes.retain(|tag| groups.contains(tag));
@@ -83,10 +83,20 @@ impl State {
                 notices.push(Notice::Full { what: "targets", name: format!("target {key}") });
                 continue;
             };
+            if group.forwarding.is_tunnel() {
+                self.shield(address, tables);
+            }
             let entry = self.entry(tag, address, group.forwarding);
             tables
                 .targets
                 .insert(index, tables::Target { port: key.port.to_be(), ..forwarded(entry, group.forwarding) });
+        }
+    }
+
+    /// No tunnel may lead to the address from outside, unless that is wished.
+    fn shield(&self, address: IpAddr, tables: &mut Tables) {
+        if self.configuration.agent.drop_foreign_tunnels {
+            tables.shielded.insert(address.into());
         }
     }
 
@@ -210,7 +220,8 @@ impl State {
         let by_group: BTreeMap<Name, usize> =
             self.listeners_by_group().into_iter().map(|(name, count)| (name.clone(), count)).collect();
         let mut served = BTreeMap::new();
-        for listener in &Arc::clone(&self.configuration).listeners {
+        let listeners = std::mem::take(&mut self.listeners);
+        for listener in &listeners {
             let group = match &listener.served_by {
                 ServedBy::Group(name) => self.index_of(name),
                 ServedBy::Shares(shares) => self.build_shared(listener, shares, tables, notices, now),
@@ -240,6 +251,7 @@ impl State {
             if let Some(vip) = listener.vip() {
                 let flags = if self.configuration.is_exclusive(vip) { tables::Vip::EXCLUSIVE } else { 0 };
                 tables.vips.insert(key.address, tables::Vip { flags });
+                self.shield(vip, tables);
                 endpoint = 0;
             }
             let guard = guard(access, listener.new_flows);
@@ -254,6 +266,7 @@ impl State {
             tables.listeners.insert(key, value);
             served.insert(key, group.tag);
         }
+        self.listeners = listeners;
         self.served = served;
     }
 

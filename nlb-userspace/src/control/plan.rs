@@ -13,7 +13,8 @@ use crate::dataplane::{Tables, Write};
 /// An index must not change its owner within one plan, and a group not its place: `control` gives them new ones
 /// instead. What a packet reads between two writes is then either the old state or the new one of each flow.
 pub fn plan(current: &Tables, desired: &Tables) -> Vec<Write> {
-    let mut writes = Vec::new();
+    let mut writes: Vec<Write> =
+        desired.shielded.difference(&current.shielded).map(|&address| Write::Shield(address)).collect();
     for (&index, &value) in &desired.targets {
         let before = current.targets.get(&index);
         if before != Some(&value) {
@@ -87,6 +88,7 @@ pub fn plan(current: &Tables, desired: &Tables) -> Vec<Write> {
     writes.extend(gone.map(|&index| Write::RemoveGroup(index)));
     let gone = current.targets.keys().filter(|index| !desired.targets.contains_key(index));
     writes.extend(gone.map(|&index| Write::RemoveTarget(index)));
+    writes.extend(current.shielded.difference(&desired.shielded).map(|&address| Write::Unshield(address)));
     writes
 }
 
@@ -165,6 +167,7 @@ mod tests {
                     tables.quic_servers.insert(key, index);
                 }
                 tables.vips.insert(address, Vip::default());
+                tables.shielded.insert(address);
             }
             tables
         })
@@ -185,6 +188,7 @@ mod tests {
         }
         for address in tables.vips.keys() {
             assert!(tables.listeners.keys().any(|key| key.address == *address), "{address:?} has no listener");
+            assert!(tables.shielded.contains(address), "{address:?} is not shielded");
         }
         for ring in tables.groups.keys().map(|index| &tables.rings[index]) {
             for slot in ring.iter() {

@@ -23,8 +23,8 @@ use super::transition::clock::PacketClock;
 use super::transition::sweep::Sweep;
 use crate::dataplane::Tables;
 use crate::model::{
-    Configuration, Drain, DrainCause, Drains, FlowRules, Name, Overlay, Target, TargetGroup, TargetKey, Timestamp,
-    Traffic, drains_after,
+    Configuration, Drain, DrainCause, Drains, FlowRules, Listener, Name, Overlay, Target, TargetGroup, TargetKey,
+    Timestamp, Traffic, drains_after,
 };
 
 /// Everything that the tables follow from. Owned by one task.
@@ -36,6 +36,8 @@ pub struct State {
     pub(super) overlay: Overlay,
     /// The configuration's groups with the overlay applied.
     pub(super) groups: Vec<TargetGroup>,
+    /// The configuration's listeners with the overlay applied.
+    pub(super) listeners: Vec<Listener>,
     pub(super) seed: u64,
     pub(super) conditions: BTreeMap<TargetKey, Condition>,
     pub(super) next_hops: BTreeMap<IpAddr, Result<NextHop, NoNextHop>>,
@@ -124,6 +126,7 @@ impl State {
             overlay: kept.overlay,
             drains: kept.drains,
             groups: Vec::new(),
+            listeners: Vec::new(),
             seed: kept.seed,
             packets: PacketClock::new(now, beginning.monotonic),
             conditions: BTreeMap::new(),
@@ -241,26 +244,28 @@ impl State {
     /// The drains with `change`, which the overlay has taken, in it.
     pub fn drains_with(&self, change: &Change, overlay: &Overlay, now: Timestamp) -> Result<Drains, ChangeError> {
         let mut drains = self.drains_under(&self.configuration, overlay, now);
-        let target = change.target();
         match change {
-            Change::Drain { .. } => {
+            Change::Drain { target } => {
                 let group = self.groups.iter().find(|group| group.name == target.group);
                 let registered = group.and_then(|group| {
-                    group.targets.iter().find(|known| group.key(known) == target).map(|known| (group, known))
+                    group.targets.iter().find(|known| group.key(known) == *target).map(|known| (group, known))
                 });
                 if let Some((group, known)) = registered {
-                    if drains.contains_key(&target) {
-                        return Err(ChangeError::AlreadyDrained { target });
+                    if drains.contains_key(target) {
+                        return Err(ChangeError::AlreadyDrained { target: target.clone() });
                     }
                     let ends = now + group.flows.deregistration_delay;
                     let drain = Drain { target: known.clone(), cause: DrainCause::Command, began: now, ends };
-                    drains.insert(target, drain);
+                    drains.insert(target.clone(), drain);
                 }
             }
-            Change::Undrain { .. } => {
-                drains.remove(&target).ok_or(ChangeError::NotDrained { target })?;
+            Change::Undrain { target } => {
+                drains.remove(target).ok_or_else(|| ChangeError::NotDrained { target: target.clone() })?;
             }
-            Change::Register { .. } | Change::Deregister { .. } | Change::SetWeight { .. } => {}
+            Change::Register { .. }
+            | Change::Deregister { .. }
+            | Change::SetWeight { .. }
+            | Change::SetShares { .. } => {}
         }
         Ok(drains)
     }
@@ -324,8 +329,9 @@ impl State {
     /// Makes what is kept per target fit the targets there are.
     fn refresh(&mut self, now: Timestamp) {
         self.groups = self.overlay.apply(&self.configuration);
+        self.listeners = self.overlay.listeners(&self.configuration);
         let mut traffic = BTreeMap::<&Name, Vec<Traffic>>::new();
-        for listener in &self.configuration.listeners {
+        for listener in &self.listeners {
             for group in listener.served_by.groups() {
                 traffic.entry(group).or_default().push(listener.traffic());
             }

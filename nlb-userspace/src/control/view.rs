@@ -16,7 +16,7 @@ use super::snapshot::{
 use super::state::State;
 use crate::dataplane::Attachment;
 use crate::health::Checked;
-use crate::model::{Drain, Name, Target, TargetGroup, Timestamp, Weight};
+use crate::model::{Drain, Subject, Target, TargetGroup, Timestamp, Weight};
 
 /// What a snapshot shows that the state itself doesn't know.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +34,7 @@ pub struct Outside {
 impl State {
     /// The state as others see it, with what its owner knows of the world `outside`.
     pub fn snapshot(&self, outside: Outside, now: Timestamp) -> Snapshot {
-        let listeners = self.configuration.listeners.iter().filter_map(|listener| {
+        let listeners = self.listeners.iter().filter_map(|listener| {
             let counters = self.listener_indexes.get(&listener_key(listener))?;
             Some(ListenerState { listener: listener.clone(), counters, own_ring: self.own_ring_of(listener) })
         });
@@ -77,10 +77,13 @@ impl State {
         self.next_hops.keys().copied().collect()
     }
 
-    /// The last change of the ring of that group.
-    pub fn last_ring_change(&self, group: &Name) -> Option<RingChange> {
-        let group = self.groups.iter().find(|known| &known.name == group)?;
-        self.rings.get(&self.tag_of(group))?.last_change
+    /// The last change of the ring that new flows of `subject` are spread by.
+    pub fn last_ring_change(&self, subject: &Subject) -> Option<RingChange> {
+        let tag = match subject {
+            Subject::Target(key) => self.tag_of(self.groups.iter().find(|known| known.name == key.group)?),
+            Subject::Listener(name) => self.own_tag(self.listeners.iter().find(|known| &known.name == name)?)?.0,
+        };
+        self.rings.get(&tag)?.last_change
     }
 
     fn group_state(&self, group: &TargetGroup, now: Timestamp) -> Option<GroupState> {

@@ -14,7 +14,7 @@ impl State {
     /// How many listeners each group has; more than one where it shares one.
     pub(super) fn listeners_by_group(&self) -> BTreeMap<&Name, usize> {
         let mut listeners = BTreeMap::new();
-        for listener in &self.configuration.listeners {
+        for listener in &self.listeners {
             // Of one that groups share, none has the flows for itself.
             let weight = if matches!(listener.served_by, ServedBy::Shares(_)) { 2 } else { 1 };
             for group in listener.served_by.groups() {
@@ -39,7 +39,7 @@ impl State {
             let targets = tags.filter_map(|tag| Some((tag, self.target_indexes.get(&tag)?))).collect();
             groups.insert(&group.name, WatchedGroup { targets, ..WatchedGroup::default() });
         }
-        for listener in &self.configuration.listeners {
+        for listener in &self.listeners {
             let key = listener_key(listener);
             let Some(counters) = self.listener_indexes.get(&key) else { continue };
             let Some(name) = listener.served_by.groups().next() else { continue };

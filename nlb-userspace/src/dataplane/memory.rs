@@ -111,6 +111,12 @@ impl Dataplane for Memory {
                 Write::Vip { address, value } => {
                     self.tables.vips.insert(*address, *value);
                 }
+                Write::Shield(address) => {
+                    self.tables.shielded.insert(*address);
+                }
+                Write::Unshield(address) => {
+                    self.tables.shielded.remove(address);
+                }
                 Write::RemoveVip(address) => {
                     self.tables.vips.remove(address);
                 }

@@ -10,7 +10,7 @@ mod kernel;
 mod memory;
 mod places;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use nlb_common::active::Sketch;
@@ -47,6 +47,8 @@ pub struct Tables {
     pub listeners: BTreeMap<ListenerKey, Listener>,
     /// The listeners' addresses.
     pub vips: BTreeMap<Address, Vip>,
+    /// Addresses that no tunnel may lead to from outside.
+    pub shielded: BTreeSet<Address>,
     /// Groups by index.
     pub groups: BTreeMap<u32, Group>,
     /// Targets by index.
@@ -134,6 +136,10 @@ pub enum Write {
         /// The entry.
         value: Vip,
     },
+    /// No tunnel may lead to the address from outside.
+    Shield(Address),
+    /// Any may.
+    Unshield(Address),
     /// A target of a listener of QUIC.
     QuicServer {
         /// The listener, and the server that connection ids name.

@@ -104,6 +104,8 @@ pub struct AgentSettings {
     pub source_v4: Option<IpNet>,
     /// The same for IPv6 targets.
     pub source_v6: Option<IpNet>,
+    /// Whether packets in tunnels from outside, to a VIP or to a target that tunnels lead to, are dropped.
+    pub drop_foreign_tunnels: bool,
     /// Unix socket of the control API.
     pub socket: PathBuf,
     /// Address of the Prometheus endpoint; `None`: no endpoint.
@@ -126,6 +128,7 @@ impl Default for AgentSettings {
             zone: None,
             source_v4: None,
             source_v6: None,
+            drop_foreign_tunnels: true,
             socket: "/run/nlb/nlb.sock".into(),
             metrics: None,
             pin_path: "/sys/fs/bpf/nlb".into(),

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Name, QuicServerId, Target, TargetKey, Weight};
+use super::{GroupShare, Name, QuicServerId, Target, TargetKey, Weight};
 
 /// A change made at run time, over the file. It survives a restart of the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,32 +40,61 @@ pub enum Change {
         /// Which target.
         target: TargetKey,
     },
+    /// Gives target groups that share a listener other weights there.
+    SetShares {
+        /// Name of the listener.
+        listener: Name,
+        /// The new weights; those of the listener's other groups stay.
+        shares: Vec<GroupShare>,
+    },
+}
+
+/// What a change is made of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A target, and with it the ring of its group.
+    Target(TargetKey),
+    /// A listener of that name, and its own ring.
+    Listener(Name),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Target(target) => write!(f, "{target}"),
+            Self::Listener(name) => write!(f, "{name}"),
+        }
+    }
 }
 
 impl Change {
-    /// The target that it changes.
-    pub fn target(&self) -> TargetKey {
+    /// What it changes.
+    pub fn subject(&self) -> Subject {
         match self {
             Self::Register { group, target } => {
-                TargetKey { group: group.clone(), address: target.address, port: target.port }
+                Subject::Target(TargetKey { group: group.clone(), address: target.address, port: target.port })
             }
             Self::Deregister { target }
             | Self::SetWeight { target, .. }
             | Self::Drain { target }
-            | Self::Undrain { target } => target.clone(),
+            | Self::Undrain { target } => Subject::Target(target.clone()),
+            Self::SetShares { listener, .. } => Subject::Listener(listener.clone()),
         }
     }
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let target = self.target();
+        let subject = self.subject();
         match self {
-            Self::Register { .. } => write!(f, "target {target} registered at run time"),
-            Self::Deregister { .. } => write!(f, "target {target} deregistered at run time"),
-            Self::Drain { .. } => write!(f, "target {target} is drained"),
-            Self::Undrain { .. } => write!(f, "target {target} is drained no longer"),
-            Self::SetWeight { weight, .. } => write!(f, "target {target} given weight {} at run time", weight.get()),
+            Self::Register { .. } => write!(f, "target {subject} registered at run time"),
+            Self::Deregister { .. } => write!(f, "target {subject} deregistered at run time"),
+            Self::Drain { .. } => write!(f, "target {subject} is drained"),
+            Self::Undrain { .. } => write!(f, "target {subject} is drained no longer"),
+            Self::SetWeight { weight, .. } => write!(f, "target {subject} given weight {} at run time", weight.get()),
+            Self::SetShares { shares, .. } => {
+                write!(f, "listener {subject} given the weights {} at run time", list(shares))
+            }
         }
     }
 }
@@ -147,6 +176,47 @@ pub enum ChangeError {
         /// Who has it.
         other: TargetKey,
     },
+    /// No listener of that name.
+    #[error("no listener `{listener}`; there are: {}", list(known))]
+    UnknownListener {
+        /// The name asked for.
+        listener: Name,
+        /// The names that exist.
+        known: Vec<Name>,
+    },
+    /// The listener has one group, and no weights.
+    #[error(
+        "listener `{listener}` is served by `{group}` alone: list its groups by weight in the configuration, as \
+         `target_groups = [\"{group}=90\", …]`"
+    )]
+    NotShared {
+        /// The listener.
+        listener: Name,
+        /// Its group.
+        group: Name,
+    },
+    /// The listener doesn't have the group.
+    #[error("`{group}` does not share listener `{listener}`; those that do: {}", list(sharing))]
+    NoShare {
+        /// The listener.
+        listener: Name,
+        /// The group asked for.
+        group: Name,
+        /// The groups that share it.
+        sharing: Vec<Name>,
+    },
+    /// The group has two weights in one change.
+    #[error("`{group}` is given two weights: give each group one")]
+    TwoWeights {
+        /// The group.
+        group: Name,
+    },
+    /// Nobody would get a flow.
+    #[error("no group of listener `{listener}` would have a weight above 0: give one of them a weight")]
+    NoneWeighted {
+        /// The listener.
+        listener: Name,
+    },
     /// A packet to such a target would come back to the edge for ever.
     #[error("{address} is the address of listener `{listener}`: register the target host's own address")]
     IsListener {
@@ -171,11 +241,11 @@ pub enum ChangeError {
     },
 }
 
-fn list(names: &[Name]) -> String {
-    if names.is_empty() {
+fn list(items: &[impl ToString]) -> String {
+    if items.is_empty() {
         return "none".to_owned();
     }
-    names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn id_named(id: Option<&QuicServerId>) -> String {

@@ -131,6 +131,14 @@ impl Forwarding {
         Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, forwarding)| forwarding)
     }
 
+    /// Whether packets travel within another one, which is addressed to the target.
+    pub const fn is_tunnel(self) -> bool {
+        match self {
+            Self::Ipip | Self::Gue | Self::Geneve => true,
+            Self::L2 | Self::Nat { .. } => false,
+        }
+    }
+
     /// The bytes by which a packet to `target` is at most longer than the client's.
     pub const fn overhead(self, target: IpAddr) -> u32 {
         match (self, target) {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use ipnet::IpNet;
 use nlb_common::tables::ListenerKey;
@@ -93,13 +94,34 @@ pub enum ServedBy {
     Shares(Vec<GroupShare>),
 }
 
-/// A target group's share of a listener's new flows.
+/// A target group's share of a listener's new flows. Written `blue=90`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupShare {
     /// Name of the group.
     pub group: Name,
     /// Its share, relative to those of the others: 0 gets none.
     pub weight: Weight,
+}
+
+/// A text that is no share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write GROUP=WEIGHT, as blue=90, with a weight from 0 to {}", Weight::MAX)]
+pub struct InvalidShare;
+
+impl FromStr for GroupShare {
+    type Err = InvalidShare;
+
+    fn from_str(text: &str) -> Result<Self, InvalidShare> {
+        let (group, weight) = text.split_once('=').ok_or(InvalidShare)?;
+        let weight = weight.trim().parse().ok().and_then(Weight::new).ok_or(InvalidShare)?;
+        Ok(Self { group: group.trim().parse().map_err(|_| InvalidShare)?, weight })
+    }
+}
+
+impl fmt::Display for GroupShare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.group, self.weight.get())
+    }
 }
 
 impl ServedBy {
@@ -123,8 +145,8 @@ impl fmt::Display for ServedBy {
         match self {
             Self::Group(name) => write!(f, "{name}"),
             Self::Shares(shares) => {
-                for (number, GroupShare { group, weight }) in shares.iter().enumerate() {
-                    write!(f, "{}{group}={}", if number > 0 { ", " } else { "" }, weight.get())?;
+                for (number, share) in shares.iter().enumerate() {
+                    write!(f, "{}{share}", if number > 0 { ", " } else { "" })?;
                 }
                 Ok(())
             }

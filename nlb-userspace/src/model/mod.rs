@@ -23,14 +23,14 @@ use std::net::IpAddr;
 
 pub use access::{Access, AccessList, Networks, NewFlowLimit, Verdict};
 pub use agent::{AgentSettings, Capacity, XdpMode};
-pub use change::{Change, ChangeError};
+pub use change::{Change, ChangeError, Subject};
 pub use drain::{Drain, DrainCause, Drains, drains_after};
 pub use flow_settings::{FlowRules, FlowSettings, Tracking, Traffic};
 pub use group::{Affinity, Forwarding, RingKind, RingSize, TargetGroup};
 pub use health_check::{CodeRange, HealthCheck, Probe};
-pub use listener::{GroupShare, Listener, Protocol, ServedBy};
+pub use listener::{GroupShare, InvalidShare, Listener, Protocol, ServedBy};
 pub use name::{InvalidName, Name};
-pub use overlay::{Moot, Overlay, Overridden, Settled};
+pub use overlay::{Moot, Overlay, Overridden, Settled, ShareKey, Was};
 pub use ports::{InvalidPorts, Ports, at, place};
 pub use quic::{ConnectionId, InvalidConnectionId, InvalidServerId, Quic, QuicServerId};
 pub use target::{Target, TargetKey, Weight};
@@ -59,6 +59,11 @@ impl Configuration {
     /// The group of that name.
     pub fn group(&self, name: &Name) -> Option<&TargetGroup> {
         self.groups.iter().find(|group| &group.name == name)
+    }
+
+    /// The listener of that name.
+    pub fn listener(&self, name: &Name) -> Option<&Listener> {
+        self.listeners.iter().find(|listener| &listener.name == name)
     }
 
     /// How the servers of that group make QUIC's connection ids, if a listener of it asks: the same for all that do.

@@ -22,8 +22,8 @@ pub use error::StoreError;
 
 use crate::autoscale::engine;
 use crate::autoscale::forecast::History;
-use crate::model::{Drain, Drains, Name, Overlay, Overridden, TargetKey};
-use schema::{AUTOSCALING, DRAINS, HISTORY, OVERLAY, SETTINGS};
+use crate::model::{Drain, Drains, Name, Overlay, Overridden, ShareKey, TargetKey, Weight};
+use schema::{AUTOSCALING, DRAINS, HISTORY, OVERLAY, SETTINGS, SHARES};
 
 /// Name of the file within the state directory.
 pub const FILE_NAME: &str = "nlb.redb";
@@ -52,6 +52,13 @@ struct OverlayRow {
 struct DrainRow {
     target: TargetKey,
     drain: Drain,
+}
+
+/// A row of the table [`SHARES`].
+#[derive(Serialize, Deserialize)]
+struct ShareRow {
+    share: ShareKey,
+    weight: Weight,
 }
 
 fn json(row: &impl Serialize) -> String {
@@ -112,9 +119,16 @@ impl Store {
     /// The changes made at run time.
     pub fn overlay(&self) -> Result<Overlay, StoreError> {
         let rows = self.rows(OVERLAY)?;
-        rows.iter()
+        let targets = rows
+            .iter()
             .map(|(key, json)| self.decode(OVERLAY, key, json).map(|row: OverlayRow| (row.target, row.change)))
-            .collect()
+            .collect::<Result<Overlay, _>>()?;
+        let rows = self.rows(SHARES)?;
+        let shares = rows
+            .iter()
+            .map(|(key, json)| self.decode(SHARES, key, json).map(|row: ShareRow| (row.share, row.weight)))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(targets.with_shares(shares))
     }
 
     /// The targets that are leaving.
@@ -130,12 +144,16 @@ impl Store {
         let changes = overlay.iter().map(|(target, change)| {
             (target.to_string(), json(&OverlayRow { target: target.clone(), change: change.clone() }))
         });
+        let shares = overlay
+            .shares()
+            .map(|(share, weight)| (share.to_string(), json(&ShareRow { share: share.clone(), weight })));
         let leaving = drains.iter().map(|(target, drain)| {
             (target.to_string(), json(&DrainRow { target: target.clone(), drain: drain.clone() }))
         });
         let write = || {
             let transaction = self.database.begin_write()?;
             replace(&transaction, OVERLAY, changes)?;
+            replace(&transaction, SHARES, shares)?;
             replace(&transaction, DRAINS, leaving)?;
             Ok(transaction.commit()?)
         };

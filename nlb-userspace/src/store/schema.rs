@@ -10,7 +10,7 @@ use super::error::StoreError;
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 /// Single values by name, as JSON.
 pub(super) const SETTINGS: TableDefinition<'_, &str, &str> = TableDefinition::new("settings");
-/// Changes made at run time, as JSON, by `GROUP/ADDRESS:PORT`.
+/// Changes of targets made at run time, as JSON, by `GROUP/ADDRESS:PORT`.
 pub(super) const OVERLAY: TableDefinition<'_, &str, &str> = TableDefinition::new("overlay");
 
 /// Targets that are leaving, as JSON, by `GROUP/ADDRESS:PORT`.
@@ -22,13 +22,16 @@ pub(super) const AUTOSCALING: TableDefinition<'_, &str, &str> = TableDefinition:
 /// Recorded loads, as JSON, by `GROUP/POLICY` of autoscaling groups.
 pub(super) const HISTORY: TableDefinition<'_, &str, &str> = TableDefinition::new("history");
 
+/// Weights of groups that share listeners, set at run time, as JSON, by `LISTENER/GROUP`.
+pub(super) const SHARES: TableDefinition<'_, &str, &str> = TableDefinition::new("shares");
+
 /// The key of the version in [`META`].
 pub(super) const VERSION_KEY: &str = "version";
 
 type Step = fn(&WriteTransaction) -> Result<(), redb::Error>;
 
 /// What brings a file from the version of its index to the next. Files of version 0 are empty.
-const STEPS: &[Step] = &[first_tables, drains, autoscaling, history];
+const STEPS: &[Step] = &[first_tables, drains, autoscaling, history, shares];
 
 /// The version that this program writes.
 pub(super) const VERSION: u64 = STEPS.len() as u64;
@@ -51,6 +54,11 @@ fn autoscaling(transaction: &WriteTransaction) -> Result<(), redb::Error> {
 
 fn history(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     transaction.open_table(HISTORY)?;
+    Ok(())
+}
+
+fn shares(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(SHARES)?;
     Ok(())
 }
 

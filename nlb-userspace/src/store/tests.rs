@@ -18,7 +18,11 @@ fn overlay(changes: &[(&str, u16, u16)]) -> Overlay {
         };
         (key, change)
     };
-    changes.iter().map(change).collect()
+    let share = |&(listener, port, weight): &(&str, u16, u16)| {
+        let key = ShareKey { listener: listener.parse().unwrap(), group: format!("g{port}").parse().unwrap() };
+        Some((key, Weight::new(weight)?))
+    };
+    Overlay::from_iter(changes.iter().map(change)).with_shares(changes.iter().filter_map(share))
 }
 
 #[test]

@@ -12,7 +12,7 @@ use nlb_userspace::config;
 use nlb_userspace::control::snapshot::{RingChange, Snapshot};
 use nlb_userspace::control::{Change, ChangeError};
 use nlb_userspace::dataplane::CaptureEvent;
-use nlb_userspace::model::{TargetKey, Timestamp};
+use nlb_userspace::model::{Overlay, Subject, TargetKey, Timestamp};
 use tokio::sync::{mpsc, watch};
 
 use crate::{sample, scaling};
@@ -132,11 +132,13 @@ fn reloaded() -> ReloadReport {
 }
 
 fn changed(snapshot: &Snapshot, change: &Change) -> Result<ChangeReport, ChangeError> {
-    let target = match change {
-        Change::Register { group, target } => {
-            TargetKey { group: group.clone(), address: target.address, port: target.port }
+    let at = Timestamp::from_epoch(sample::NOW);
+    let done = |subject| ChangeReport { subject, ring: Some(RingChange { at, moved: 64, least: 64 }) };
+    let target = match change.subject() {
+        Subject::Target(target) => target,
+        listener @ Subject::Listener(_) => {
+            return Overlay::default().record(change.clone(), &snapshot.configuration).map(|()| done(listener));
         }
-        change => change.target(),
     };
     let group = snapshot.group(&target.group).expect("the API looks the group up first");
     let known = group.targets.iter().any(|state| state.key == target);
@@ -147,9 +149,6 @@ fn changed(snapshot: &Snapshot, change: &Change) -> Result<ChangeReport, ChangeE
         }
         Change::Undrain { .. } if target.address.is_ipv4() => Err(ChangeError::NotDrained { target }),
         Change::Drain { .. } if target.address.is_ipv6() => Err(ChangeError::AlreadyDrained { target }),
-        _ => {
-            let at = Timestamp::from_epoch(sample::NOW);
-            Ok(ChangeReport { target, ring: Some(RingChange { at, moved: 64, least: 64 }) })
-        }
+        _ => Ok(done(Subject::Target(target))),
     }
 }

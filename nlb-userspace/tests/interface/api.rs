@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use nlb_userspace::api::client::{Client, ClientError, TargetPath, TracePattern};
-use nlb_userspace::api::dto::{Health, Protocol, Register, Routing, SetWeight, XdpMode};
+use nlb_userspace::api::dto::{Health, Protocol, Register, Routing, SetShare, SetShares, SetWeight, XdpMode};
 use nlb_userspace::api::server::{Server, ServerError};
 use nlb_userspace::control::Change;
 use nlb_userspace::explain::Verdict;
@@ -91,6 +91,9 @@ async fn changes_reach_the_owner_as_they_were_meant() {
     client.drain(&web, TargetPath::Address("10.0.0.1".parse().unwrap())).await.unwrap();
     client.undrain(&web, by_socket).await.unwrap();
     client.undrain(&web, TargetPath::Address("10.0.0.1".parse().unwrap())).await.unwrap_err();
+    let share = SetShare { target_group: name("empty"), weight: Weight::new(7).unwrap() };
+    let report = client.set_shares(&name("old"), &SetShares { shares: vec![share] }).await.unwrap();
+    assert_eq!((report.listener.as_str(), report.ring.unwrap().moved), ("old", 64));
 
     let changes = agent.changes.lock().unwrap();
     let [
@@ -100,6 +103,7 @@ async fn changes_reach_the_owner_as_they_were_meant() {
         Change::Drain { target: drained },
         Change::Undrain { target: undrained },
         Change::Undrain { .. },
+        Change::SetShares { listener, shares },
     ] = changes.as_slice()
     else {
         panic!("{changes:?}");
@@ -107,6 +111,7 @@ async fn changes_reach_the_owner_as_they_were_meant() {
     assert_eq!((target.port, target.weight.get(), target.zone.clone()), (80, 100, Some(name("b"))));
     assert_eq!(gone.to_string(), "web/[2001:db8:1::3]:80");
     assert_eq!((set, weight.get()), (gone, 0));
+    assert_eq!((listener.as_str(), shares[0].to_string().as_str()), ("old", "empty=7"));
     assert_eq!((drained.to_string(), undrained), ("web/10.0.0.1:80".to_owned(), gone));
 }
 

@@ -84,6 +84,7 @@ async fn json_is_json_also_for_errors() {
         "target-group show web",
         "target list",
         "target set-weight web 10.0.0.1 3",
+        "listener set-weight old empty=3",
         "stats",
         "reload",
         "explain 198.51.100.7 1 192.0.2.10 80 tcp",

@@ -58,6 +58,13 @@ const REQUESTS: &[(&str, &str, &str, Option<&str>, u16)] = &[
     ("delete", DRAIN, "/v1/target-groups/web/targets/2001:db8:1::3/drain", None, 200),
     ("delete", DRAIN, "/v1/target-groups/web/targets/10.0.0.1/drain", None, 409),
     ("delete", DRAIN, "/v1/target-groups/web/targets/10.0.0.9/drain", None, 404),
+    ("put", SHARES, "/v1/listeners/old/weights", Some(r#"{"shares":[{"target_group":"empty","weight":5}]}"#), 200),
+    ("put", SHARES, "/v1/listeners/old/weights", Some(r#"{"shares":[{"target_group":"empty","weight":0}]}"#), 422),
+    ("put", SHARES, "/v1/listeners/old/weights", Some(r#"{"shares":[{"target_group":"web","weight":5}]}"#), 422),
+    ("put", SHARES, "/v1/listeners/old/weights", Some(r#"{"shares":[]}"#), 422),
+    ("put", SHARES, "/v1/listeners/dns/weights", Some(r#"{"shares":[{"target_group":"dns","weight":5}]}"#), 409),
+    ("put", SHARES, "/v1/listeners/nope/weights", Some(r#"{"shares":[{"target_group":"dns","weight":5}]}"#), 404),
+    ("put", SHARES, "/v1/listeners/-/weights", Some(r#"{"shares":[{"target_group":"dns","weight":5}]}"#), 400),
     ("post", "/v1/reload", "/v1/reload", None, 200),
     ("get", "/v1/autoscaling-groups", "/v1/autoscaling-groups", None, 200),
     ("get", ASG, "/v1/autoscaling-groups/shop", None, 200),
@@ -130,6 +137,7 @@ const ROLLBACK: &str = "/v1/autoscaling-groups/{group}/refresh/rollback";
 const REGISTER: &str = "/v1/target-groups/{group}/targets";
 const TARGET: &str = "/v1/target-groups/{group}/targets/{target}";
 const DRAIN: &str = "/v1/target-groups/{group}/targets/{target}/drain";
+const SHARES: &str = "/v1/listeners/{name}/weights";
 const WEIGHT: &str = "/v1/target-groups/{group}/targets/{target}/weight";
 
 #[tokio::test]

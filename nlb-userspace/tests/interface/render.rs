@@ -191,7 +191,7 @@ LISTENER  PROTOCOL  ADDRESS       PORT  TARGET GROUP  HEALTHY  ROUTING
 web-http  tcp       192.0.2.10      80  web           2/3      healthy
 web-v6    tcp       2001:db8::10    80  web           2/3      healthy
 dns       udp       192.0.2.10      53  dns           0/1      FAIL OPEN
-old       tcp       192.0.2.11     443  empty         0/0      NO TARGET
+old       tcp       192.0.2.11     443  empty=100     0/0      NO TARGET
 ";
 const GROUP: &str = "
 TARGET GROUP  HEALTHY  ROUTING  LISTENERS

@@ -85,7 +85,7 @@ name = "old"
 address = "192.0.2.11"
 protocol = "tcp"
 port = 443
-target_group = "empty"
+target_groups = ["empty=100"]
 "#;
 
 /// The sample's moment is this long after the epoch.

@@ -8,6 +8,7 @@
 //!
 //! What may not live here: what the packets are for.
 
+mod frame;
 mod sink;
 mod traffic;
 
@@ -24,9 +25,9 @@ use nix::unistd::Pid;
 use nlb_userspace::programs;
 
 pub use sink::Sink;
-pub use traffic::{Order, Sizes, Traffic};
+pub use traffic::{Kind, Order, Sizes, Traffic};
 
-use traffic::Frame;
+use frame::{Frame, WORDS};
 
 const PROGRAM: &str = "nlb_generate";
 
@@ -56,13 +57,14 @@ impl Generator {
     /// # Errors
     /// When the kernel refuses the program.
     pub fn starting_at(traffic: &Traffic, interface: u32, number: u64) -> Result<Self> {
-        let Frame { frame, headers, ip_sum, transport_sum } = Frame::of(traffic)?;
-        let source = traffic::last_word(traffic.source);
-        let destination = traffic::last_word(traffic.destination.ip());
+        let Frame { frame, headers, ip_sum, transport_sum, quoted_sum } = Frame::of(traffic)?;
+        let source = frame::last_word(traffic.source);
+        let destination = frame::last_word(traffic.destination.ip());
         let mut ebpf = EbpfLoader::new()
             .override_global("INTERFACE", &interface, true)
             .override_global("IS_V6", &u8::from(traffic.destination.is_ipv6()), true)
-            .override_global("IS_UDP", &u8::from(traffic.udp), true)
+            .override_global("KIND", &traffic.kind.number(), true)
+            .override_global("IS_FRAGMENT", &u8::from(matches!(traffic.kind, Kind::Fragment { .. })), true)
             .override_global("IS_MIXED", &u8::from(traffic.sizes == Sizes::Mixed), true)
             .override_global("IS_RANDOM", &u8::from(traffic.order == Order::Random), true)
             .override_global("FLOW_MASK", &traffic.flow_mask()?, true)
@@ -72,10 +74,11 @@ impl Generator {
             .override_global("DESTINATIONS", &traffic.destinations, true)
             .override_global("IP_SUM", &ip_sum, true)
             .override_global("TRANSPORT_SUM", &transport_sum, true)
+            .override_global("QUOTED_SUM", &quoted_sum, true)
             .load(programs::GENERATOR)
             .context("cannot load the generator's maps")?;
         let map = ebpf.map_mut("HEADERS").context("no map HEADERS")?;
-        Array::<_, [u64; traffic::WORDS]>::try_from(map)?.set(0, headers, 0)?;
+        Array::<_, [u64; WORDS]>::try_from(map)?.set(0, headers, 0)?;
         let map = ebpf.map_mut("NUMBER").context("no map NUMBER")?;
         Array::<_, u64>::try_from(map)?.set(0, number, 0)?;
         let program: &mut Xdp = ebpf.program_mut(PROGRAM).context("no program")?.try_into()?;

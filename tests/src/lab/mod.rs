@@ -32,6 +32,7 @@ mod load;
 mod netns;
 mod nginx;
 mod process;
+mod raw;
 mod receiver;
 mod scaling;
 mod service;

@@ -68,6 +68,8 @@ impl Loaded {
                 Write::QuicServer { key, target } => self.edge.set_quic_server(*key, Some(*target))?,
                 Write::RemoveQuicServer(key) => self.edge.set_quic_server(*key, None)?,
                 Write::Vip { address, value } => self.edge.set_vip(*address, Some(*value))?,
+                Write::Shield(address) => self.edge.shield(*address, true)?,
+                Write::Unshield(address) => self.edge.shield(*address, false)?,
                 Write::RemoveVip(address) => self.edge.set_vip(*address, None)?,
                 Write::RemoveListener(key) => self.edge.remove_listener(key)?,
                 Write::RemoveGroup(index) => self.edge.set_group(*index, Group::default())?,

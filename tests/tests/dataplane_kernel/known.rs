@@ -34,6 +34,8 @@ fn write() -> impl Strategy<Value = Write> {
             Write::Listener { key: gateway(number), value, fresh: false }
         }),
         2 => (0..2_u32).prop_map(|number| Write::RemoveListener(gateway(number))),
+        1 => address().prop_map(Write::Shield),
+        1 => address().prop_map(Write::Unshield),
     ]
 }
 
@@ -47,7 +49,8 @@ fn expected(tables: &Tables) -> BTreeSet<Place> {
         return (0..WORDS).flat_map(|word| bits(word, u64::MAX)).collect();
     }
     let translated = tables.targets.values().filter(|target| target.flags & Target::FORWARDING >= Target::NAT);
-    tables.vips.keys().chain(translated.map(|target| &target.destination)).map(Place::of).collect()
+    let translated = translated.map(|target| &target.destination);
+    tables.vips.keys().chain(&tables.shielded).chain(translated).map(Place::of).collect()
 }
 
 /// What stands in the kernel.

@@ -17,7 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::again::Again;
-use super::rows::ROWS;
+use super::rows::{Claimed, ROWS};
 use super::tables;
 use code::Piece;
 
@@ -38,7 +38,7 @@ struct Weight {
 
 /// Profiles and prints.
 pub(crate) fn run() -> Result<()> {
-    let edge = tables::fill()?;
+    let edge = tables::fill(Claimed::Yes)?;
     let program = edge.program()?;
     let pieces = code::pieces(program.fd()?.as_fd())?;
     let event = event();

@@ -1,8 +1,9 @@
-//! ICMP and ICMPv6 to a VIP.
+//! ICMP and ICMPv6 to a VIP, and what else no listener can have.
 //!
 //! - An echo request is answered here: a VIP is on no interface of the edge, so nobody else would.
 //! - An error message about a flow (what a target sent didn't arrive, or was too big) goes to the flow's target, whole, in a
 //!   tunnel like the client's packets, or by translation. Any edge can do that: slots are the same everywhere.
+//! - A tunnel to a VIP or a target is dropped ([`foreign`]).
 //! - Everything else passes, neighbour discovery above all.
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
@@ -18,7 +19,7 @@ use nlb_ebpf::door::PacketDoor;
 use super::super::functions::Functions;
 use super::super::maps::VIPS;
 use super::forward::forward;
-use super::{Program, route};
+use super::{Program, foreign, route};
 
 const OTHER: Stop = Stop::Pass(NotOurs::Protocol);
 
@@ -41,6 +42,7 @@ impl Program for ToVip {
     fn family<F: Control + Functions>(ctx: &XdpContext, link: Link) -> Result<u32, Stop> {
         let mut door = PacketDoor::new(ctx);
         let network = super::read::<F>(&door, &link)?;
+        foreign::stop(&door, &network)?;
         if network.protocol != F::CONTROL || network.payload_length < Icmp::LENGTH {
             return Err(OTHER);
         }

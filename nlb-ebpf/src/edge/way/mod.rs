@@ -10,6 +10,7 @@
 //! jump for them that it doesn't take. Only the main program calls tail-ward: kernel 6.1 gives a function that does so only
 //! half of the stack. A way parses the packet again, for nothing but the packet is handed over.
 
+mod foreign;
 mod forward;
 pub(super) mod fragment;
 pub(super) mod gateway;

@@ -1,8 +1,8 @@
 //! TCP and UDP for a port that no listener has.
 //!
 //! An exclusive VIP refuses it, as a host would that has no other service (RFC 9293, section 3.10.7.1; RFC 1122, section
-//! 3.2.2.1). Of another VIP the edge's own stack may know more. What is for no VIP may be routed through ([`gateway`](super::gateway)),
-//! or come back from an appliance ([`geneve`](super::geneve)).
+//! 3.2.2.1). Of another VIP the edge's own stack may know more. A GUE tunnel to a VIP or a target is dropped ([`foreign`]). What is
+//! for no VIP may be routed through ([`gateway`](super::gateway)), or come back from an appliance ([`geneve`](super::geneve)).
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use nlb_common::answer::is_answerable;
@@ -20,7 +20,7 @@ use nlb_ebpf::door::PacketDoor;
 use super::super::addressed::Offsets;
 use super::super::functions::Functions;
 use super::super::maps::VIPS;
-use super::{Program, refuse};
+use super::{Program, foreign, refuse};
 
 #[xdp]
 #[inline(always)]
@@ -40,6 +40,7 @@ impl Program for Unclaimed {
     fn family<F: Control + Functions>(ctx: &XdpContext, link: Link) -> Result<u32, Stop> {
         let door = PacketDoor::new(ctx);
         let network = super::read::<F>(&door, &link)?;
+        foreign::stop(&door, &network)?;
         let transport = transport::read(&door, &network)?;
         let Some(vip) = VIPS.get_ptr(&network.destination) else {
             let is_geneve = network.protocol == protocol::UDP && transport.destination_port == geneve::PORT.to_be();

@@ -6,10 +6,10 @@ use super::Owner;
 use crate::agent::handle::{ChangeReport, DroppedChange, ReloadError, ReloadReport};
 use crate::agent::reload;
 use crate::config;
-use crate::control::snapshot::{ReloadFailure, RingChange};
+use crate::control::snapshot::ReloadFailure;
 use crate::control::{Change, ChangeError};
 use crate::dataplane::Dataplane;
-use crate::model::{Configuration, Drains, Overlay, Settled, TargetKey};
+use crate::model::{Configuration, Drains, Overlay, Settled};
 use crate::store::Store;
 
 impl<D: Dataplane> Owner<D> {
@@ -45,7 +45,7 @@ impl<D: Dataplane> Owner<D> {
 
     /// Puts one runtime change in force.
     pub(super) fn change(&mut self, change: &Change) -> Result<ChangeReport, ChangeError> {
-        let target = change.target();
+        let subject = change.subject();
         let told = change.to_string();
         let mut overlay = self.state.overlay().clone();
         overlay.record(change.clone(), self.state.configuration())?;
@@ -53,16 +53,12 @@ impl<D: Dataplane> Owner<D> {
         let drains = self.state.drains_with(change, &overlay, now)?;
         self.store.save(&overlay, &drains).map_err(|error| ChangeError::NotKept { reason: error.to_string() })?;
         self.kept.clone_from(&drains);
-        let before = self.ring_change(&target);
+        let before = self.state.last_ring_change(&subject);
         self.state.set_changes(overlay, drains, now);
         self.reconcile();
-        let after = self.ring_change(&target);
+        let after = self.state.last_ring_change(&subject);
         info!("{told}");
-        Ok(ChangeReport { ring: after.filter(|_| after != before), target })
-    }
-
-    fn ring_change(&self, target: &TargetKey) -> Option<RingChange> {
-        self.state.last_ring_change(&target.group)
+        Ok(ChangeReport { ring: after.filter(|_| after != before), subject })
     }
 
     /// Keeps what is to survive a restart, before it is in force or after it ended. What can't be kept now is kept with

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::RingChange;
 use crate::agent::handle;
 use crate::control::Change;
-use crate::model::{Name, QuicServerId, Weight};
+use crate::model::{GroupShare, Name, QuicServerId, Weight};
 
 /// A target to be registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -44,6 +44,55 @@ pub struct SetWeight {
     pub weight: Weight,
 }
 
+/// New weights of target groups that share a listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetShares {
+    /// The groups that get another weight, each once; those of the listener's other groups stay.
+    #[schema(min_items = 1)]
+    pub shares: Vec<SetShare>,
+}
+
+/// A target group's new weight at a listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetShare {
+    /// Name of the target group.
+    #[schema(value_type = String)]
+    pub target_group: Name,
+    /// Share of new flows relative to the listener's other groups: 0 to 999; 0 gets none.
+    #[schema(value_type = u16, maximum = 999)]
+    pub weight: Weight,
+}
+
+impl From<GroupShare> for SetShare {
+    fn from(GroupShare { group, weight }: GroupShare) -> Self {
+        Self { target_group: group, weight }
+    }
+}
+
+impl From<SetShare> for GroupShare {
+    fn from(SetShare { target_group, weight }: SetShare) -> Self {
+        Self { group: target_group, weight }
+    }
+}
+
+/// What a change of a listener did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ListenerChangeReport {
+    /// The listener's name.
+    pub listener: String,
+    /// What it moved in the listener's ring; absent when the ring stayed as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ring: Option<RingChange>,
+}
+
+impl From<handle::ChangeReport> for ListenerChangeReport {
+    fn from(report: handle::ChangeReport) -> Self {
+        Self { listener: report.subject.to_string(), ring: report.ring.map(RingChange::from) }
+    }
+}
+
 /// What a change of a target did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChangeReport {
@@ -56,7 +105,7 @@ pub struct ChangeReport {
 
 impl From<handle::ChangeReport> for ChangeReport {
     fn from(report: handle::ChangeReport) -> Self {
-        Self { target: report.target.to_string(), ring: report.ring.map(RingChange::from) }
+        Self { target: report.subject.to_string(), ring: report.ring.map(RingChange::from) }
     }
 }
 
@@ -135,5 +184,9 @@ fn name(change: &Change) -> String {
         Change::Undrain { target } => format!("undrain {target}"),
         Change::Deregister { target } => format!("deregister {target}"),
         Change::SetWeight { target, weight } => format!("set-weight {target} {}", weight.get()),
+        Change::SetShares { listener, shares } => {
+            let shares: Vec<_> = shares.iter().map(GroupShare::to_string).collect();
+            format!("set-weight {listener} {}", shares.join(" "))
+        }
     }
 }

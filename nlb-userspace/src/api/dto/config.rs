@@ -1,5 +1,6 @@
 //! The configuration in force: the file, its defaults filled in, with the runtime changes over it.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -42,6 +43,8 @@ pub struct AgentConfig {
     /// Outer source for IPv6 targets: an address or a prefix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_v6: Option<String>,
+    /// Whether packets in tunnels from outside, to a VIP or to a target that tunnels lead to, are dropped.
+    pub drop_foreign_tunnels: bool,
     /// Unix socket of this API.
     #[schema(value_type = String)]
     pub socket: PathBuf,
@@ -242,6 +245,7 @@ impl Config {
                 zone: settings.zone.as_ref().map(ToString::to_string),
                 source_v4: settings.source_v4.map(|net| net.to_string()),
                 source_v6: settings.source_v6.map(|net| net.to_string()),
+                drop_foreign_tunnels: settings.drop_foreign_tunnels,
                 socket: settings.socket.clone(),
                 metrics: settings.metrics,
                 pin_path: settings.pin_path.clone(),
@@ -259,6 +263,13 @@ impl Config {
 fn in_force(snapshot: &Snapshot) -> Configuration {
     let mut configuration = Configuration::clone(&snapshot.configuration);
     configuration.agent.seed = Some(snapshot.seed);
+    let served: BTreeMap<_, _> =
+        snapshot.listeners.iter().map(|state| (&state.listener.name, &state.listener.served_by)).collect();
+    for listener in &mut configuration.listeners {
+        if let Some(&served_by) = served.get(&listener.name) {
+            listener.served_by.clone_from(served_by);
+        }
+    }
     for group in &mut configuration.groups {
         if let Some(state) = snapshot.group(&group.name) {
             group.targets = state

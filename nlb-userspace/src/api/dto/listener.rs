@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::{GroupView, ListenerPort, Protocol, Routing};
 use crate::control::event;
 use crate::control::snapshot::{ListenerState, Snapshot};
-use crate::model::GroupShare;
+use crate::model::{GroupShare, ServedBy, Weight};
 
 /// A listener, and how its group does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -45,6 +45,9 @@ pub struct GroupShareView {
     pub target_group: String,
     /// Its weight.
     pub weight: u16,
+    /// The weight in the file, when a runtime change overrides it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_weight: Option<u16>,
     /// Slots of the listener's ring that are its targets'.
     pub slots: usize,
 }
@@ -76,7 +79,7 @@ impl ListenerView {
             protocol: listener.protocol.into(),
             port: listener.ports.into(),
             target_group: listener.served_by.to_string(),
-            shares: state.shares(snapshot).into_iter().map(GroupShareView::from).collect(),
+            shares: GroupShareView::all(snapshot, state),
             routing: groups.iter().map(|group| group.routing).min().map_or(Routing::Empty, Routing::from),
             healthy: targets().filter(|target| target.health == event::Health::Healthy).count(),
             total: targets().count(),
@@ -84,8 +87,17 @@ impl ListenerView {
     }
 }
 
-impl From<(&GroupShare, usize)> for GroupShareView {
-    fn from((share, slots): (&GroupShare, usize)) -> Self {
-        Self { target_group: share.group.to_string(), weight: share.weight.get(), slots }
+impl GroupShareView {
+    fn all(snapshot: &Snapshot, state: &ListenerState) -> Vec<Self> {
+        let in_file = match snapshot.configuration.listener(&state.listener.name).map(|listener| &listener.served_by) {
+            Some(ServedBy::Shares(shares)) => shares.as_slice(),
+            _ => &[],
+        };
+        let view = |(share, slots): (&GroupShare, usize)| {
+            let file = in_file.iter().find(|file| file.group == share.group).map(|file| file.weight);
+            let file_weight = file.filter(|&weight| weight != share.weight).map(Weight::get);
+            Self { target_group: share.group.to_string(), weight: share.weight.get(), file_weight, slots }
+        };
+        state.shares(snapshot).into_iter().map(view).collect()
     }
 }

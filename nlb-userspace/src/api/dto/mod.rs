@@ -21,7 +21,10 @@ pub use asg::{
     HookResult, InstanceState, InstanceView, LastChangeView, ModelView, RefreshStatus, RefreshView, SetDesired,
     StartRefresh, WishView,
 };
-pub use change::{ChangeReport, Difference, DroppedChange, Register, ReloadReport, SetWeight};
+pub use change::{
+    ChangeReport, Difference, DroppedChange, ListenerChangeReport, Register, ReloadReport, SetShare, SetShares,
+    SetWeight,
+};
 pub use config::{AgentConfig, CapacityConfig, Config, FlowConfig, GroupConfig, ListenerConfig, TargetConfig};
 pub use error::{ErrorBody, ErrorDetail, Problem};
 pub use group::{GroupSummary, GroupView, RingChange};

@@ -7,12 +7,12 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::super::dto::{ChangeReport, ErrorBody, Register, ReloadReport, SetWeight};
+use super::super::dto::{ChangeReport, ErrorBody, ListenerChangeReport, Register, ReloadReport, SetShares, SetWeight};
 use super::super::failure::Failure;
 use super::names;
 use crate::agent::Handle;
 use crate::control::Change;
-use crate::model::{Target, TargetKey};
+use crate::model::{GroupShare, Target, TargetKey};
 
 /// A target by its name.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -144,6 +144,36 @@ pub(super) async fn undrain(
     path: Result<Path<TargetPath>, PathRejection>,
 ) -> Result<Json<ChangeReport>, Failure> {
     change(&agent, path, |target| Change::Undrain { target }).await
+}
+
+/// Gives target groups that share a listener other weights.
+#[utoipa::path(
+    put,
+    path = "/v1/listeners/{name}/weights",
+    params(("name" = String, Path, description = "Name of the listener")),
+    request_body = SetShares,
+    responses(
+        (status = 200, description = "Set", body = ListenerChangeReport),
+        (status = 400, description = "Not a name, or a malformed body", body = ErrorBody),
+        (status = 404, description = "No such listener", body = ErrorBody),
+        (status = 409, description = "The listener has one group, and no weights", body = ErrorBody),
+        (status = 415, description = "The body is not JSON", body = ErrorBody),
+        (status = 422, description = "No weight, not a group of the listener, or none would have a weight", body = ErrorBody),
+        (status = 503, description = "The agent is stopping", body = ErrorBody),
+    )
+)]
+pub(super) async fn set_shares(
+    State(agent): State<Handle>,
+    name: Result<Path<String>, PathRejection>,
+    body: Result<Json<SetShares>, JsonRejection>,
+) -> Result<Json<ListenerChangeReport>, Failure> {
+    let (Path(name), Json(SetShares { shares })) = (name?, body?);
+    if shares.is_empty() {
+        return Err(Failure::unprocessable("no group is named", "name a group with its new weight"));
+    }
+    let shares = shares.into_iter().map(GroupShare::from).collect();
+    let report = agent.change(Change::SetShares { listener: names::parse(&name)?, shares }).await?;
+    Ok(Json(report.into()))
 }
 
 /// Reads the configuration file again and applies what differs.

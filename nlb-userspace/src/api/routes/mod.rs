@@ -55,6 +55,7 @@ pub(super) fn all() -> OpenApiRouter<Served> {
         .routes(routes!(change::deregister))
         .routes(routes!(change::set_weight))
         .routes(routes!(change::drain, change::undrain))
+        .routes(routes!(change::set_shares))
         .routes(routes!(change::reload))
         .routes(routes!(explain::explain))
         .routes(routes!(explain::explain_packet))

@@ -20,7 +20,7 @@ use crate::autoscale::forecast::History;
 use crate::autoscale::model::{AutoscalingGroup, PolicyKind, Predictive};
 use crate::clock::Clock;
 use crate::control::ChangeError;
-use crate::model::{Name, TargetKey, Timestamp};
+use crate::model::{Name, Subject, Timestamp};
 use crate::providers::{Provider, ProviderError};
 use crate::store::{Store, StoreError};
 
@@ -59,7 +59,7 @@ pub(super) struct Member {
     /// What the engine wants and nobody has done yet.
     pending: Vec<Action>,
     /// Changes of targets that were refused, and when each is asked for again.
-    refused: BTreeMap<TargetKey, Timestamp>,
+    refused: BTreeMap<Subject, Timestamp>,
     /// When the state was last kept; `None` while it can't be.
     kept: Option<Timestamp>,
     /// Why the provider can't be used.
@@ -280,8 +280,8 @@ impl Member {
         let snapshot = context.agent.snapshot();
         self.refused.retain(|_, again| *again > now);
         for change in self.placement.changes(self.engine.group(), self.engine.instances(), &snapshot) {
-            let target = change.target();
-            if self.refused.contains_key(&target) {
+            let subject = change.subject();
+            if self.refused.contains_key(&subject) {
                 continue;
             }
             match context.agent.change(change).await {
@@ -290,7 +290,7 @@ impl Member {
                 Err(AskError::Refused(ChangeError::AlreadyRegistered { .. } | ChangeError::UnknownTarget { .. })) => {}
                 Err(AskError::Refused(error)) => {
                     warn!("autoscaling group {}: {error}", self.caller.group);
-                    self.refused.insert(target, now + REFUSED_REST);
+                    self.refused.insert(subject, now + REFUSED_REST);
                 }
             }
         }

@@ -14,6 +14,14 @@ impl Cell {
     pub fn toned(tone: Tone, text: impl Into<String>) -> Self {
         Self { text: text.into(), tone: Some(tone) }
     }
+
+    /// A number in force, and what the file says instead, where a runtime change is over it.
+    pub fn overriding(number: u16, in_file: Option<u16>) -> Self {
+        match in_file {
+            Some(file) => Self::toned(Tone::Warn, format!("{number} (file {file})")),
+            None => number.to_string().into(),
+        }
+    }
 }
 
 impl<T: Into<String>> From<T> for Cell {

@@ -23,6 +23,7 @@ pub(in crate::config) fn agent(table: &Table<'_>) -> Result<AgentSettings, Repor
     let zone = table.optional("zone", name);
     let source_v4 = table.optional("source_v4", |value| value.parsed(|text| outer_source(text, Family::V4)));
     let source_v6 = table.optional("source_v6", |value| value.parsed(|text| outer_source(text, Family::V6)));
+    let drop_foreign_tunnels = table.optional("drop_foreign_tunnels", |value| value.boolean());
     let socket = table.optional("socket", |value| value.path(LONGEST_SOCKET_PATH));
     let metrics = table.optional("metrics", |value| value.socket_address());
     let pin_path = table.optional("pin_path", |value| value.path(LONGEST_PATH));
@@ -36,6 +37,7 @@ pub(in crate::config) fn agent(table: &Table<'_>) -> Result<AgentSettings, Repor
         zone: zone?.map(Spanned::into_inner),
         source_v4: source_v4?.map(Spanned::into_inner),
         source_v6: source_v6?.map(Spanned::into_inner),
+        drop_foreign_tunnels: drop_foreign_tunnels?.unwrap_or(defaults.drop_foreign_tunnels),
         socket: socket?.unwrap_or(defaults.socket),
         metrics: metrics?,
         pin_path: pin_path?.unwrap_or(defaults.pin_path),

@@ -10,7 +10,9 @@ use crate::config::address;
 use crate::config::error::Reported;
 use crate::config::ports;
 use crate::config::reader::{Complaint, Table, Value};
-use crate::model::{Access, GroupShare, Listener, Name, NewFlowLimit, Ports, Protocol, Quic, ServedBy, Weight};
+use crate::model::{
+    Access, GroupShare, InvalidShare, Listener, Name, NewFlowLimit, Ports, Protocol, Quic, ServedBy, Weight,
+};
 
 /// A group that serves a listener, and its weight where there are several.
 pub(in crate::config) type ReadShare = (Spanned<Name>, Option<Weight>);
@@ -120,14 +122,13 @@ fn groups(table: &Table<'_>) -> Result<Vec<ReadShare>, Reported> {
 /// A group and its weight: `blue=90`.
 fn share(value: &Value<'_>) -> Result<(Spanned<Name>, Option<Weight>), Reported> {
     let read = value.parsed(|text| {
-        let (name, weight) = text.split_once('=').unwrap_or((text, ""));
-        let read = name.trim().parse::<Name>().ok().zip(weight.trim().parse().ok().and_then(Weight::new));
         let help = format!("write it like \"blue=90\", with a weight from 0 to {}", Weight::MAX);
-        read.ok_or_else(|| Complaint::new(format!("names no group with a weight: {text:?}")).help(help))
+        let complaint = || Complaint::new(format!("names no group with a weight: {text:?}")).help(help);
+        text.parse::<GroupShare>().map_err(|InvalidShare| complaint())
     })?;
     let span = read.span();
-    let (name, weight) = read.into_inner();
-    Ok((Spanned::new(span, name), Some(weight)))
+    let GroupShare { group, weight } = read.into_inner();
+    Ok((Spanned::new(span, group), Some(weight)))
 }
 
 fn served_by(groups: Vec<(Spanned<Name>, Option<Weight>)>) -> ServedBy {

@@ -38,7 +38,7 @@ prop_compose! {
     fn agent()(
         interfaces in btree_set("[a-z@.-]{3,15}", 1..4), generic in any::<bool>(), seed in of(any::<u64>()), zone in of(name()),
         v4 in of((any::<[u8; 3]>(), 8_u8..=32)), v6 in of((any::<u64>(), 64_u8..=128)), socket in path(),
-        metrics in of((any::<IpAddr>(), 1_u16..)), pin_path in path(), state_dir in path(),
+        metrics in of((any::<IpAddr>(), 1_u16..)), drop_foreign_tunnels in any::<bool>(), pin_path in path(), state_dir in path(),
         (listeners, groups, targets) in (100_u32..=1 << 20, 100_u32..=1 << 16, 100_u32..=1 << 20), slots in 10_u32 << 20..=1 << 28,
         (half_open, flows, datagrams) in (1_u32..=1 << 24, 1_u32..=1 << 28, 1_u32..=1 << 26),
         (sketches, networks, sources) in (1_u32..=1 << 18, 1000_u32..=1 << 24, 1_u32..=1 << 24),
@@ -53,6 +53,7 @@ prop_compose! {
                 let address = (0x2001_0db8 << 96) | u128::from(low);
                 IpNet::new(Ipv6Addr::from(address).into(), length).unwrap().trunc()
             }),
+            drop_foreign_tunnels,
             socket,
             metrics: metrics.map(|(address, port)| SocketAddr::new(address, port)),
             pin_path,

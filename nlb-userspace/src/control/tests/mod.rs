@@ -11,5 +11,6 @@ mod pins;
 mod quic;
 mod serving;
 mod shares;
+mod shield;
 mod sizes;
 mod transitions;

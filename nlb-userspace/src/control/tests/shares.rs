@@ -8,8 +8,8 @@ use nlb_common::slot::Slot;
 use super::bench::{Bench, hop};
 use crate::config;
 use crate::control::event::{Health, HealthReport};
-use crate::control::{Event, Outside};
-use crate::model::{Configuration, TargetKey};
+use crate::control::{Change, Event, Outside};
+use crate::model::{Configuration, GroupShare, TargetKey};
 
 /// Two groups of three targets each, rings of 1,024 slots, and a listener that is served so.
 fn configuration(served: &str) -> Configuration {
@@ -105,6 +105,21 @@ fn a_change_of_weights_moves_what_the_shares_differ_by_and_keeps_flows_meanwhile
     assert!(slots(&bench).iter().filter(|slot| slot.is_open()).all(|slot| blue.contains(&slot.previous())));
     bench.pass(356);
     assert_eq!(open(&bench), 0);
+}
+
+#[test]
+fn weights_by_command_do_what_the_file_would_and_outlive_the_agent() {
+    let (mut commanded, mut configured) = (bench(&weighted(90, 10)), bench(&weighted(90, 10)));
+    for (blue, green) in [(50, 50), (0, 100), (90, 10)] {
+        let shares = [("blue", blue), ("green", green)]
+            .map(|(group, weight)| GroupShare { group: group.parse().unwrap(), weight: weight.try_into().unwrap() });
+        let listener = "tcp-192.0.2.1-80".parse().unwrap();
+        commanded.change(&Change::SetShares { listener, shares: shares.to_vec() }).unwrap();
+        configured.configure(configuration(&weighted(blue, green)));
+        assert_eq!(slots(&commanded), slots(&configured), "{blue}:{green}");
+        commanded.restart_with(configuration(&weighted(90, 10)), Duration::ZERO);
+        assert_eq!(slots(&commanded), slots(&configured), "{blue}:{green}, the next agent");
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Which addresses the edge has anything to do with: listeners', and those of targets whose flows are translated; all, as soon as
-//! there is a gateway.
+//! Which addresses the edge has anything to do with: listeners', those that are shielded, and targets' whose flows are translated;
+//! all, as soon as there is a gateway.
 //!
 //! A bit may be several addresses', so each is counted. Nothing depends on when a bit comes or goes beside what the other tables say:
 //! a listener whose bit is not set yet doesn't exist yet, and one that is set for nobody costs a look.
@@ -19,10 +19,19 @@ use super::mapped::{Mapped, to_usize};
 use super::tables::map;
 use crate::dataplane::Tables;
 
+/// What an address is known as. It may be both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// A listener's.
+    Vip,
+    /// One that no tunnel may lead to from outside.
+    Shielded,
+}
+
 /// The bits of one set, and whose they are.
 pub(super) struct Known {
     bits: Mapped,
-    vips: HashSet<Address>,
+    addresses: HashSet<(Kind, Address)>,
     targets: HashMap<TargetIndex, Address>,
     users: HashMap<Place, u32>,
     gateways: BTreeSet<ListenerKey>,
@@ -32,22 +41,18 @@ impl Known {
     /// Takes the map out of a loaded object.
     pub(super) fn take(object: &mut Ebpf) -> Result<Self, KernelError> {
         let bits = Mapped::new(map(object, edge::KNOWN)?, edge::KNOWN, "listeners")?;
-        Ok(Self {
-            bits,
-            vips: HashSet::new(),
-            targets: HashMap::new(),
-            users: HashMap::new(),
-            gateways: BTreeSet::new(),
-        })
+        let (addresses, targets, users) = (HashSet::new(), HashMap::new(), HashMap::new());
+        Ok(Self { bits, addresses, targets, users, gateways: BTreeSet::new() })
     }
 
     /// Makes the bits those of `tables`, which an earlier agent has left.
     pub(super) fn adopt(&mut self, tables: &Tables) {
-        let vips: Vec<Address> = self.vips.iter().copied().collect();
-        vips.iter().for_each(|vip| self.remove_vip(vip));
+        let addresses: Vec<_> = self.addresses.iter().copied().collect();
+        addresses.iter().for_each(|(kind, address)| self.remove(*kind, address));
         let targets: Vec<TargetIndex> = self.targets.keys().copied().collect();
         targets.into_iter().for_each(|index| self.set_target(index, &Target::default()));
-        tables.vips.keys().for_each(|vip| self.add_vip(vip));
+        tables.vips.keys().for_each(|vip| self.add(Kind::Vip, vip));
+        tables.shielded.iter().for_each(|address| self.add(Kind::Shielded, address));
         tables.targets.iter().for_each(|(index, target)| self.set_target(*index, target));
         self.gateways = tables.listeners.keys().filter(|key| key.is_gateway()).copied().collect();
         self.write();
@@ -77,16 +82,16 @@ impl Known {
         }
     }
 
-    /// A listener has the address.
-    pub(super) fn add_vip(&mut self, address: &Address) {
-        if self.vips.insert(*address) {
+    /// The address is known as that.
+    pub(super) fn add(&mut self, kind: Kind, address: &Address) {
+        if self.addresses.insert((kind, *address)) {
             self.hold(address);
         }
     }
 
-    /// No listener has the address any more.
-    pub(super) fn remove_vip(&mut self, address: &Address) {
-        if self.vips.remove(address) {
+    /// The address is not known as that any more.
+    pub(super) fn remove(&mut self, kind: Kind, address: &Address) {
+        if self.addresses.remove(&(kind, *address)) {
             self.release(address);
         }
     }

@@ -146,6 +146,7 @@ fn entries(name: &str, capacity: Capacity) -> Option<u32> {
         | edge::GATEWAYS => Some(capacity.listeners),
         edge::QUIC_SERVERS => Some(capacity.quic_servers()),
         edge::GROUPS => Some(capacity.groups),
+        edge::SHIELDED => Some(capacity.listeners.saturating_add(capacity.targets)),
         // Entry 0 is never used.
         edge::TARGETS | edge::TARGET_COUNTERS => Some(capacity.targets.saturating_add(1)),
         edge::LISTENER_FLOWS => Some(capacity.sketches),

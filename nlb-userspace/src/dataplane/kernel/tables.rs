@@ -29,7 +29,7 @@ use super::entries::{read_group, read_target, write_group, write_target};
 use super::gateways::Gateways;
 use super::grace::Grace;
 use super::hash_table::HashTable;
-use super::known::Known;
+use super::known::{Kind, Known};
 use super::listeners::Listeners;
 use super::mapped::{Mapped, to_usize};
 use super::ranges::RangeTable;
@@ -42,6 +42,7 @@ pub(super) struct KernelTables {
     ranges: RangeTable,
     gateways: Gateways,
     vips: HashTable<Address, Vip>,
+    shielded: HashTable<Address, u8>,
     quic_servers: HashTable<ServerKey, TargetIndex>,
     known: Known,
     groups: Mapped,
@@ -82,6 +83,7 @@ impl KernelTables {
             ranges: RangeTable::take(object)?,
             gateways: Gateways::take(object)?,
             vips: HashTable::take(object, edge::VIPS)?,
+            shielded: HashTable::take(object, edge::SHIELDED)?,
             quic_servers: HashTable::take(object, edge::QUIC_SERVERS)?,
             known: Known::take(object)?,
             groups: Mapped::new(map(object, edge::GROUPS)?, edge::GROUPS, "groups")?,
@@ -108,7 +110,9 @@ impl KernelTables {
     /// Everything that is in the tables. An entry without a tag is free.
     pub(super) fn read(&mut self) -> Result<Tables, DataplaneError> {
         let (access, vips, quic_servers) = (self.access.read(), self.vips.read()?, self.quic_servers.read()?);
-        let mut tables = Tables { listeners: self.listeners.read(), access, vips, quic_servers, ..Tables::default() };
+        let shielded = self.shielded.read()?.into_keys().collect();
+        let listeners = self.listeners.read();
+        let mut tables = Tables { listeners, access, vips, shielded, quic_servers, ..Tables::default() };
         tables.listeners.extend(self.ranges.read()?);
         tables.listeners.extend(self.gateways.read()?);
         for listener in tables.listeners.values_mut() {
@@ -153,12 +157,20 @@ impl KernelTables {
             Write::Listener { key, value, fresh } => Ok(self.write_listener(key, value, *fresh)?),
             Write::Ranges { key, listeners, fresh } => Ok(self.write_ranges(key, listeners, fresh)?),
             Write::Vip { address, value } => {
-                self.known.add_vip(address);
+                self.known.add(Kind::Vip, address);
                 Ok(self.vips.write(address, value)?)
             }
             Write::RemoveVip(address) => {
-                self.known.remove_vip(address);
+                self.known.remove(Kind::Vip, address);
                 Ok(self.vips.remove(address)?)
+            }
+            Write::Shield(address) => {
+                self.known.add(Kind::Shielded, address);
+                Ok(self.shielded.write(address, &1)?)
+            }
+            Write::Unshield(address) => {
+                self.known.remove(Kind::Shielded, address);
+                Ok(self.shielded.remove(address)?)
             }
             Write::QuicServer { key, target } => {
                 self.unsettled = true;

@@ -162,5 +162,9 @@ const fn mend(reason: DropReason) -> &'static str {
             "an appliance sends back other packets than it was given, or others send as if they were one: block UDP 6081 from outside"
         }
         DropReason::Congestion => "routers between appliances and this edge are congested",
+        DropReason::ForeignTunnel => {
+            "somebody pretends to be an edge: let no tunnel to targets or VIPs in at the network's border; if it is your own \
+             and targets are behind this edge, set `agent.drop_foreign_tunnels = false`"
+        }
     }
 }

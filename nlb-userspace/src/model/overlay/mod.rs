@@ -1,23 +1,29 @@
 //! Changes made at run time, laid over the file's configuration.
 //!
 //! Runtime changes win over the file until the file makes them moot: a target registered at run time that the file has
-//! now is the file's; a target deregistered or re-weighted at run time that the file no longer has is simply gone.
+//! now is the file's; a target deregistered or re-weighted at run time that the file no longer has is simply gone. So is
+//! the weight of a group that no longer shares the listener.
 //! What is moot never has an effect, whether [`Overlay::settle`] has dropped it yet or not.
 
+mod settled;
+mod shares;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use settled::{Moot, Settled, Was};
+pub use shares::ShareKey;
+
 use super::{Change, ChangeError, Configuration, Name, Target, TargetGroup, TargetKey, Weight};
 
-/// Every change in force, by the target that it changes.
+/// Every change in force, by what it changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overlay {
     targets: BTreeMap<TargetKey, Overridden>,
+    shares: BTreeMap<ShareKey, Weight>,
 }
 
 /// What differs from the file.
@@ -32,39 +38,13 @@ pub enum Overridden {
     Weight(Weight),
 }
 
-/// A change that was dropped because it is moot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settled {
-    /// The target that it changed.
-    pub target: TargetKey,
-    /// What it was.
-    pub was: Overridden,
-    /// Why it is moot.
-    pub because: Moot,
-}
-
-/// Why a change is moot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moot {
-    /// The file no longer has the group.
-    GroupGone,
-    /// The file has the registered target now.
-    InFile,
-    /// The file no longer has the target that was deregistered or re-weighted.
-    NotInFile,
-    /// The file has the same weight now.
-    SameWeight,
-    /// A listener of the file has the registered target's address now.
-    IsListener,
-}
-
 impl Overlay {
     /// The change of `target`, if there is one.
     pub fn get(&self, target: &TargetKey) -> Option<&Overridden> {
         self.targets.get(target)
     }
 
-    /// All changes.
+    /// All changes of targets.
     pub fn iter(&self) -> impl Iterator<Item = (&TargetKey, &Overridden)> {
         self.targets.iter()
     }
@@ -100,6 +80,7 @@ impl Overlay {
             Change::Drain { target } | Change::Undrain { target } => {
                 self.find(&target, file)?.map(drop).ok_or_else(|| unknown(&target))
             }
+            Change::SetShares { listener, shares } => self.set_shares(&listener, shares, file),
         }
     }
 
@@ -205,20 +186,28 @@ impl Overlay {
 
     /// Drops what `file` made moot, and says what that was.
     pub fn settle(&mut self, file: &Configuration) -> Vec<Settled> {
-        let moot = |key: &TargetKey, change: &mut Overridden| moot(key, change, file).is_some();
-        self.targets
-            .extract_if(.., moot)
-            .filter_map(|(target, was)| {
-                let because = self::moot(&target, &was, file)?;
-                Some(Settled { target, was, because })
-            })
-            .collect()
+        let targets = self.targets.iter().filter_map(|(target, was)| {
+            let because = moot(target, was, file)?;
+            Some(Settled { was: Was::Target(target.clone(), was.clone()), because })
+        });
+        let shares = self.shares.iter().filter_map(|(share, &weight)| {
+            let because = self.moot_share(share, weight, file)?;
+            Some(Settled { was: Was::Share(share.clone(), weight), because })
+        });
+        let settled: Vec<_> = targets.chain(shares).collect();
+        for Settled { was, .. } in &settled {
+            match was {
+                Was::Target(target, _) => drop(self.targets.remove(target)),
+                Was::Share(share, _) => drop(self.shares.remove(share)),
+            }
+        }
+        settled
     }
 }
 
 impl FromIterator<(TargetKey, Overridden)> for Overlay {
     fn from_iter<I: IntoIterator<Item = (TargetKey, Overridden)>>(changes: I) -> Self {
-        Self { targets: changes.into_iter().collect() }
+        Self { targets: changes.into_iter().collect(), shares: BTreeMap::new() }
     }
 }
 
@@ -239,41 +228,5 @@ fn moot(key: &TargetKey, change: &Overridden, file: &Configuration) -> Option<Mo
         (Overridden::Deregistered | Overridden::Weight(_), None) => Some(Moot::NotInFile),
         (Overridden::Weight(weight), Some(target)) => (*weight == target.weight).then_some(Moot::SameWeight),
         (Overridden::Deregistered, Some(_)) => None,
-    }
-}
-
-impl Settled {
-    /// The change that had been made.
-    pub fn change(&self) -> Change {
-        match &self.was {
-            Overridden::Registered(target) => {
-                Change::Register { group: self.target.group.clone(), target: target.clone() }
-            }
-            Overridden::Deregistered => Change::Deregister { target: self.target.clone() },
-            Overridden::Weight(weight) => Change::SetWeight { target: self.target.clone(), weight: *weight },
-        }
-    }
-}
-
-impl fmt::Display for Moot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::GroupGone => "the configuration no longer has the group",
-            Self::InFile => "the configuration has the target now",
-            Self::NotInFile => "the configuration no longer has the target",
-            Self::SameWeight => "the configuration says the same now",
-            Self::IsListener => "a listener has that address now",
-        })
-    }
-}
-
-impl fmt::Display for Settled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.was {
-            Overridden::Registered(_) => write!(f, "the registration of {} at run time", self.target),
-            Overridden::Deregistered => write!(f, "the deregistration of {} at run time", self.target),
-            Overridden::Weight(weight) => write!(f, "the weight {} of {} set at run time", weight.get(), self.target),
-        }?;
-        write!(f, " ended: {}", self.because)
     }
 }

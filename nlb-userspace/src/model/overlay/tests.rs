@@ -1,3 +1,5 @@
+mod shares;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -119,6 +121,7 @@ fn naive(targets: &mut Targets, file: &Targets, change: &Change) -> bool {
         }
         Change::Drain { target } | Change::Undrain { target } => targets.contains_key(target),
         Change::Deregister { target } => targets.remove(target).is_some(),
+        Change::SetShares { .. } => false,
         Change::SetWeight { target, weight } => targets.get_mut(target).map(|target| target.weight = *weight).is_some(),
     }
 }
@@ -157,7 +160,11 @@ proptest! {
         let mut settled = overlay.clone();
         let dropped = settled.settle(&new);
         prop_assert_eq!(overlay.iter().count(), settled.iter().count() + dropped.len());
-        prop_assert!(dropped.iter().all(|each| overlay.get(&each.target) == Some(&each.was)));
+        let known = |was: &Was| match was {
+            Was::Target(target, was) => overlay.get(target) == Some(was),
+            Was::Share(..) => false,
+        };
+        prop_assert!(dropped.iter().all(|each| known(&each.was)));
         prop_assert_eq!(effective(&settled, &new), effective(&overlay, &new));
         prop_assert_eq!(settled.clone().settle(&new), vec![]);
 

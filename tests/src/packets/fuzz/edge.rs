@@ -116,6 +116,7 @@ impl Scene {
         }
         for vip in VIPS {
             edge.set_vip(Address::from(vip.parse::<IpAddr>()?), Some(Vip::default()))?;
+            edge.shield(Address::from(vip.parse::<IpAddr>()?), true)?;
         }
         let mut all = BTreeMap::new();
         let mut first = 0;
@@ -214,6 +215,9 @@ impl Scene {
         if control::message(frame, &ip).is_some() {
             return self.control(frame, &link, &ip);
         }
+        if is_vip(ip.destination) && matches!(ip.protocol, 4 | 41) {
+            return Err(End::Drop(DropReason::ForeignTunnel));
+        }
         self.balance(frame, &link, &ip).map(|(outcome, _)| outcome)
     }
 
@@ -247,7 +251,10 @@ impl Scene {
     fn balance(&mut self, frame: &[u8], link: &Link, ip: &Ip) -> Result<(Outcome, Option<(u32, u64)>), End> {
         let transport = read::transport(frame, ip)?;
         let vip = is_vip(ip.destination);
-        let ring = self.rings.get(&transport.ports.1).filter(|_| vip).ok_or(End::Pass)?.clone();
+        let Some(ring) = self.rings.get(&transport.ports.1).filter(|_| vip).cloned() else {
+            let is_gue = ip.protocol == 17 && transport.ports.1 == 6080 && ip.payload.len() >= 8;
+            return Err(if vip && is_gue && !ip.cut { End::Drop(DropReason::ForeignTunnel) } else { End::Pass });
+        };
         if let Some(reason) = transport.broken {
             return Err(End::Drop(reason));
         }
