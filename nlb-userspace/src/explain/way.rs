@@ -43,18 +43,18 @@ impl Story<'_> {
         let fits = hop.mtu.saturating_sub(forwarding.overhead(address));
         let answer = if query.destination.is_ipv4() { "fragmentation needed" } else { "packet too big" };
         self.step("size", format!("up to {fits} bytes; a longer packet's sender gets `{answer}`"));
-        let fragments = match forwarding {
-            Forwarding::Nat { .. } => format!("dropped as `{}`", DropReason::TranslatedFragment.name()),
-            Forwarding::Geneve => "each goes the way of its addresses, protocol and identification".to_owned(),
-            _ => "all of a datagram go there; one that comes before the first waits for it".to_owned(),
-        };
-        self.step("fragments", fragments);
         if let Some(length) = self.packet.as_ref().map(|packet| packet.length).filter(|&length| length > fits) {
             let summary = format!(
                 "its {length} bytes don't fit the way to its target: the sender gets `{answer}`, naming {fits}"
             );
             return Err((Verdict::Refused, summary));
         }
+        let fragments = match forwarding {
+            Forwarding::Nat { .. } => format!("dropped as `{}`", DropReason::TranslatedFragment.name()),
+            Forwarding::Geneve => "each goes the way of its addresses, protocol and identification".to_owned(),
+            _ => "all of a datagram go there; one that comes before the first waits for it".to_owned(),
+        };
+        self.step("fragments", fragments);
         Ok(format!("goes to target {} out of `{}`", target.key.socket(), hop.interface))
     }
 }
