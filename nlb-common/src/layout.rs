@@ -29,6 +29,10 @@ pub mod edge {
     /// Hash of [`Address`](crate::address::Address) to nothing (`u8`): where no tunnel may lead from outside: VIPs, and targets
     /// that the edges' own tunnels lead to.
     pub const SHIELDED: &str = "SHIELDED";
+    /// Hash of [`ServerKey`](crate::quic::ServerKey) to `u32`, a target's index: who is named by QUIC's connection ids.
+    pub const QUIC_SERVERS: &str = "QUIC_SERVERS";
+    /// Per-CPU array of `u64` packets, by [`QuicRule`](crate::quic::QuicRule).
+    pub const QUIC_RULES: &str = "QUIC_RULES";
     /// Array of `u64`, mapped into the agent's memory: a bit for each address that is a VIP, shielded, or a target's whose
     /// flows are translated, as [`known`](crate::known) says.
     pub const KNOWN: &str = "KNOWN";
@@ -104,6 +108,8 @@ pub mod edge {
         TARGETS,
         VIPS,
         SHIELDED,
+        QUIC_SERVERS,
+        QUIC_RULES,
         KNOWN,
         WAYS,
         WAY_OUTCOMES,

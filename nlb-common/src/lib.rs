@@ -24,6 +24,7 @@ pub mod layout;
 pub mod listener;
 pub mod nat;
 pub mod packet;
+pub mod quic;
 pub mod ranges;
 pub mod slot;
 pub mod tables;

@@ -95,6 +95,8 @@ pub struct Listener {
     pub tracking: u8,
     /// Index of the [`Sketch`](crate::active::Sketch) of its flows, or [`NO_SKETCH`](Self::NO_SKETCH).
     pub sketch: u32,
+    /// Bytes of the server id in its packets' connection ids, 15 at most; 0: it isn't [QUIC](crate::quic)'s.
+    pub server_id_length: u8,
     /// What guards it.
     pub guard: Guard,
     /// What tells appliances which gateway a packet came to; 0 for listeners that are none.
@@ -105,7 +107,7 @@ impl Listener {
     /// Its flows are those of its group's targets: nobody shares the group. No table has such an entry.
     pub const NO_SKETCH: u32 = u32::MAX;
 
-    /// A listener whose traffic goes to `group`, which has that index. It has no sketch, and nothing guards it.
+    /// A listener whose traffic goes to `group`, which has that index. It has no sketch, isn't QUIC's, and nothing guards it.
     pub const fn new(counters: u32, index: u32, group: &Group) -> Self {
         let Group { first_slot, slot_mask, affinity, tracking, .. } = *group;
         Self {
@@ -116,6 +118,7 @@ impl Listener {
             affinity,
             tracking,
             sketch: Self::NO_SKETCH,
+            server_id_length: 0,
             guard: Guard::NONE,
             endpoint: 0,
         }
@@ -243,6 +246,7 @@ pub const fn shift_of(entries: u32) -> u32 {
 /// | 33 to 35 | an [`Affinity`] |
 /// | 36 to 37 | a [`Tracking`](crate::flow::Tracking) |
 /// | 38 to 57 | index of the listener's counters |
+/// | 58 to 61 | bytes of the server id in QUIC's connection ids, 0 where there are none |
 /// | 62 | the listener's [`Guard`] has something to check |
 /// | 63 | always set |
 #[repr(transparent)]
@@ -255,6 +259,7 @@ impl Claim {
     const AFFINITY: u32 = 33;
     const TRACKING: u32 = 36;
     const COUNTERS: u32 = 38;
+    const SERVER_ID: u32 = 58;
     const GUARDED: u64 = 1 << 62;
     const VALID: u64 = 1 << 63;
 
@@ -266,6 +271,7 @@ impl Claim {
                 | (listener.affinity as u64 & 7) << Self::AFFINITY
                 | (listener.tracking as u64 & 3) << Self::TRACKING
                 | (listener.counters as u64 & 0xf_ffff) << Self::COUNTERS
+                | (listener.server_id_length as u64 & 0xf) << Self::SERVER_ID
                 | if listener.guard.is_any() { Self::GUARDED } else { 0 }
                 | Self::VALID,
         )
@@ -281,6 +287,7 @@ impl Claim {
             affinity: self.affinity() as u8,
             tracking: self.tracking(),
             sketch,
+            server_id_length: self.server_id_length(),
             guard: Guard::NONE,
             endpoint: 0,
         }
@@ -296,6 +303,18 @@ impl Claim {
     #[inline(always)]
     pub const fn is_guarded(self) -> bool {
         self.0 & Self::GUARDED != 0
+    }
+
+    /// Whether the whole flow's hash decides its slot, and nothing else does.
+    #[inline(always)]
+    pub const fn is_by_flow(self) -> bool {
+        self.0 & (7 << Self::AFFINITY | 0xf << Self::SERVER_ID) == 0
+    }
+
+    /// Bytes of the server id in QUIC's connection ids; 0: they say nothing.
+    #[inline(always)]
+    pub const fn server_id_length(self) -> u8 {
+        (self.0 >> Self::SERVER_ID & 0xf) as u8
     }
 
     /// How the ring's flows are spread.

@@ -26,6 +26,7 @@ pod!(
     crate::hash::Flow,
     crate::hash::HashKeys,
     crate::listener::Entry,
+    crate::quic::ServerKey,
     crate::ranges::Ranges,
     crate::ranges::RangesKey,
     crate::nat::Session,

@@ -29,15 +29,8 @@ pub enum Way {
 
 impl Way {
     /// Every way, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[
-        Self::Icmp,
-        Self::Nat,
-        Self::TooBig,
-        Self::Unclaimed,
-        Self::Gateway,
-        Self::Geneve,
-        Self::Fragment,
-    ];
+    pub const ALL: &'static [Self] =
+        &[Self::Icmp, Self::Nat, Self::TooBig, Self::Unclaimed, Self::Gateway, Self::Geneve, Self::Fragment];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -108,18 +101,17 @@ pub enum WayOutcome {
 
 impl WayOutcome {
     /// Every outcome, in the order of their numbers.
-    pub const ALL: &'static [Self] =
-        &[
-            Self::Echo,
-            Self::Error,
-            Self::TooBig,
-            Self::Reset,
-            Self::Unreachable,
-            Self::Returned,
-            Self::ForeignTunnel,
-            Self::Fragment,
-            Self::Early,
-        ];
+    pub const ALL: &'static [Self] = &[
+        Self::Echo,
+        Self::Error,
+        Self::TooBig,
+        Self::Reset,
+        Self::Unreachable,
+        Self::Returned,
+        Self::ForeignTunnel,
+        Self::Fragment,
+        Self::Early,
+    ];
 
     /// How many there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful")]

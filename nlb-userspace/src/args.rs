@@ -18,7 +18,7 @@ use crate::api::DEFAULT_SOCKET;
 use crate::api::client::{TargetPath, TracePattern};
 use crate::api::dto::Protocol;
 use crate::logging::LogFormat;
-use crate::model::{GroupShare, Name, Weight};
+use crate::model::{GroupShare, Name, QuicServerId, Weight};
 
 /// Layer-4 load balancer: the agent of an edge, the agent of a target host, and the command line to both.
 #[derive(Debug, Parser)]
@@ -186,6 +186,9 @@ pub enum Target {
         /// Share of new flows relative to the group's others, 0 to 999
         #[arg(long, value_parser = weight)]
         weight: Option<Weight>,
+        /// Its id in QUIC's connection ids, in hexadecimal; without one the end of its address
+        #[arg(long, value_name = "HEX")]
+        quic_server_id: Option<QuicServerId>,
     },
     /// Give a target no new flows; those it has stay for the group's deregistration delay
     Drain {

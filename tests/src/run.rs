@@ -28,6 +28,7 @@ use nlb_common::known::{Place, WORDS};
 use nlb_common::layout;
 use nlb_common::listener::{Entry, Key, entries_for, shift_of};
 use nlb_common::nat::Session;
+use nlb_common::quic::{QuicRule, ServerKey};
 use nlb_common::ranges::{Ranges, RangesKey};
 use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
@@ -224,8 +225,9 @@ impl Edge {
         self.set(layout::edge::GROUPS, index, group)?;
         let of_group: Vec<_> = self.listeners.iter().map(|(key, listener)| (*key, *listener)).collect();
         for (key, listener) in of_group.into_iter().filter(|(_, listener)| listener.group == index) {
-            let Listener { counters, sketch, guard, .. } = listener;
-            self.set_listener(key, Listener { sketch, guard, ..Listener::new(counters, index, &group) })?;
+            let Listener { counters, sketch, server_id_length, guard, .. } = listener;
+            let plain = Listener::new(counters, index, &group);
+            self.set_listener(key, Listener { sketch, server_id_length, guard, ..plain })?;
         }
         Ok(())
     }
@@ -269,6 +271,21 @@ impl Edge {
         let map = self.ebpf.map_mut(layout::edge::SHIELDED).context("no such map")?;
         let mut table = HashMap::<&mut MapData, Address, u8>::try_from(map)?;
         Ok(if shielded { table.insert(address, 1, 0) } else { table.remove(&address) }?)
+    }
+
+    /// Says which target a server id of QUIC names for a listener, or that it names none.
+    pub fn set_quic_server(&mut self, key: ServerKey, target: Option<u32>) -> Result<()> {
+        let map = self.ebpf.map_mut(layout::edge::QUIC_SERVERS).context("no such map")?;
+        let mut table = HashMap::<&mut MapData, ServerKey, u32>::try_from(map)?;
+        match target {
+            Some(target) => Ok(table.insert(key, target, 0)?),
+            None => Ok(table.remove(&key)?),
+        }
+    }
+
+    /// Packets of QUIC by the rule that chose their target, for each rule that did.
+    pub fn quic_rules(&self) -> Result<Vec<(QuicRule, u64)>> {
+        counted(&self.ebpf, layout::edge::QUIC_RULES, QuicRule::ALL, |rule| rule as u32)
     }
 
     /// Sets the bit of an address that packets may concern the edge by.

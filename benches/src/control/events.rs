@@ -128,7 +128,13 @@ impl Driver<'_> {
         for round in rounds {
             let other = |by: usize| self.target(round * 4 + by);
             let new = self.new_target(round)?;
-            let target = Target { address: new.address, port: new.port, zone: None, weight: Weight::default() };
+            let target = Target {
+                address: new.address,
+                port: new.port,
+                zone: None,
+                weight: Weight::default(),
+                quic_server_id: None,
+            };
             let register = Change::Register { group: new.group.clone(), target };
             let weight = |weight| {
                 let weight = Weight::new(weight).context("a weight")?;

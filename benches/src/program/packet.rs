@@ -14,8 +14,15 @@ pub(super) const BEHIND_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x19, 0, 0, 
 
 /// Shortest frame, without its check sequence.
 const SHORTEST: usize = 60;
+/// The shortest datagram of QUIC that is read.
+const LEAST_QUIC: usize = 17;
 /// Data of a packet that is too big. An answer quotes all of it, so that what ran before finds the packet whole.
 const TOO_BIG: usize = 400;
+
+/// The server that packets of QUIC name.
+pub(super) const SERVER_ID: [u8; 2] = [7, 7];
+/// A short header, and a connection id's first byte.
+const QUIC: [u8; 2] = [0x40, 0];
 
 /// Where an IPv4 header stands.
 const V4: usize = 14;
@@ -32,6 +39,8 @@ pub(super) enum Kind {
     Syn,
     /// UDP.
     Udp,
+    /// QUIC with a short header, whose connection id has [`SERVER_ID`].
+    Quic,
     /// TCP that doesn't fit the way to its target.
     TooBig,
     /// An echo request.
@@ -49,7 +58,7 @@ impl Kind {
     pub(super) const fn protocol(self) -> u8 {
         match self {
             Self::Data | Self::Syn | Self::TooBig | Self::Echo | Self::Error => 6,
-            Self::Udp | Self::FirstFragment | Self::LaterFragment => 17,
+            Self::Udp | Self::Quic | Self::FirstFragment | Self::LaterFragment => 17,
         }
     }
 }
@@ -97,9 +106,11 @@ impl Packet {
         let mut frame = Vec::new();
         let written = match self.kind {
             Kind::FirstFragment | Kind::LaterFragment => return self.fragment(),
-            Kind::Udp => {
+            Kind::Udp | Kind::Quic => {
                 let datagram = network.udp(40_000, self.port);
-                let payload = vec![0; SHORTEST.saturating_sub(datagram.size(0))];
+                let shortest = SHORTEST.saturating_sub(datagram.size(0));
+                let mut payload = if self.kind == Kind::Quic { [QUIC, SERVER_ID].concat() } else { Vec::new() };
+                payload.resize(shortest.max(if payload.is_empty() { 0 } else { LEAST_QUIC }), 0);
                 datagram.write(&mut frame, &payload)
             }
             Kind::Data | Kind::Syn | Kind::TooBig => {

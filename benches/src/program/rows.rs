@@ -156,6 +156,8 @@ pub(super) const ROWS: &[Row] = &[
         tracking: Tracking::None,
         ..V4
     },
+    Row { name: "v4 udp quic, short header", kind: Kind::Quic, tracking: Tracking::None, ..V4 },
+    Row { name: "v6 udp quic, short header", kind: Kind::Quic, tracking: Tracking::None, ..V6 },
     Row { name: "v4 echo request", kind: Kind::Echo, ..V4 },
     Row { name: "v6 echo request", kind: Kind::Echo, ..V6 },
     Row { name: "v4 error about a flow", kind: Kind::Error, ..V4 },

@@ -8,13 +8,14 @@ use nlb_common::address::Address;
 use nlb_common::datagram::{Datagram, DatagramKey};
 use nlb_common::layout::edge;
 use nlb_common::listener::Claim;
+use nlb_common::quic::{ServerId, ServerKey};
 use nlb_common::ranges::MOST;
 use nlb_common::slot::{Slot, Tick};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 use nlb_tests::run::{Edge, INGRESS};
 
 use super::MOST_FLOWS;
-use super::packet::{BEHIND_V4, BEHIND_V6, Kind, LATER_DATAGRAM, Packet, VIP_V4, VIP_V6};
+use super::packet::{BEHIND_V4, BEHIND_V6, Kind, LATER_DATAGRAM, Packet, SERVER_ID, VIP_V4, VIP_V6};
 use super::rows::{Claimed, FILLING_PORTS, IPIP, MOST_TARGETS, ROWS, Row, Slots, Way};
 
 /// Slots of a ring.
@@ -105,7 +106,12 @@ pub(super) fn fill(claimed: Claimed) -> Result<Edge> {
             let counters = counters.next().context("endless")?;
             edge.set_vip(vip.into(), Some(Vip::default()))?;
             let key = ListenerKey { more_ports: row.more_ports, ..key(vip, port(row), row.kind.protocol()) };
-            edge.set_listener(key, Listener::new(counters, number, &group))?;
+            let server_id_length = if row.kind == Kind::Quic { u8::try_from(SERVER_ID.len())? } else { 0 };
+            edge.set_listener(key, Listener { server_id_length, ..Listener::new(counters, number, &group) })?;
+            if row.kind == Kind::Quic {
+                let key = ServerKey::new(counters, ServerId::new(0, &SERVER_ID));
+                edge.set_quic_server(key, Some(first_target))?;
+            }
         }
     }
     if claimed == Claimed::Yes {

@@ -19,11 +19,18 @@ fn a_listener_is_read_back_as_it_was_written_up_to_the_largest_of_each_field() {
         affinity: Affinity::SourceIp as u8,
         tracking: 2,
         sketch: 7,
+        server_id_length: 15,
         guard: Guard::NONE,
         endpoint: 0,
     };
     for key in keys() {
-        for listener in [least, most, Listener { slot_mask: 0xff, ..least }, Listener { counters: 5, ..least }] {
+        for listener in [
+            least,
+            most,
+            Listener { slot_mask: 0xff, ..least },
+            Listener { counters: 5, ..least },
+            Listener { server_id_length: 1, ..least },
+        ] {
             assert_eq!(Entry::new(&key, &listener).listener(), Some((key, listener)));
         }
     }
@@ -38,6 +45,17 @@ fn a_claim_leads_to_the_slot_that_its_group_does() {
         for hash in [0, 1, 0x1234_5678_9abc_def0, u64::MAX] {
             assert_eq!(claim.slot_index(hash), group.slot_index(hash));
         }
+    }
+}
+
+#[test]
+fn a_claim_is_by_flow_unless_it_says_anything_else() {
+    let plain = Listener { counters: (1 << 20) - 1, tracking: 3, slot_mask: 0xffff, ..Listener::default() };
+    assert!(Claim::of(&plain).is_by_flow());
+    assert!(!Claim::of(&Listener { server_id_length: 1, ..plain }).is_by_flow());
+    assert!(!Claim::of(&Listener { server_id_length: 8, ..plain }).is_by_flow());
+    for affinity in [Affinity::SourceIp, Affinity::SourceIpPort, Affinity::SourceSubnet] {
+        assert!(!Claim::of(&Listener { affinity: affinity as u8, ..plain }).is_by_flow(), "{affinity:?}");
     }
 }
 

@@ -8,12 +8,14 @@ mod ethernet;
 mod icmp;
 mod ipv4;
 mod ipv6;
+mod quic;
 mod transport;
 
 pub use ethernet::{EtherType, Ethernet, Framed, Macs, TagBytes, VlanTag};
 pub use icmp::Icmp;
 pub use ipv4::Ipv4;
 pub use ipv6::{Extension, FragmentHeader, Ipv6};
+pub use quic::{ConnectionId, QuicLong};
 pub use transport::{Ports, Sctp, Tcp, Udp};
 
 /// IP protocol numbers (IANA) that the programs know.
@@ -68,4 +70,20 @@ macro_rules! headers {
 // SAFETY: `repr(C, packed)` over bytes, a 16-bit integer and another header: alignment 1, no padding, any pattern is valid.
 unsafe impl<H: Header, const TAGS: usize> Header for Framed<H, TAGS> {}
 
-headers!(EtherType, Ethernet, Macs, VlanTag, Icmp, Ipv4, Ipv6, Extension, FragmentHeader, Ports, Sctp, Tcp, Udp);
+headers!(
+    EtherType,
+    Ethernet,
+    Macs,
+    VlanTag,
+    Icmp,
+    Ipv4,
+    Ipv6,
+    Extension,
+    FragmentHeader,
+    Ports,
+    Sctp,
+    Tcp,
+    Udp,
+    QuicLong,
+    ConnectionId
+);

@@ -15,7 +15,7 @@ use nlb_common::slot::TargetIndex;
 
 use super::addressed::{Addressed, Offsets};
 use super::constants::hash_keys;
-use super::{active, flows, guard, known, listener, reset, trace};
+use super::{active, flows, guard, known, listener, quic, reset, trace};
 
 /// A family and its functions.
 pub(super) trait Functions: Addressed + Fragmented {
@@ -111,6 +111,19 @@ pub(super) fn client_hash(flow: &Flow, affinity: Affinity) -> u64 {
 extern "C" fn nlb_client_hash(high: u64, low: u64, asked: u64) -> u64 {
     let flow = Flow { source: whole(high, low), destination_port: asked as u16, ..Flow::default() };
     hash_keys().hash(&flow, Affinity::of((asked >> BEHIND_PORT) as u8))
+}
+
+/// The target that a QUIC packet's connection id names, or [`quic::NOBODY`]. The packet's UDP header is at `payload`.
+#[inline(always)]
+pub(super) fn named_by_quic(ctx: *mut xdp_md, payload: usize, claim: Claim) -> TargetIndex {
+    nlb_named_by_quic(ctx, payload, claim.server_id_length().into(), claim.counters())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+#[expect(clippy::cast_possible_truncation, reason = "15 at most")]
+extern "C" fn nlb_named_by_quic(ctx: *mut xdp_md, payload: usize, length: u32, listener: u32) -> u32 {
+    quic::named(ctx, payload, length as u8, listener)
 }
 
 /// [`known::has_bit`].

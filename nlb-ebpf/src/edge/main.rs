@@ -40,6 +40,7 @@ mod program {
     mod l2;
     mod listener;
     mod maps;
+    mod quic;
     mod remember;
     mod reset;
     mod slot;
@@ -112,7 +113,7 @@ mod program {
         let opens = packet.transport.segment.opens().map_err(Stop::Drop)?;
         let claim = listener.claim;
         guard::admit::<F>(ctx, &packet.link, listener, opens)?;
-        let found = slot::find(&flow, claim)?;
+        let found = slot::find::<F>(ctx, packet, &flow, claim)?;
         let index = match decide::target_of::<F>(ctx, packet, claim, &found, opens) {
             Decision::Target(index) => index,
             Decision::Reset => return reset::<F, TRACE>(ctx, packet, trace),

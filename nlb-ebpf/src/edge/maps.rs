@@ -17,8 +17,9 @@ use nlb_common::hash::Flow;
 use nlb_common::known::WORDS;
 use nlb_common::listener::{Entry, LEAST_ENTRIES};
 use nlb_common::nat::Session;
+use nlb_common::quic::{QuicRule, ServerKey};
 use nlb_common::ranges::{Ranges, RangesKey};
-use nlb_common::slot::Slot;
+use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Group, Target, Vip};
 use nlb_common::way::{Way, WayOutcome};
 
@@ -58,6 +59,14 @@ pub(super) static VIPS: HashMap<Address, Vip> = HashMap::with_max_entries(256, B
 /// Where no tunnel may lead from outside: VIPs and targets. Only ways off the fast path ask for them.
 #[map]
 pub(super) static SHIELDED: HashMap<Address, u8> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
+
+/// Targets of listeners of QUIC, by the server ids that connection ids have.
+#[map]
+pub(super) static QUIC_SERVERS: HashMap<ServerKey, TargetIndex> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
+
+/// Packets of QUIC, by the [`QuicRule`] that chose their targets.
+#[map]
+pub(super) static QUIC_RULES: PerCpuArray<u64> = PerCpuArray::with_max_entries(QuicRule::COUNT, 0);
 
 /// Addresses that a packet without listener may concern the edge by.
 #[map]

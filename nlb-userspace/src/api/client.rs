@@ -24,7 +24,7 @@ use super::dto::{
     ListenerView, Protocol, Register, ReloadReport, SetShares, SetWeight, Stats, Status, TargetView,
 };
 use crate::explain::Explanation;
-use crate::model::Name;
+use crate::model::{ConnectionId, Name};
 use stream::Stream;
 pub use stream::{CaptureBlocks, CaptureRequest, TraceLines};
 
@@ -236,9 +236,11 @@ impl Client {
         source: SocketAddr,
         destination: SocketAddr,
         protocol: Protocol,
+        connection_id: Option<&ConnectionId>,
     ) -> Result<Explanation, ClientError> {
+        let connection_id = connection_id.map_or_else(String::new, |id| format!("&connection_id={id}"));
         self.get(&format!(
-            "/v1/explain?source={}&source_port={}&destination={}&destination_port={}&protocol={protocol}",
+            "/v1/explain?source={}&source_port={}&destination={}&destination_port={}&protocol={protocol}{connection_id}",
             source.ip(),
             source.port(),
             destination.ip(),

@@ -103,6 +103,15 @@ impl From<ChangeError> for Failure {
             ChangeError::OtherZone { .. } => {
                 Self::new(StatusCode::CONFLICT, what, "leave the zone out, or change it in the file and reload")
             }
+            ChangeError::OtherServerId { .. } => {
+                Self::new(StatusCode::CONFLICT, what, "leave the id out, or change it in the file and reload")
+            }
+            ChangeError::SameServerId { .. } => {
+                Self::new(StatusCode::CONFLICT, what, "give it a `quic_server_id` of its own, or deregister the other")
+            }
+            ChangeError::ServerIdLength { length, .. } => {
+                Self::unprocessable(what, format!("give {length} bytes in hexadecimal, two digits each"))
+            }
             ChangeError::IsListener { .. } => Self::unprocessable(what, "register the target host's own address"),
             ChangeError::NotKept { .. } => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, what, "nothing was changed; see the agent's log")

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::protocol;
 use crate::api::dto::Protocol;
+use crate::model::ConnectionId;
 
 /// `nlb explain`: a flow, or packets of a file.
 #[derive(Clone, Debug, Args)]
@@ -26,6 +27,9 @@ pub struct Explain {
     /// tcp, udp or sctp
     #[arg(value_name = "PROTO", value_parser = protocol, required_unless_present = "pcap")]
     protocol: Option<Protocol>,
+    /// The connection id of a packet of QUIC, in hexadecimal, for a listener with `quic`
+    #[arg(long, value_name = "HEX", conflicts_with = "pcap")]
+    connection_id: Option<ConnectionId>,
     /// Explain the packets of a pcap or pcapng file instead, but for those marked as leaving
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
@@ -45,6 +49,8 @@ pub enum Explained {
         destination: SocketAddr,
         /// Protocol.
         protocol: Protocol,
+        /// The connection id of one of its packets.
+        connection_id: Option<ConnectionId>,
     },
     /// Packets.
     Packets {
@@ -65,6 +71,7 @@ impl Explain {
             source: SocketAddr::new(self.source?, self.source_port?),
             destination: SocketAddr::new(self.destination?, self.destination_port?),
             protocol: self.protocol?,
+            connection_id: self.connection_id,
         })
     }
 }

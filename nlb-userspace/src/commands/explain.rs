@@ -14,12 +14,13 @@ use crate::api::dto::Protocol;
 use crate::args::{Explain, Explained};
 use crate::capture::{FilePacket, packets};
 use crate::explain::{Explanation, FlowQuery, Verdict};
+use crate::model::ConnectionId;
 
 /// Shows where a flow or packets go, and why.
 pub(super) async fn run(client: &Client, output: &Output, asked: Explain) -> Result<(), CommandError> {
     match asked.explained() {
-        Some(Explained::Flow { source, destination, protocol }) => {
-            flow(client, output, source, destination, protocol).await
+        Some(Explained::Flow { source, destination, protocol, connection_id }) => {
+            flow(client, output, source, destination, protocol, connection_id.as_ref()).await
         }
         Some(Explained::Packets { file, packet }) => of_file(client, output, &file, packet).await,
         None => Err(CommandError::Usage("a flow or a file is needed".to_owned())),
@@ -32,9 +33,10 @@ async fn flow(
     source: SocketAddr,
     destination: SocketAddr,
     protocol: Protocol,
+    connection_id: Option<&ConnectionId>,
 ) -> Result<(), CommandError> {
     FlowQuery::new(source, destination, protocol.into()).map_err(|error| CommandError::Usage(error.to_string()))?;
-    let explanation = client.explain(source, destination, protocol).await?;
+    let explanation = client.explain(source, destination, protocol, connection_id).await?;
     output.show(&explanation, text)
 }
 

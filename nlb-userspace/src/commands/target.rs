@@ -14,8 +14,8 @@ pub(super) async fn run(client: &Client, output: &Output, command: Target) -> Re
             let targets = client.targets(group.as_ref()).await?;
             output.show(&targets, |targets, style| list(targets, Moment::now(), style))
         }
-        Target::Register { group, target, zone, weight } => {
-            let target = Register { address: target.address, port: target.port, zone, weight };
+        Target::Register { group, target, zone, weight, quic_server_id } => {
+            let target = Register { address: target.address, port: target.port, zone, weight, quic_server_id };
             let report = client.register(&group, &target).await?;
             output.show(&report, |report, _| changed("registered", report))
         }
@@ -59,21 +59,16 @@ pub fn list(targets: &[TargetView], now: Moment, style: Style) -> String {
             .to_owned();
     }
     let share = if style.marks { "SHARE OF NEW FLOWS" } else { ">SHARE" };
-    let mut table = Table::new(&[
-        "TARGET GROUP",
-        "TARGET",
-        "ZONE",
-        ">WEIGHT",
-        share,
-        "HEALTH",
-        "SINCE",
-        "ORIGIN",
-        "NEXT HOP",
-        "REASON",
-    ]);
+    let mut headings =
+        vec!["TARGET GROUP", "TARGET", "ZONE", ">WEIGHT", share, "HEALTH", "SINCE", "ORIGIN", "NEXT HOP", "REASON"];
+    let is_quic = targets.iter().any(|target| target.quic_server_id.is_some());
+    if is_quic {
+        headings.insert(2, "QUIC ID");
+    }
+    let mut table = Table::new(&headings);
     for target in targets {
         let (tone, health) = state(target);
-        table.row([
+        let mut cells = vec![
             target.target_group.as_str().into(),
             target.socket().into(),
             target.zone.as_deref().unwrap_or_default().into(),
@@ -84,7 +79,11 @@ pub fn list(targets: &[TargetView], now: Moment, style: Style) -> String {
             origin(target.origin),
             next_hop(target),
             reason(target, now),
-        ]);
+        ];
+        if is_quic {
+            cells.insert(2, target.quic_server_id.as_deref().unwrap_or_default().into());
+        }
+        table.row(cells);
     }
     table.render(style)
 }

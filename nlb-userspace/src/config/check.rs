@@ -1,5 +1,7 @@
 //! What concerns more than one table: names, duplicates, addresses that collide, and the capacity of the kernel's tables.
 
+mod quic;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Range;
@@ -42,8 +44,10 @@ pub(super) fn check(top: &Table<'_>, capacity: Option<Capacity>, groups: &[ReadG
     targets_of_another_family(top, groups, listeners);
     translated_listeners(top, groups, listeners);
     gateways(top, groups, listeners);
+    quic::check(top, groups, listeners);
     if let Some(capacity) = capacity {
         fits(top, capacity, groups, listeners);
+        quic::fits(top, capacity, groups, listeners);
     }
 }
 

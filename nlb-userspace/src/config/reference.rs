@@ -232,7 +232,9 @@ const SECTIONS: &[Section] = &[
             key(
                 "tracking",
                 r#"`"transition"`, `"all"` or `"none"`"#,
-                Means("`\"all\"` when a listener of the group is UDP, SCTP or of all protocols, else `\"transition\"`"),
+                Means(
+                    "`\"all\"` when a listener of the group is UDP, SCTP or of all protocols, else `\"transition\"`; `\"none\"` for listeners with `quic`",
+                ),
                 r#""transition""#,
                 "which flows are remembered: those that a change of targets would break, every one, or none",
             ),
@@ -375,6 +377,13 @@ const SECTIONS: &[Section] = &[
                 Is("100"),
                 "100",
                 "share of new flows, relative to the other targets; 0 gets none",
+            ),
+            key(
+                "quic_server_id",
+                "1 to 15 bytes in hexadecimal",
+                Means("the last bytes of its address, zeros before a shorter one"),
+                r#""0a07""#,
+                "the target's id in QUIC's connection ids, as long as `server_id_length` of its listeners; no two targets of a listener share it",
             ),
         ],
     },

@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 
 use super::duration;
 use crate::model::{
-    AgentSettings, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, NewFlowLimit, Probe, RingKind,
+    AgentSettings, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, NewFlowLimit, Probe, Quic, RingKind,
     ServedBy, TargetGroup, Tracking, Vip, XdpMode,
 };
 
@@ -87,6 +87,9 @@ fn target_group(out: &mut String, group: &TargetGroup) -> fmt::Result {
             writeln!(out, "zone = {}", quoted(zone))?;
         }
         writeln!(out, "weight = {}", target.weight.get())?;
+        if let Some(id) = &target.quic_server_id {
+            writeln!(out, "quic_server_id = \"{id}\"")?;
+        }
     }
     Ok(())
 }
@@ -143,7 +146,7 @@ fn health_check(out: &mut String, check: &HealthCheck) -> fmt::Result {
 }
 
 fn write_listener(out: &mut String, listener: &Listener) -> fmt::Result {
-    let Listener { name, address, protocol, ports, served_by, access, new_flows, .. } = listener;
+    let Listener { name, address, prefix_length: _, protocol, ports, served_by, access, new_flows, quic } = listener;
     let address = listener.network().map_or_else(|| address.to_string(), |network| network.to_string());
     writeln!(out, "\n[[listener]]\nname = {}\naddress = \"{address}\"", quoted(name))?;
     let port = ports.only().map_or_else(|| quoted(ports), |port| port.to_string());
@@ -163,6 +166,10 @@ fn write_listener(out: &mut String, listener: &Listener) -> fmt::Result {
         if let Some(file) = &networks.file {
             writeln!(out, "{key}_file = {}", quoted(file.display()))?;
         }
+    }
+    if let Some(Quic { server_id_length, config_rotation }) = quic {
+        let quic = format!("server_id_length = {server_id_length}\nconfig_rotation = {config_rotation}");
+        writeln!(out, "\n[listener.quic]\n{quic}")?;
     }
     let Some(NewFlowLimit { rate, burst, prefix_v4, prefix_v6 }) = new_flows else { return Ok(()) };
     writeln!(out, "\n[listener.new_flows_per_source]\nrate = {rate}\nburst = {burst}")?;

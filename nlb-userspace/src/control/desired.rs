@@ -256,7 +256,14 @@ impl State {
             }
             let guard = guard(access, listener.new_flows);
             let plain = tables::Listener::new(counters, index, &group);
-            tables.listeners.insert(key, tables::Listener { sketch, guard, endpoint, ..plain });
+            let mut value = tables::Listener { sketch, guard, endpoint, ..plain };
+            if let Some(quic) = listener.quic {
+                self.build_quic(listener, quic, counters, tables, notices);
+                value.server_id_length = quic.server_id_length;
+                let served_by = self.groups.iter().find(|group| listener.served_by.is_by(&group.name));
+                value.tracking = served_by.map_or(value.tracking, Self::quic_tracking);
+            }
+            tables.listeners.insert(key, value);
             served.insert(key, group.tag);
         }
         self.listeners = listeners;

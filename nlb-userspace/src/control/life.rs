@@ -61,6 +61,9 @@ impl State {
     /// Whether a sweep that began after the drain, and after every handshake of before, found no pin of it, and no slot
     /// waits for unpinned ones, nor did when that sweep began. Half-open flows are in no table that is swept.
     fn is_without_flows(&self, key: &TargetKey, drain: &Drain, rules: &FlowRules) -> bool {
+        if rules.uncounted {
+            return false;
+        }
         if rules.tracking == crate::model::Tracking::None {
             return true;
         }

@@ -12,6 +12,7 @@ mod kept_rings;
 mod life;
 mod notice;
 mod plan;
+mod quic;
 mod regions;
 mod rings;
 mod select;

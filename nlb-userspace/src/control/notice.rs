@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::event::{Health, NextHop, NoNextHop};
 use super::snapshot::{RingChange, Routing};
-use crate::model::{Name, TargetKey};
+use crate::model::{Name, QuicServerId, TargetKey};
 
 /// Something that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,15 @@ pub enum Notice {
         /// Which target.
         target: TargetKey,
     },
+    /// QUIC's connection ids can't tell a target from another: none names it.
+    SameServerId {
+        /// Which target.
+        target: TargetKey,
+        /// Its server id.
+        id: QuicServerId,
+        /// Whom the id names.
+        other: TargetKey,
+    },
     /// Something has no place in the tables and gets no traffic.
     Full {
         /// `listeners`, `groups`, `targets` or `slots`.
@@ -82,7 +91,7 @@ impl Notice {
             Self::NextHop { way, .. } => way.is_err(),
             Self::Routing { now, .. } => *now != Routing::Healthy,
             Self::FirstFailure { .. } | Self::Ring { .. } | Self::ListenerRing { .. } | Self::Drained { .. } => false,
-            Self::Full { .. } => true,
+            Self::Full { .. } | Self::SameServerId { .. } => true,
         }
     }
 }
@@ -112,6 +121,11 @@ impl fmt::Display for Notice {
                 write!(f, "listener {listener}: {} slots moved ({} at least)", change.moved, change.least)
             }
             Self::Drained { target } => write!(f, "target {target} is drained and gone"),
+            Self::SameServerId { target, id, other } => write!(
+                f,
+                "target {target} has the QUIC server id {id} of {other}: its connections are lost when their clients' addresses \
+                 change; give it another `quic_server_id`"
+            ),
             Self::Full { what, name } => {
                 write!(f, "no room for {name}: raise `agent.capacity.{what}` and restart the agent")
             }

@@ -51,6 +51,11 @@ pub fn plan(current: &Tables, desired: &Tables) -> Vec<Write> {
             writes.push(Write::AccessList { number, list: Arc::clone(list) });
         }
     }
+    for (&key, &target) in &desired.quic_servers {
+        if current.quic_servers.get(&key) != Some(&target) {
+            writes.push(Write::QuicServer { key, target });
+        }
+    }
     let is_fresh = |key: &ListenerKey, value: &Listener| {
         current.listeners.get(key).is_none_or(|before| before.counters != value.counters)
     };
@@ -77,6 +82,8 @@ pub fn plan(current: &Tables, desired: &Tables) -> Vec<Write> {
     writes.extend(gone.map(|&key| Write::Ranges { key, listeners: Vec::new(), fresh: Vec::new() }));
     let gone = current.access.keys().filter(|number| !desired.access.contains_key(number));
     writes.extend(gone.map(|&number| Write::RemoveAccessList(number)));
+    let gone = current.quic_servers.keys().filter(|key| !desired.quic_servers.contains_key(key));
+    writes.extend(gone.map(|&key| Write::RemoveQuicServer(key)));
     let gone = current.groups.keys().filter(|index| !desired.groups.contains_key(index));
     writes.extend(gone.map(|&index| Write::RemoveGroup(index)));
     let gone = current.targets.keys().filter(|index| !desired.targets.contains_key(index));
@@ -93,6 +100,7 @@ mod tests {
     use ipnet::IpNet;
     use nlb_common::address::Address;
     use nlb_common::guard::Guard;
+    use nlb_common::quic::{ServerId, ServerKey};
     use nlb_common::slot::Tick;
     use nlb_common::tables::{Group, Target, Vip};
     use proptest::prelude::*;
@@ -151,8 +159,13 @@ mod tests {
                     let list = AccessList::new(Verdict::Allow, [(network, Verdict::Deny)].into());
                     tables.access.insert(access.into(), Arc::new(list));
                 }
-                let listener = Listener { guard, ..Listener::new(counters, group, &tables.groups[&group]) };
-                tables.listeners.insert(key, listener);
+                let server_id_length = access / 2;
+                let plain = Listener::new(counters, group, &tables.groups[&group]);
+                tables.listeners.insert(key, Listener { guard, server_id_length, ..plain });
+                for (&index, id) in tables.targets.keys().zip(0_u8..).filter(|_| server_id_length > 0) {
+                    let key = ServerKey::new(counters, ServerId::new(0, &[id]));
+                    tables.quic_servers.insert(key, index);
+                }
                 tables.vips.insert(address, Vip::default());
                 tables.shielded.insert(address);
             }
@@ -163,10 +176,15 @@ mod tests {
     fn assert_whole(tables: &Tables) {
         for (key, listener) in &tables.listeners {
             assert!(tables.groups.contains_key(&listener.group), "{key:?} names group {}", listener.group);
-            let guard = listener.guard;
+            let Listener { guard, server_id_length, .. } = *listener;
             let plain = Listener::new(listener.counters, listener.group, &tables.groups[&listener.group]);
-            assert_eq!(*listener, Listener { guard, ..plain });
+            assert_eq!(*listener, Listener { guard, server_id_length, ..plain });
+            let has_servers = tables.quic_servers.keys().any(|server| server.listener() == listener.counters);
+            assert!(server_id_length == 0 || has_servers, "{key:?} has no server");
             assert!(guard.access == 0 || tables.access.contains_key(&guard.access), "{key:?} names {guard:?}");
+        }
+        for (key, target) in &tables.quic_servers {
+            assert!(tables.targets.contains_key(target), "{key:?} names target {target}");
         }
         for address in tables.vips.keys() {
             assert!(tables.listeners.keys().any(|key| key.address == *address), "{address:?} has no listener");

@@ -119,7 +119,12 @@ impl State {
         let is_serving = |target: &tables::Target| target.flags & tables::Target::DEAD == 0;
         let serve: TargetSet =
             tables.targets.iter().filter(|(_, target)| is_serving(target)).map(|(&index, _)| index).collect();
-        Stepped::new(group, &group.flows.in_force([listener.protocol]), tables.targets.keys().copied().collect(), serve)
+        Stepped::new(
+            group,
+            &group.flows.in_force([listener.traffic()]),
+            tables.targets.keys().copied().collect(),
+            serve,
+        )
     }
 
     /// The target of each slot's new flows.

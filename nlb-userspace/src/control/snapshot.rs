@@ -12,7 +12,8 @@ use nlb_common::slot::{Slot, TargetIndex};
 use super::event::{Health, NextHop, NoNextHop};
 use crate::dataplane::Attachment;
 use crate::model::{
-    Affinity, Configuration, DrainCause, FlowRules, GroupShare, Listener, Name, ServedBy, Target, TargetKey, Timestamp,
+    Affinity, Configuration, DrainCause, FlowRules, GroupShare, Listener, Name, QuicServerId, ServedBy, Target,
+    TargetKey, Timestamp,
 };
 
 /// The state at one moment. Cheap to clone parts of: what is large is shared.
@@ -181,6 +182,8 @@ pub struct TargetState {
     pub draining: Option<Draining>,
     /// Flows of it that are remembered, as last counted; `None` before the first count.
     pub pins: Option<u64>,
+    /// Its id in QUIC's connection ids, if a listener of its group asks for them.
+    pub quic_server_id: Option<QuicServerId>,
 }
 
 /// How a target is leaving.

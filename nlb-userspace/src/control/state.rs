@@ -23,8 +23,8 @@ use super::transition::clock::PacketClock;
 use super::transition::sweep::Sweep;
 use crate::dataplane::Tables;
 use crate::model::{
-    Configuration, Drain, DrainCause, Drains, FlowRules, Listener, Name, Overlay, Protocol, Target, TargetGroup,
-    TargetKey, Timestamp, drains_after,
+    Configuration, Drain, DrainCause, Drains, FlowRules, Listener, Name, Overlay, Target, TargetGroup, TargetKey,
+    Timestamp, Traffic, drains_after,
 };
 
 /// Everything that the tables follow from. Owned by one task.
@@ -204,6 +204,7 @@ impl State {
                     port: key.port,
                     zone: None,
                     weight: crate::model::Weight::default(),
+                    quic_server_id: None,
                 };
                 let ends = now + group.flows.deregistration_delay;
                 self.drains.insert(key, Drain { target, cause: DrainCause::Deregistered, began: now, ends });
@@ -329,15 +330,15 @@ impl State {
     fn refresh(&mut self, now: Timestamp) {
         self.groups = self.overlay.apply(&self.configuration);
         self.listeners = self.overlay.listeners(&self.configuration);
-        let mut protocols = BTreeMap::<&Name, Vec<Protocol>>::new();
+        let mut traffic = BTreeMap::<&Name, Vec<Traffic>>::new();
         for listener in &self.listeners {
             for group in listener.served_by.groups() {
-                protocols.entry(group).or_default().push(listener.protocol);
+                traffic.entry(group).or_default().push(listener.traffic());
             }
         }
         let rules = self.groups.iter().map(|group| {
-            let protocols = protocols.remove(&group.name).unwrap_or_default();
-            (group.name.clone(), group.rules(protocols))
+            let traffic = traffic.remove(&group.name).unwrap_or_default();
+            (group.name.clone(), group.rules(traffic))
         });
         self.rules = rules.collect();
         // A drain needs its group, and is over with the registration of its target.

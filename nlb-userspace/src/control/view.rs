@@ -139,6 +139,7 @@ impl State {
             serves: flags & Entry::DEAD == 0,
             draining,
             pins: self.pins_of(index),
+            quic_server_id: self.server_id_of(group, target),
             key,
         })
     }

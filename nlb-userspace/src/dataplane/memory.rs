@@ -8,6 +8,7 @@ use nlb_common::capture::Order;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
+use nlb_common::quic::QuicRule;
 use nlb_common::ranges::RangesKey;
 use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Listener, ListenerKey};
@@ -101,6 +102,12 @@ impl Dataplane for Memory {
                     self.tables.listeners.retain(|known, _| !replaced(known));
                     self.tables.listeners.extend(listeners.iter().copied());
                 }
+                Write::QuicServer { key, target } => {
+                    self.tables.quic_servers.insert(*key, *target);
+                }
+                Write::RemoveQuicServer(key) => {
+                    self.tables.quic_servers.remove(key);
+                }
                 Write::Vip { address, value } => {
                     self.tables.vips.insert(*address, *value);
                 }
@@ -137,6 +144,7 @@ impl Dataplane for Memory {
             targets: targets.iter().map(|&index| (index, Default::default())).collect(),
             drops: DropReason::ALL.iter().map(|&reason| (reason, 0)).collect(),
             way_outcomes: WayOutcome::ALL.iter().map(|&outcome| (outcome, 0)).collect(),
+            quic_rules: QuicRule::ALL.iter().map(|&rule| (rule, 0)).collect(),
             ..CounterReading::default()
         })
     }

@@ -21,6 +21,7 @@ use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::guard::Refused;
 use nlb_common::hash::Flow;
+use nlb_common::quic::{QuicRule, ServerKey};
 use nlb_common::ranges::RangesKey;
 use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
@@ -56,6 +57,8 @@ pub struct Tables {
     pub rings: BTreeMap<u32, Arc<[Slot]>>,
     /// Access lists by number.
     pub access: BTreeMap<u32, Arc<AccessList>>,
+    /// Targets of QUIC's listeners, by the server ids in connection ids.
+    pub quic_servers: BTreeMap<ServerKey, TargetIndex>,
 }
 
 impl Tables {
@@ -137,6 +140,15 @@ pub enum Write {
     Shield(Address),
     /// Any may.
     Unshield(Address),
+    /// A target of a listener of QUIC.
+    QuicServer {
+        /// The listener, and the server that connection ids name.
+        key: ServerKey,
+        /// Index in the target table.
+        target: TargetIndex,
+    },
+    /// No connection id names the target any more.
+    RemoveQuicServer(ServerKey),
     /// No listener has the address any more.
     RemoveVip(Address),
     /// The listener of one port is gone.
@@ -162,6 +174,8 @@ pub struct CounterReading {
     pub drops: Vec<(DropReason, u64)>,
     /// What rare packets' ways did with them, in the order of [`WayOutcome::ALL`].
     pub way_outcomes: Vec<(WayOutcome, u64)>,
+    /// Packets of QUIC, in the order of [`QuicRule::ALL`].
+    pub quic_rules: Vec<(QuicRule, u64)>,
     /// What the flow tables are used for, as [`Dataplane::flow_events`] tells it; whoever reads both puts it here.
     pub flow_events: Vec<(FlowEvent, u64)>,
     /// Active flows, which are estimated of [`Dataplane::sketch`]; whoever does that puts them here.

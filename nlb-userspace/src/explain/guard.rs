@@ -6,7 +6,7 @@ use super::{End, FlowQuery, Story, Verdict};
 use crate::control::snapshot::ListenerState;
 use crate::model::Verdict as Access;
 
-impl Story {
+impl Story<'_> {
     pub(super) fn guard(&mut self, state: &ListenerState, query: &FlowQuery) -> Result<(), End> {
         let ListenerState { listener, .. } = state;
         let source = query.source.ip();

@@ -6,7 +6,7 @@ use crate::control::endpoint_id;
 use crate::control::snapshot::{ListenerState, Snapshot};
 use crate::model::{Listener, Protocol};
 
-impl Story {
+impl Story<'_> {
     pub(super) fn listener<'s>(&mut self, snapshot: &'s Snapshot, query: &FlowQuery) -> Result<&'s ListenerState, End> {
         let wanted = query.destination;
         let found = snapshot.listeners_of(wanted, query.protocol.number());

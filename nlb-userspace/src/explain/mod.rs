@@ -2,12 +2,13 @@
 //!
 //! A pure function, used by the API and in tests. It follows the packet path stage by stage and says what each stage
 //! found; it reads the same ring, the same hash and the same tables. What the kernel remembers of the flow is passed in.
-//! A file for each stage: `packet` (link, network, transport), `listener`, `guard`, `slot`, `target`, `way`.
+//! A file for each stage: `packet` (link, network, transport), `listener`, `guard`, `quic`, `slot`, `target`, `way`.
 
 mod guard;
 mod listener;
 mod packet;
 mod query;
+mod quic;
 mod slot;
 mod takers;
 mod target;
@@ -69,7 +70,7 @@ pub struct Explanation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
     /// The stage: of a packet `link`, `network`, `transport` and `way`; of its flow `listener` or `gateway`, `access`, `limit`, `share`,
-    /// `group`, `hash`, `slot`, `flow`, `target`, `next hop`, `outer header`, `size` or `second chance`.
+    /// `group`, `hash`, `slot`, `connection`, `flow`, `target`, `next hop`, `outer header`, `size` or `second chance`.
     pub stage: String,
     /// What it found.
     pub text: String,
@@ -83,16 +84,16 @@ pub fn explain(snapshot: &Snapshot, query: &FlowQuery, pin: Option<&Pin>) -> Exp
 }
 
 /// What was told so far.
-struct Story {
+struct Story<'p> {
     told: Explanation,
     /// What is known of the packet, if it is one and not only a flow.
-    packet: Option<Facts>,
+    packet: Option<Facts<'p>>,
 }
 
 /// How a way ends before a target has the packet: the verdict, and a sentence.
 type End = (Verdict, String);
 
-impl Story {
+impl Story<'_> {
     const fn new() -> Self {
         let told = Explanation {
             verdict: Verdict::Passed,
@@ -130,7 +131,10 @@ impl Story {
         self.shares(snapshot, listener);
         self.group(group);
         let slot = self.slot(snapshot, group, &query.flow_of(&listener.listener, group.affinity))?;
-        let index = self.remembered(group, slot, pin);
+        let index = match self.by_quic(snapshot, listener, query, group, slot) {
+            Some(index) => index,
+            None => self.remembered(group, slot, pin),
+        };
         let target = self.target(group, index)?;
         self.told.target_group = Some(target.key.group.to_string());
         let summary = self.way(snapshot, query, target)?;

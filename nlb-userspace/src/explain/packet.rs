@@ -24,7 +24,11 @@ pub struct Frame(Vec<u8>);
 
 /// What the decision about a packet depends on besides its flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(super) struct Facts<'p> {
+    /// The frame that it came in.
+    pub(super) frame: &'p [u8],
+    /// Where its transport header stands in the frame.
+    pub(super) payload: usize,
     /// Length of the IP packet.
     pub(super) length: u32,
     /// What kind of segment it carries.
@@ -32,9 +36,9 @@ pub(super) struct Facts {
 }
 
 /// Whose flow is followed.
-enum Followed {
+enum Followed<'p> {
     /// The packet's own.
-    Own(Flow, Facts),
+    Own(Flow, Facts<'p>),
     /// The flow that the packet, an ICMP error, is about.
     Quoted(Flow),
     /// Nobody's: the edge answers an echo request.
@@ -77,7 +81,7 @@ pub fn explain_packet(snapshot: &Snapshot, frame: &Frame, pin: Option<&Pin>) -> 
     story.end(end)
 }
 
-fn read(story: &mut Story, snapshot: &Snapshot, frame: &[u8]) -> Result<Followed, End> {
+fn read<'p>(story: &mut Story<'_>, snapshot: &Snapshot, frame: &'p [u8]) -> Result<Followed<'p>, End> {
     let link = link::read(frame).map_err(|stop| story.stop("link", stop))?;
     if let Some(Ethernet { source, destination, .. }) = frame.header(0) {
         let tags = match link.tags() {
@@ -94,13 +98,13 @@ fn read(story: &mut Story, snapshot: &Snapshot, frame: &[u8]) -> Result<Followed
     }
 }
 
-fn family<F: Control>(
-    story: &mut Story,
+fn family<'p, F: Control>(
+    story: &mut Story<'_>,
     snapshot: &Snapshot,
-    frame: &[u8],
+    frame: &'p [u8],
     link: &Link,
     name: &str,
-) -> Result<Followed, End> {
+) -> Result<Followed<'p>, End> {
     let network = F::read(frame, link.length).map_err(|stop| story.stop("network", stop))?;
     let [source, destination] = [network.source, network.destination].map(IpAddr::from);
     let Network { protocol, length, .. } = network;
@@ -121,17 +125,17 @@ fn family<F: Control>(
     };
     let [from, to] = [source_port, destination_port].map(u16::from_be);
     story.step("transport", format!("from port {from} to {to}; the segment {says}"));
-    let facts = Facts { length: u32::try_from(length).unwrap_or(u32::MAX), segment };
+    let facts = Facts { frame, payload: network.payload, length: u32::try_from(length).unwrap_or(u32::MAX), segment };
     Ok(Followed::Own(Packet { link: *link, network, transport }.flow(), facts))
 }
 
 /// ICMP: to a VIP it is the edge's matter.
 fn control<F: Control>(
-    story: &mut Story,
+    story: &mut Story<'_>,
     snapshot: &Snapshot,
     frame: &[u8],
     network: &Network,
-) -> Result<Followed, End> {
+) -> Result<Followed<'static>, End> {
     let vip = IpAddr::from(network.destination);
     let kind = frame.header::<Icmp>(network.payload).map(|message| message.kind);
     let is_vip = snapshot.listeners.iter().any(|state| state.listener.vip() == Some(vip));
@@ -157,7 +161,7 @@ fn named(flow: &Flow) -> String {
     format!("{protocol} from {} to {}", crate::model::at(source, from), crate::model::at(destination, to))
 }
 
-impl Story {
+impl Story<'_> {
     /// The packet's way ends at that stage.
     fn stop(&mut self, stage: &str, stop: Stop) -> End {
         match stop {

@@ -4,14 +4,15 @@ use std::net::{IpAddr, SocketAddr};
 
 use nlb_common::hash::Flow;
 
-use crate::model::{Affinity, Listener, Protocol};
+use crate::model::{Affinity, ConnectionId, Listener, Protocol};
 
 /// A flow, as a user names it. Both addresses are of the same family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowQuery {
     pub(super) source: SocketAddr,
     pub(super) destination: SocketAddr,
     pub(super) protocol: Protocol,
+    pub(super) connection_id: Option<ConnectionId>,
 }
 
 /// Addresses of different families in one flow.
@@ -28,10 +29,16 @@ impl FlowQuery {
     /// The flow from `source` to `destination`.
     pub fn new(source: SocketAddr, destination: SocketAddr, protocol: Protocol) -> Result<Self, MixedFamilies> {
         if source.is_ipv4() == destination.is_ipv4() {
-            Ok(Self { source, destination, protocol })
+            Ok(Self { source, destination, protocol, connection_id: None })
         } else {
             Err(MixedFamilies { source_ip: source.ip(), destination_ip: destination.ip() })
         }
+    }
+
+    /// A packet of the flow with that connection id of QUIC.
+    #[must_use]
+    pub fn with_connection_id(self, id: ConnectionId) -> Self {
+        Self { connection_id: Some(id), ..self }
     }
 
     /// The flow that the packet path sees as `flow`; `None` if it is of no protocol that a listener may have.

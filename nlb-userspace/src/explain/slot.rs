@@ -9,7 +9,7 @@ use super::{End, Story, Verdict};
 use crate::api::dto::Routing;
 use crate::control::snapshot::{GroupState, Snapshot};
 
-impl Story {
+impl Story<'_> {
     pub(super) fn group(&mut self, group: &GroupState) {
         self.told.target_group = Some(group.name.to_string());
         let total = group.targets.len();

@@ -10,7 +10,8 @@ use crate::control::snapshot::{ListenerState, Snapshot};
 
 /// What the flow tables know the flow of `query` as.
 pub fn known_as(snapshot: &Snapshot, query: &FlowQuery) -> Flow {
-    let gateway = gateway(snapshot, query).filter(|_| snapshot.listeners_of(query.destination, query.protocol.number()).is_empty());
+    let gateway = gateway(snapshot, query)
+        .filter(|_| snapshot.listeners_of(query.destination, query.protocol.number()).is_empty());
     let group = gateway.and_then(|gateway| Some((&gateway.listener, snapshot.serving(gateway)?)));
     group.map_or_else(|| query.flow(), |(gateway, group)| query.flow_of(gateway, group.affinity))
 }

@@ -6,7 +6,7 @@ use nlb_common::slot::{Slot, TargetIndex};
 use super::{End, Story, Verdict};
 use crate::control::snapshot::{GroupState, TargetState};
 
-impl Story {
+impl Story<'_> {
     pub(super) fn target<'s>(&mut self, group: &'s GroupState, index: TargetIndex) -> Result<&'s TargetState, End> {
         let Some(target) = group.targets.iter().find(|target| index != 0 && target.index == index) else {
             let why = if index == 0 { "the slot names no target".to_owned() } else { format!("no target {index}") };

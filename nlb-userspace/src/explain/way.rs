@@ -7,7 +7,7 @@ use crate::api::dto::NextHopView;
 use crate::control::snapshot::{Snapshot, TargetState};
 use crate::model::{Forwarding, Name};
 
-impl Story {
+impl Story<'_> {
     pub(super) fn way(&mut self, snapshot: &Snapshot, query: &FlowQuery, target: &TargetState) -> Result<String, End> {
         let address = target.key.address;
         let hop = match &target.next_hop {

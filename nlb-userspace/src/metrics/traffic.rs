@@ -44,6 +44,8 @@ pub(super) fn encode(
     counters(encoder, "nlb_drops", "Packets dropped, by reason.", drops)?;
     let outcomes = reading.way_outcomes.iter().map(|(outcome, packets)| ([("outcome", outcome.name())], *packets));
     counters(encoder, "nlb_ways", "Packets that left the fast path, by what was done with them.", outcomes)?;
+    let rules = reading.quic_rules.iter().map(|(rule, packets)| ([("rule", rule.name())], *packets));
+    counters(encoder, "nlb_quic", "Packets of listeners with `quic`, by the rule that chose their target.", rules)?;
     let events = reading.flow_events.iter().map(|(event, count)| ([("event", event.name())], *count));
     counters(encoder, "nlb_flow_events", "What the tables of remembered flows are used for.", events)
 }

@@ -58,8 +58,17 @@ impl Capacity {
         networks: 1 << 24,
         sources: 1 << 24,
     };
+    /// For how many listeners of QUIC there is room, if each had all targets.
+    pub const QUIC_SERVERS_PER_TARGET: u32 = 4;
     /// One ring of the smallest size.
     pub const LEAST_SLOTS: u32 = RingSize::MIN;
+}
+
+impl Capacity {
+    /// Targets of listeners of QUIC, each counted once for each listener.
+    pub const fn quic_servers(self) -> u32 {
+        self.targets.saturating_mul(Self::QUIC_SERVERS_PER_TARGET)
+    }
 }
 
 impl Default for Capacity {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{GroupShare, Name, Target, TargetKey, Weight};
+use super::{GroupShare, Name, QuicServerId, Target, TargetKey, Weight};
 
 /// A change made at run time, over the file. It survives a restart of the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,6 +187,36 @@ pub enum ChangeError {
         /// The listener.
         listener: Name,
     },
+    /// The file has the target, with another id for QUIC.
+    #[error("the configuration file has {target} with {}: change it there and reload", id_named(id.as_ref()))]
+    OtherServerId {
+        /// Which.
+        target: TargetKey,
+        /// The file's id.
+        id: Option<QuicServerId>,
+    },
+    /// Its id for QUIC is not as long as those of its group's listeners.
+    #[error("{target} would have the QUIC server id {id}, and listener `{listener}` has ids of {length} bytes")]
+    ServerIdLength {
+        /// Which.
+        target: TargetKey,
+        /// The id.
+        id: QuicServerId,
+        /// Name of the listener.
+        listener: Name,
+        /// Its ids' length.
+        length: u8,
+    },
+    /// Another target has its id for QUIC.
+    #[error("{target} would have the QUIC server id {id}, which {other} has: give it another by `--quic-server-id`")]
+    SameServerId {
+        /// Which.
+        target: TargetKey,
+        /// The id.
+        id: QuicServerId,
+        /// Who has it.
+        other: TargetKey,
+    },
     /// A packet to such a target would come back to the edge for ever.
     #[error("{address} is the address of listener `{listener}`: register the target host's own address")]
     IsListener {
@@ -216,6 +246,10 @@ fn list(items: &[impl ToString]) -> String {
         return "none".to_owned();
     }
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn id_named(id: Option<&QuicServerId>) -> String {
+    id.map_or_else(|| "no `quic_server_id`".to_owned(), |id| format!("the QUIC server id {id}"))
 }
 
 fn zone_named(zone: Option<&Name>) -> String {

@@ -6,6 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use super::Protocol;
 
+/// What a listener carries, as far as it matters to what becomes of flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traffic {
+    /// TCP.
+    Tcp,
+    /// UDP or SCTP.
+    Datagrams,
+    /// QUIC, whose connection ids name targets: nothing needs to be remembered of its flows.
+    Quic,
+    /// Whatever is routed through a gateway.
+    All,
+}
+
 /// Which flows of a group are remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -31,8 +44,8 @@ impl From<Tracking> for nlb_common::flow::Tracking {
 /// Settings of a group about its flows. What is `None` follows from the protocols of the group's listeners.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlowSettings {
-    /// Which flows are remembered; `None`: every flow when a listener is UDP or SCTP, else those in
-    /// transition.
+    /// Which flows are remembered; `None`: every flow when a listener is UDP or SCTP, else those in transition, and none of
+    /// QUIC's, which don't count here.
     pub tracking: Option<Tracking>,
     /// A flow without packets for longer is over: 60 to 6000 s; `None`: 350 s for TCP, 120 s for UDP and SCTP.
     pub idle_timeout: Option<Duration>,
@@ -75,22 +88,28 @@ impl FlowSettings {
         })
     }
 
-    /// The settings in force for a group whose listeners have these `protocols`; without listeners as for TCP.
-    pub fn in_force(&self, protocols: impl IntoIterator<Item = Protocol>) -> FlowRules {
-        let (mut tcp, mut others) = (false, false);
-        for protocol in protocols {
-            match protocol {
-                Protocol::Tcp => tcp = true,
-                Protocol::Udp | Protocol::Sctp => others = true,
-                Protocol::All => (tcp, others) = (true, true),
+    /// The settings in force for a group whose listeners have this `traffic`; without listeners as for TCP.
+    pub fn in_force(&self, traffic: impl IntoIterator<Item = Traffic>) -> FlowRules {
+        let (mut tcp, mut datagrams, mut quic) = (false, false, false);
+        for traffic in traffic {
+            match traffic {
+                Traffic::Tcp => tcp = true,
+                Traffic::Datagrams => datagrams = true,
+                Traffic::Quic => quic = true,
+                Traffic::All => (tcp, datagrams) = (true, true),
             }
         }
-        let by_protocols = if others { Tracking::All } else { Tracking::Transition };
-        let longest = if others && !tcp { Protocol::Udp } else { Protocol::Tcp };
+        let by_traffic = match (datagrams, tcp, quic) {
+            (true, _, _) => Tracking::All,
+            (false, false, true) => Tracking::None,
+            (false, _, _) => Tracking::Transition,
+        };
+        let udp_alone = (datagrams || quic) && !tcp;
         FlowRules {
-            tracking: self.tracking.unwrap_or(by_protocols),
-            idle_timeout: self.idle_timeout_of(longest),
-            connection_termination: self.connection_termination.unwrap_or(others && !tcp),
+            tracking: self.tracking.unwrap_or(by_traffic),
+            idle_timeout: self.idle_timeout_of(if udp_alone { Protocol::Udp } else { Protocol::Tcp }),
+            connection_termination: self.connection_termination.unwrap_or(udp_alone),
+            uncounted: quic,
         }
     }
 }
@@ -104,6 +123,9 @@ pub struct FlowRules {
     pub idle_timeout: Duration,
     /// Whether flows that are left after the deregistration delay are cut.
     pub connection_termination: bool,
+    /// Whether there may be flows that nobody counts, for their targets are named by connection ids: a target that leaves is then
+    /// given its whole time.
+    pub uncounted: bool,
 }
 
 #[cfg(test)]
@@ -111,20 +133,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_set_follows_from_the_listeners_protocols() {
-        use Protocol::{All, Sctp, Tcp, Udp};
-        let cases: [(&[Protocol], _, _, _); 6] = [
+    fn what_is_not_set_follows_from_what_the_listeners_carry() {
+        use Traffic::{All, Datagrams, Quic, Tcp};
+        let cases: [(&[Traffic], _, _, _); 8] = [
             (&[], Tracking::Transition, 350, false),
             (&[Tcp], Tracking::Transition, 350, false),
-            (&[Udp], Tracking::All, 120, true),
-            (&[Sctp], Tracking::All, 120, true),
-            (&[Tcp, Udp], Tracking::All, 350, false),
+            (&[Datagrams], Tracking::All, 120, true),
+            (&[Tcp, Datagrams], Tracking::All, 350, false),
             (&[All], Tracking::All, 350, false),
+            (&[Quic], Tracking::None, 120, true),
+            (&[Tcp, Quic], Tracking::Transition, 350, false),
+            (&[Quic, Datagrams], Tracking::All, 120, true),
         ];
-        for (protocols, tracking, idle, connection_termination) in cases {
+        for (traffic, tracking, idle, connection_termination) in cases {
             let idle_timeout = Duration::from_secs(idle);
-            let rules = FlowRules { tracking, idle_timeout, connection_termination };
-            assert_eq!(FlowSettings::default().in_force(protocols.iter().copied()), rules, "{protocols:?}");
+            let uncounted = traffic.contains(&Quic);
+            let rules = FlowRules { tracking, idle_timeout, connection_termination, uncounted };
+            assert_eq!(FlowSettings::default().in_force(traffic.iter().copied()), rules, "{traffic:?}");
         }
         let set = FlowSettings {
             tracking: Some(Tracking::None),
@@ -133,7 +158,8 @@ mod tests {
             ..FlowSettings::default()
         };
         let idle_timeout = Duration::from_secs(60);
-        let rules = FlowRules { tracking: Tracking::None, idle_timeout, connection_termination: true };
-        assert_eq!(set.in_force([Tcp, Udp]), rules);
+        let (tracking, connection_termination) = (Tracking::None, true);
+        let rules = FlowRules { tracking, idle_timeout, connection_termination, uncounted: false };
+        assert_eq!(set.in_force([Tcp, Datagrams]), rules);
     }
 }

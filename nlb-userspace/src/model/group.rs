@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FlowRules, FlowSettings, HealthCheck, Name, Protocol, Target, TargetKey, Tracking};
+use super::{FlowRules, FlowSettings, HealthCheck, Name, Target, TargetKey, Tracking, Traffic};
 
 /// Which part of a flow decides its target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -241,9 +241,9 @@ impl TargetGroup {
         TargetKey { group: self.name.clone(), address: target.address, port: target.port }
     }
 
-    /// The settings in force of its flows, with listeners of these `protocols`. What is translated is remembered.
-    pub fn rules(&self, protocols: impl IntoIterator<Item = Protocol>) -> FlowRules {
-        let rules = self.flows.in_force(protocols);
+    /// The settings in force of its flows, with listeners of this `traffic`. What is translated is remembered.
+    pub fn rules(&self, traffic: impl IntoIterator<Item = Traffic>) -> FlowRules {
+        let rules = self.flows.in_force(traffic);
         match self.forwarding {
             Forwarding::Nat { .. } => FlowRules { tracking: Tracking::All, ..rules },
             Forwarding::Ipip | Forwarding::Gue | Forwarding::L2 | Forwarding::Geneve => rules,

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use nlb_common::tables::ListenerKey;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Name, NewFlowLimit, Ports, Weight, place};
+use super::{Access, Name, NewFlowLimit, Ports, Quic, Traffic, Weight, place};
 
 /// The protocol of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -80,6 +80,8 @@ pub struct Listener {
     pub access: Access,
     /// How many flows each source may begin; `None`: any number.
     pub new_flows: Option<NewFlowLimit>,
+    /// How its servers make the connection ids of QUIC; `None`: its packets are looked at as UDP. UDP alone.
+    pub quic: Option<Quic>,
 }
 
 /// Who serves a listener.
@@ -159,6 +161,16 @@ impl Listener {
         let address = address.to_string().replace(':', "-");
         let ports = prefix_length.map_or_else(|| ports.to_string(), |length| length.to_string());
         format!("{protocol}-{address}-{ports}").parse().expect("letters, digits, `.` and `-`, 58 at most")
+    }
+
+    /// What it carries.
+    pub fn traffic(&self) -> Traffic {
+        match (self.protocol, self.quic) {
+            (Protocol::Tcp, _) => Traffic::Tcp,
+            (Protocol::All, _) => Traffic::All,
+            (_, Some(_)) => Traffic::Quic,
+            (Protocol::Udp | Protocol::Sctp, None) => Traffic::Datagrams,
+        }
     }
 
     /// VIP and ports, or a gateway's network, for people.

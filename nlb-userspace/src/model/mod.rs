@@ -14,6 +14,7 @@ mod listener;
 mod name;
 mod overlay;
 mod ports;
+mod quic;
 mod target;
 mod time;
 mod vip;
@@ -24,13 +25,14 @@ pub use access::{Access, AccessList, Networks, NewFlowLimit, Verdict};
 pub use agent::{AgentSettings, Capacity, XdpMode};
 pub use change::{Change, ChangeError, Subject};
 pub use drain::{Drain, DrainCause, Drains, drains_after};
-pub use flow_settings::{FlowRules, FlowSettings, Tracking};
+pub use flow_settings::{FlowRules, FlowSettings, Tracking, Traffic};
 pub use group::{Affinity, Forwarding, RingKind, RingSize, TargetGroup};
 pub use health_check::{CodeRange, HealthCheck, Probe};
 pub use listener::{GroupShare, InvalidShare, Listener, Protocol, ServedBy};
 pub use name::{InvalidName, Name};
 pub use overlay::{Moot, Overlay, Overridden, Settled, ShareKey, Was};
 pub use ports::{InvalidPorts, Ports, at, place};
+pub use quic::{ConnectionId, InvalidConnectionId, InvalidServerId, Quic, QuicServerId};
 pub use target::{Target, TargetKey, Weight};
 pub use time::Timestamp;
 pub use vip::Vip;
@@ -62,6 +64,11 @@ impl Configuration {
     /// The listener of that name.
     pub fn listener(&self, name: &Name) -> Option<&Listener> {
         self.listeners.iter().find(|listener| &listener.name == name)
+    }
+
+    /// How the servers of that group make QUIC's connection ids, if a listener of it asks: the same for all that do.
+    pub fn quic_of(&self, group: &Name) -> Option<Quic> {
+        self.listeners.iter().filter(|listener| listener.served_by.is_by(group)).find_map(|listener| listener.quic)
     }
 
     /// Whether what comes to `address` for a port without listener is refused.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::Name;
+use super::{Name, QuicServerId};
 
 /// Share of new flows that a target gets, relative to the others of its group: 0 to 999, 100 by default, 0 gets none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -60,6 +60,9 @@ pub struct Target {
     /// Share of new flows.
     #[serde(default)]
     pub weight: Weight,
+    /// Its id in QUIC's connection ids; `None`: the end of its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quic_server_id: Option<QuicServerId>,
 }
 
 /// What names a target everywhere: its group, address and port.

@@ -14,7 +14,7 @@ fn overlay(changes: &[(&str, u16, u16)]) -> Overlay {
         let change = match Weight::new(weight) {
             None => Overridden::Deregistered,
             Some(weight) if weight.get() < 100 => Overridden::Weight(weight),
-            Some(weight) => Overridden::Registered(Target { address, port, zone, weight }),
+            Some(weight) => Overridden::Registered(Target { address, port, zone, weight, quic_server_id: None }),
         };
         (key, change)
     };
@@ -75,7 +75,8 @@ fn what_was_saved_survives_a_kill_right_after() {
 fn drains_are_kept_with_their_ends() {
     let dir = tempfile::tempdir().unwrap();
     let at = |millis| crate::model::Timestamp::from_epoch(std::time::Duration::from_millis(millis));
-    let target = Target { address: [10, 0, 0, 1].into(), port: 80, zone: None, weight: Weight::default() };
+    let target =
+        Target { address: [10, 0, 0, 1].into(), port: 80, zone: None, weight: Weight::default(), quic_server_id: None };
     let key = TargetKey { group: "web".parse().unwrap(), address: target.address, port: 80 };
     let cause = crate::model::DrainCause::Command;
     let drains =

@@ -75,7 +75,13 @@ async fn changes_reach_the_owner_as_they_were_meant() {
     let (client, _) = agent.serve(directory.path()).await;
     let web = name("web");
 
-    let new = Register { address: "10.0.0.7".parse().unwrap(), port: None, zone: Some(name("b")), weight: None };
+    let new = Register {
+        address: "10.0.0.7".parse().unwrap(),
+        port: None,
+        zone: Some(name("b")),
+        weight: None,
+        quic_server_id: None,
+    };
     let report = client.register(&web, &new).await.unwrap();
     assert_eq!(report.target, "web/10.0.0.7:80", "the port of the group's listeners");
     client.deregister(&web, TargetPath::Address("2001:db8:1::3".parse().unwrap())).await.unwrap();
@@ -114,7 +120,10 @@ async fn a_refusal_says_what_is_wrong_and_what_would_mend_it() {
     let directory = tempfile::tempdir().unwrap();
     let agent = Agent::start();
     let (client, _) = agent.serve(directory.path()).await;
-    let register = |address: &str, port| Register { address: address.parse().unwrap(), port, zone: None, weight: None };
+    let register = |address: &str, port| {
+        let address = address.parse().unwrap();
+        Register { address, port, zone: None, weight: None, quic_server_id: None }
+    };
 
     let (status, what, _) = refusal(client.target_group(&name("wbe")).await);
     assert_eq!((status, what.as_str()), (404, "no target group `wbe`; there are: web, dns, empty"));
@@ -139,7 +148,7 @@ async fn a_refusal_says_what_is_wrong_and_what_would_mend_it() {
     let unknown = detail.problems.iter().find(|problem| problem.line == 2).expect("the line is named");
     assert!(unknown.column == 1 && unknown.shown.contains("interfces"), "{detail:?}");
 
-    let mixed = client.explain("10.0.0.1:1".parse().unwrap(), "[::1]:80".parse().unwrap(), Protocol::Tcp).await;
+    let mixed = client.explain("10.0.0.1:1".parse().unwrap(), "[::1]:80".parse().unwrap(), Protocol::Tcp, None).await;
     assert_eq!(refusal(mixed).0, 400);
 }
 
@@ -158,7 +167,7 @@ async fn explain_over_the_api_is_explain() {
     let directory = tempfile::tempdir().unwrap();
     let (client, _) = Agent::start().serve(directory.path()).await;
     let flow = ("198.51.100.7:40000".parse().unwrap(), "192.0.2.10:80".parse().unwrap());
-    let explanation = client.explain(flow.0, flow.1, Protocol::Tcp).await.unwrap();
+    let explanation = client.explain(flow.0, flow.1, Protocol::Tcp, None).await.unwrap();
     assert_eq!(explanation.verdict, Verdict::Forwarded);
     let query = nlb_userspace::explain::FlowQuery::new(flow.0, flow.1, nlb_userspace::model::Protocol::Tcp).unwrap();
     assert_eq!(explanation, nlb_userspace::explain::explain(&sample::snapshot(), &query, None));

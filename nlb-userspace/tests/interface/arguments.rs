@@ -137,13 +137,13 @@ fn targets_are_addresses_with_or_without_a_port() {
 
 #[test]
 fn flags_reach_the_typed_arguments() {
-    let arguments = parse("nlb target register web 10.0.0.1:80 --zone a --weight 7 --json").unwrap();
+    let arguments =
+        parse("nlb target register web 10.0.0.1:80 --zone a --weight 7 --quic-server-id 0A07 --json").unwrap();
     assert!(arguments.global.json);
-    let Command::Ask(Question::Target(Target::Register { group, target, zone, weight })) = arguments.command else {
-        panic!("{arguments:?}");
-    };
+    let Command::Ask(Question::Target(register)) = arguments.command else { panic!("{arguments:?}") };
+    let Target::Register { group, target, zone, weight, quic_server_id } = register else { panic!("{register:?}") };
     assert_eq!((group.as_str(), target.port, weight.unwrap().get()), ("web", Some(80), 7));
-    assert_eq!(zone.unwrap().as_str(), "a");
+    assert_eq!((zone.unwrap().as_str(), quic_server_id.unwrap().bytes()), ("a", &[0x0a, 0x07][..]));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use nlb_common::slot::{Slot, Tick};
 use nlb_userspace::control::event::NoNextHop;
 use nlb_userspace::control::snapshot::Snapshot;
 use nlb_userspace::explain::{Explanation, FlowQuery, Verdict, explain};
-use nlb_userspace::model::{Forwarding, Ports, Protocol, Vip};
+use nlb_userspace::model::{Forwarding, Ports, Protocol, Quic, Vip};
 
 use crate::sample;
 
@@ -212,4 +212,42 @@ fn what_a_guard_says_is_told_with_the_network_that_decides() {
     assert_eq!(allowed.verdict, Verdict::Forwarded, "{allowed:?}");
     assert!(step(&allowed, "access").contains("allows ::/0"), "{allowed:?}");
     assert!(step(&allowed, "limit").contains("100 a second and 200 at once"), "{allowed:?}");
+}
+
+#[test]
+fn a_connection_id_of_quic_names_its_target_or_it_is_told_why_not() {
+    let mut snapshot = sample::snapshot();
+    let quic = Quic { server_id_length: 2, config_rotation: 1 };
+    let listener = snapshot.listeners.iter_mut().find(|state| state.listener.protocol == Protocol::Udp).unwrap();
+    listener.listener.quic = Some(quic);
+    snapshot.groups[1].targets = snapshot.groups[0].targets.clone();
+    snapshot.groups[1].ring = vec![Slot::open(1, 3, Tick::at(1)); 256].into();
+    for (target, id) in snapshot.groups[1].targets.iter_mut().zip(["0001", "0002", "0003"]) {
+        target.quic_server_id = Some(id.parse().unwrap());
+    }
+    let flow =
+        FlowQuery::new("198.51.100.7:1".parse().unwrap(), "192.0.2.10:53".parse().unwrap(), Protocol::Udp).unwrap();
+    let by_hash = "10.0.0.1:80";
+    for (id, target, told) in [
+        (Some("3f0003aabb"), "[2001:db8:1::3]:80", "its server id is that of [2001:db8:1::3]:80"),
+        (Some("200002aabb"), by_hash, "its server id is that of 10.0.0.2:80, which serves no more"),
+        (Some("200009aabb"), by_hash, "no target has the server id"),
+        (Some("000003aabb"), by_hash, "has rotation 0, and the listener's servers use 1"),
+        (Some("e00003aabb"), by_hash, "a server without configuration"),
+        (Some("2000"), by_hash, "no room for a server id of 2 bytes"),
+        (None, by_hash, "rotation 1 and the server id of a target, 2 bytes"),
+    ] {
+        let query = match id {
+            Some(id) => flow.clone().with_connection_id(id.parse().unwrap()),
+            None => flow.clone(),
+        };
+        let explanation = explain(&snapshot, &query, None);
+        assert_eq!(explanation.target.as_deref(), Some(target), "{id:?}: {explanation:?}");
+        assert!(step(&explanation, "connection").contains(told), "{explanation:?}");
+        let flows = explanation.steps.iter().filter(|step| step.stage == "flow").count();
+        assert_eq!(flows, usize::from(target == by_hash), "{explanation:?}");
+    }
+    snapshot.listeners[2].listener.quic = None;
+    let plain = explain(&snapshot, &flow, None);
+    assert!(plain.steps.iter().all(|step| step.stage != "connection"), "{plain:?}");
 }

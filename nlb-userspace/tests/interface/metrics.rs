@@ -64,6 +64,8 @@ fn counters_health_and_routing_are_there_with_their_labels() {
         (r#"nlb_drops_total{reason="no_target"}"#, 12.0),
         (r#"nlb_drops_total{reason="no_headroom"}"#, 0.0),
         (r#"nlb_ways_total{outcome="echo"}"#, 7.0),
+        (r#"nlb_quic_total{rule="server_id"}"#, 21.0),
+        (r#"nlb_quic_total{rule="unknown_server"}"#, 24.0),
         (r#"nlb_flow_events_total{event="pinned"}"#, 2.0),
         (r#"nlb_slots_open{group="web"}"#, 90.0),
         (r#"nlb_pins{group="web"}"#, 1_234.0),

@@ -104,6 +104,13 @@ const REQUESTS: &[(&str, &str, &str, Option<&str>, u16)] = &[
         None,
         200,
     ),
+    (
+        "get",
+        "/v1/explain",
+        "/v1/explain?source=198.51.100.7&source_port=1&destination=192.0.2.10&destination_port=53&protocol=udp&connection_id=0a0",
+        None,
+        400,
+    ),
     ("get", "/v1/explain", "/v1/explain?source=198.51.100.7", None, 400),
     ("post", "/v1/explain/packet", "/v1/explain/packet", Some("twelve bytes"), 200),
     ("post", "/v1/explain/packet", "/v1/explain/packet?length=11", Some("twelve bytes"), 400),

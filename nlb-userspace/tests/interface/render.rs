@@ -91,6 +91,19 @@ fn targets_without_a_way_say_why() {
 }
 
 #[test]
+fn targets_of_quic_are_shown_with_their_ids() {
+    let mut snapshot = sample::snapshot();
+    for (target, id) in snapshot.groups[0].targets.iter_mut().zip(["0a01", "0a02"]) {
+        target.quic_server_id = Some(id.parse().unwrap());
+    }
+    let group = &snapshot.groups[0];
+    let views: Vec<_> = group.targets.iter().map(|target| TargetView::of(&snapshot, group, target)).collect();
+    let shown = text::targets(&views, now(), Style::PLAIN);
+    let third = shown.lines().map(|line| line.split("  ").filter(|cell| !cell.is_empty()).nth(2).unwrap().trim());
+    assert_eq!(third.collect::<Vec<_>>(), ["QUIC ID", "0a01", "0a02", "-"], "{shown}");
+}
+
+#[test]
 fn stats_are_totals_or_rates() {
     let (first, second) = readings(&sample::snapshot());
     golden(&text::stats(&first, Style::PLAIN), TOTALS);

@@ -8,6 +8,7 @@ use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::FlowEvent;
 use nlb_common::guard::Refused;
+use nlb_common::quic::QuicRule;
 use nlb_common::slot::Slot;
 use nlb_common::way::WayOutcome;
 use nlb_userspace::active::ActiveReading;
@@ -17,7 +18,7 @@ use nlb_userspace::control::snapshot::{
     Draining, GroupState, ListenerState, Origin, RingChange, Routing, Snapshot, TargetState,
 };
 use nlb_userspace::dataplane::{Attachment, CounterReading};
-use nlb_userspace::model::{Configuration, DrainCause, Protocol, Target, TargetGroup, Timestamp, Weight, XdpMode};
+use nlb_userspace::model::{Configuration, DrainCause, Target, TargetGroup, Timestamp, Traffic, Weight, XdpMode};
 
 pub(crate) const CONFIGURATION: &str = r#"
 [agent]
@@ -122,7 +123,7 @@ fn group(configured: &TargetGroup, index: u32, routing: Routing, targets: Vec<Ta
         targets,
         first_slot: index * 256,
         ring: ring.into(),
-        rules: configured.flows.in_force([if index == 1 { Protocol::Udp } else { Protocol::Tcp }]),
+        rules: configured.flows.in_force([if index == 1 { Traffic::Datagrams } else { Traffic::Tcp }]),
         open_slots: if index == 0 { 90 } else { 0 },
         pins: (index == 0).then_some(1_234),
         last_change: (index == 0).then(|| RingChange { at: before(60), moved: 90, least: 86 }),
@@ -144,6 +145,7 @@ fn target(group: &TargetGroup, target: &Target, index: u32, slots: u32, health: 
         serves: health != Health::Unhealthy || slots > 0,
         draining: None,
         pins: (index == 1).then_some(1_200),
+        quic_server_id: None,
     }
 }
 
@@ -201,6 +203,7 @@ pub(crate) fn reading() -> CounterReading {
             .map(|&reason| (reason, if reason == DropReason::NoTarget { 12 } else { 0 }))
             .collect(),
         way_outcomes: WayOutcome::ALL.iter().zip(7..).map(|(&outcome, packets)| (outcome, packets)).collect(),
+        quic_rules: QuicRule::ALL.iter().zip(21..).map(|(&rule, packets)| (rule, packets)).collect(),
         active: ActiveReading {
             listeners: (0..3).map(|index| (index, 40_000 - 10_000 * u64::from(index))).collect(),
             targets: (1..4).map(|index| (index, 5_000 * u64::from(index))).collect(),

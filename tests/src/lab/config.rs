@@ -111,6 +111,8 @@ pub struct AgentConfig {
     pub ring_size: Option<u32>,
     /// What every group says about its flows.
     pub flows: FlowConfig,
+    /// The length of server ids, if every UDP listener is one of QUIC.
+    pub quic: Option<usize>,
     /// The listeners.
     pub listeners: Vec<ListenerConfig>,
     targets: Vec<(String, IpAddr, IpAddr)>,
@@ -142,6 +144,7 @@ impl AgentConfig {
             health_interval: Duration::from_millis(500),
             ring_size: None,
             flows: FlowConfig::default(),
+            quic: None,
             listeners: Vec::new(),
             targets: lab.targets().map(|host| (host.name().to_owned(), host.v4().into(), host.v6().into())).collect(),
         }
@@ -196,9 +199,11 @@ impl AgentConfig {
                 HealthCheck::Http(port) => ("http", port),
                 HealthCheck::Https(port) => ("https", port),
             };
+            let quic = self.quic.filter(|_| *protocol == "udp");
+            let quic = quic.map_or_else(String::new, |length| format!("quic = {{ server_id_length = {length} }}\n"));
             let block = format!(
                 "\n[[listener]]\nname = {name:?}\naddress = \"{address}\"\nprotocol = {protocol:?}\nport = {port}\n\
-                 target_group = {name:?}\n\n[[target_group]]\nname = {name:?}\nforwarding = {forwarding}\n\
+                 target_group = {name:?}\n{quic}\n[[target_group]]\nname = {name:?}\nforwarding = {forwarding}\n\
                  affinity = {affinity:?}\n{flows}\n[target_group.health_check]\nkind = {kind:?}\nport = {check_port}\n\
                  interval = \"{interval}ms\"\ntimeout = \"{interval}ms\"\n"
             );

@@ -187,8 +187,13 @@ impl<'a> Life<'a> {
             }
             Step::Add(target) if !self.oracle.is_registered(target) => {
                 let name = key(target);
-                let registered =
-                    Target { address: name.address, port: name.port, zone: None, weight: Weight::default() };
+                let registered = Target {
+                    address: name.address,
+                    port: name.port,
+                    zone: None,
+                    weight: Weight::default(),
+                    quic_server_id: None,
+                };
                 if self.change(&Change::Register { group: name.group, target: registered })? {
                     self.all_edges(|edge, clock| edge.found(target, Health::Healthy, clock))?;
                     self.oracle.registered(target);

@@ -65,6 +65,8 @@ impl Loaded {
                 // No history has an access list.
                 Write::AccessList { .. } | Write::RemoveAccessList(_) => {}
                 Write::Ranges { key, listeners, .. } => self.edge.set_ranges(*key, listeners)?,
+                Write::QuicServer { key, target } => self.edge.set_quic_server(*key, Some(*target))?,
+                Write::RemoveQuicServer(key) => self.edge.set_quic_server(*key, None)?,
                 Write::Vip { address, value } => self.edge.set_vip(*address, Some(*value))?,
                 Write::Shield(address) => self.edge.shield(*address, true)?,
                 Write::Unshield(address) => self.edge.shield(*address, false)?,

@@ -13,6 +13,7 @@ use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::guard::Guard;
 use nlb_common::layout::edge;
+use nlb_common::quic::{ServerId, ServerKey};
 use nlb_common::ranges::RangesKey;
 use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
@@ -75,7 +76,8 @@ fn write() -> impl Strategy<Value = Write> {
         |(counters, index, group, sketch)| {
             // A guard goes with the counters.
             let guard = Guard::from_words([u64::from(counters % 3), u64::from(counters % 2)]);
-            Listener { sketch, guard, ..Listener::new(counters, index, &group) }
+            let server_id_length = u8::try_from(counters % 16).unwrap();
+            Listener { sketch, guard, server_id_length, ..Listener::new(counters, index, &group) }
         },
     );
     // Such a listener's sketch goes with its counters.
@@ -97,9 +99,16 @@ fn write() -> impl Strategy<Value = Write> {
         2 => (0..3_u8, prop::collection::btree_map((1..9_u16, 1..9_u16), range, 0..9), any::<bool>()).prop_map(ranges),
         1 => (vip(), any::<u32>()).prop_map(|(address, flags)| Write::Vip { address, value: Vip { flags } }),
         1 => vip().prop_map(Write::RemoveVip),
+        2 => (server(), any::<u32>()).prop_map(|(key, target)| Write::QuicServer { key, target }),
+        1 => server().prop_map(Write::RemoveQuicServer),
         1 => groups.prop_map(Write::RemoveGroup),
         1 => targets.prop_map(Write::RemoveTarget),
     ]
+}
+
+/// Few, so that some are written twice and some are removed.
+fn server() -> impl Strategy<Value = ServerKey> {
+    (0..3_u32, 0..3_u8).prop_map(|(listener, id)| ServerKey::new(listener, ServerId::new(id, &[id])))
 }
 
 fn ranges((host, listeners, fresh): (u8, BTreeMap<(u16, u16), Listener>, bool)) -> Write {

@@ -26,7 +26,7 @@ pub(super) struct Route {
 #[inline(always)]
 pub(super) fn of(flow: &Flow) -> Result<Route, Stop> {
     let claim = listener::find(flow)?.claim;
-    let found = slot::find(flow, claim)?;
+    let found = slot::of(flow, claim)?;
     let index = flows::owner(flow, found.slot, claim.tracking());
     Ok(Route { claim, hash: found.hash, index, target: target::find(index)? })
 }

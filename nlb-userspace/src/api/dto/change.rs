@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::RingChange;
 use crate::agent::handle;
 use crate::control::Change;
-use crate::model::{GroupShare, Name, Weight};
+use crate::model::{GroupShare, Name, QuicServerId, Weight};
 
 /// A target to be registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -29,6 +29,10 @@ pub struct Register {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u16>, maximum = 999)]
     pub weight: Option<Weight>,
+    /// Its id in QUIC's connection ids, in hexadecimal; the end of its address when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "0a07")]
+    pub quic_server_id: Option<QuicServerId>,
 }
 
 /// A target's new weight.

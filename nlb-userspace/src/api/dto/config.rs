@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::{Affinity, ListenerPort, Origin, Protocol, RingKind, Tracking, XdpMode, group};
 use crate::config::{self, duration};
 use crate::control::snapshot::Snapshot;
-use crate::model::{Capacity, Configuration, FlowRules, FlowSettings, Forwarding, NewFlowLimit};
+use crate::model::{Capacity, Configuration, FlowRules, FlowSettings, Forwarding, NewFlowLimit, Quic};
 
 /// The configuration in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -110,6 +110,18 @@ pub struct ListenerConfig {
     /// How many flows each source may begin; absent: any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_flows_per_source: Option<NewFlowLimitConfig>,
+    /// How its servers make the connection ids of QUIC; absent: its packets are looked at as UDP, or it isn't UDP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quic: Option<QuicConfig>,
+}
+
+/// How servers make the connection ids of QUIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QuicConfig {
+    /// Bytes of a server's id.
+    pub server_id_length: u8,
+    /// The three bits that a connection id begins with, as a number.
+    pub config_rotation: u8,
 }
 
 /// How many flows each source may begin.
@@ -183,6 +195,9 @@ pub struct TargetConfig {
     pub zone: Option<String>,
     /// The weight in force.
     pub weight: u16,
+    /// The id that it is given for QUIC's connection ids; absent: it has the end of its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quic_server_id: Option<String>,
     /// Where it was registered.
     pub origin: Origin,
 }
@@ -201,6 +216,12 @@ impl From<NewFlowLimit> for NewFlowLimitConfig {
     }
 }
 
+impl From<Quic> for QuicConfig {
+    fn from(Quic { server_id_length, config_rotation }: Quic) -> Self {
+        Self { server_id_length, config_rotation }
+    }
+}
+
 impl Config {
     /// What is in force in `snapshot`.
     pub fn of(snapshot: &Snapshot) -> Self {
@@ -214,6 +235,7 @@ impl Config {
             target_group: state.listener.served_by.to_string(),
             access_networks: state.listener.access.list.as_ref().map(|list| list.networks().len()),
             new_flows_per_source: state.listener.new_flows.map(NewFlowLimitConfig::from),
+            quic: state.listener.quic.map(QuicConfig::from),
         });
         Self {
             agent: AgentConfig {
@@ -285,6 +307,7 @@ impl GroupConfig {
             port: state.key.port,
             zone: state.target.zone.as_ref().map(ToString::to_string),
             weight: state.target.weight.get(),
+            quic_server_id: state.target.quic_server_id.as_ref().map(ToString::to_string),
             origin: state.origin.into(),
         });
         Self {

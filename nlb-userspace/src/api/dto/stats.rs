@@ -25,6 +25,9 @@ pub struct Stats {
     /// Packets that left the fast path, by what was done with them; every outcome is there.
     #[serde(default)]
     pub ways: Vec<WayCount>,
+    /// Packets of listeners with `quic`, by the rule that chose their target; every rule is there.
+    #[serde(default)]
+    pub quic: Vec<QuicCount>,
 }
 
 /// Packets, bytes and new flows.
@@ -112,6 +115,15 @@ pub struct WayCount {
     pub packets: u64,
 }
 
+/// Packets of QUIC whose targets one rule chose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QuicCount {
+    /// The rule: `server_id`, or why it was the flow's hash: `begins`, `unroutable`, `unknown_server`.
+    pub rule: String,
+    /// Packets.
+    pub packets: u64,
+}
+
 impl From<Counters> for TrafficCount {
     fn from(counters: Counters) -> Self {
         Self { packets: counters.packets, bytes: counters.bytes, new_flows: counters.new_flows }
@@ -152,12 +164,15 @@ impl Stats {
         });
         let ways = reading.way_outcomes.iter();
         let ways = ways.map(|(outcome, packets)| WayCount { outcome: outcome.name().to_owned(), packets: *packets });
+        let quic = reading.quic_rules.iter();
+        let quic = quic.map(|(rule, packets)| QuicCount { rule: rule.name().to_owned(), packets: *packets });
         Self {
             at: Moment::now(),
             listeners: listeners.collect(),
             targets: targets.collect(),
             drops: drops.collect(),
             ways: ways.collect(),
+            quic: quic.collect(),
         }
     }
 }

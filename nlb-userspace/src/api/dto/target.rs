@@ -51,6 +51,10 @@ pub struct TargetView {
     /// Flows of it that are remembered, as last counted; absent before the first count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flows: Option<u64>,
+    /// Its id in QUIC's connection ids, in hexadecimal, where a listener of its group has `quic`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "0a07")]
+    pub quic_server_id: Option<String>,
 }
 
 /// How a target is leaving.
@@ -115,6 +119,7 @@ impl TargetView {
                 cutting: draining.cutting,
             }),
             flows: state.pins,
+            quic_server_id: state.quic_server_id.as_ref().map(ToString::to_string),
         }
     }
 

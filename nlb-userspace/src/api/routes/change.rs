@@ -54,7 +54,8 @@ pub(super) async fn register(
         Some(port) => port,
         None => names::only_port(&snapshot, &group)?,
     };
-    let target = Target { address: body.address, port, zone: body.zone, weight: body.weight.unwrap_or_default() };
+    let (weight, quic_server_id) = (body.weight.unwrap_or_default(), body.quic_server_id);
+    let target = Target { address: body.address, port, zone: body.zone, weight, quic_server_id };
     let report = agent.change(Change::Register { group, target }).await?;
     Ok((StatusCode::CREATED, Json(report.into())))
 }

@@ -13,6 +13,7 @@ use super::super::dto::{ErrorBody, Protocol};
 use super::super::failure::Failure;
 use crate::agent::Handle;
 use crate::explain::{self, Explanation, FlowQuery, Frame};
+use crate::model::InvalidConnectionId;
 
 /// A flow.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -31,6 +32,9 @@ pub(super) struct ExplainQuery {
     destination_port: u16,
     /// Protocol.
     protocol: Protocol,
+    /// The connection id of a packet of QUIC, in hexadecimal: of a listener with `quic`.
+    #[param(example = "000a07")]
+    connection_id: Option<String>,
 }
 
 /// Which listener, slot and target a flow gets, and why.
@@ -50,11 +54,17 @@ pub(super) async fn explain(
     query: Result<Query<ExplainQuery>, QueryRejection>,
 ) -> Result<Json<Explanation>, Failure> {
     let Query(query) = query?;
-    let query = FlowQuery::new(
+    let flow = FlowQuery::new(
         SocketAddr::new(query.source, query.source_port),
         SocketAddr::new(query.destination, query.destination_port),
         query.protocol.into(),
     )?;
+    let query = match query.connection_id {
+        None => flow,
+        Some(text) => flow.with_connection_id(text.parse().map_err(|error: InvalidConnectionId| {
+            Failure::bad_request(format!("{text:?} is no connection id"), error.to_string())
+        })?),
+    };
     let pin = agent.pin(explain::known_as(&agent.snapshot(), &query)).await?;
     Ok(Json(explain::explain(&agent.snapshot(), &query, pin.as_ref())))
 }

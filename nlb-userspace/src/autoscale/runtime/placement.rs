@@ -135,8 +135,13 @@ fn found(instance: &Instance, snapshot: &Snapshot) -> Vec<TargetKey> {
 }
 
 fn register(key: &TargetKey, instance: &Instance) -> Change {
-    let target =
-        Target { address: key.address, port: key.port, zone: instance.zone.clone(), weight: Weight::default() };
+    let target = Target {
+        address: key.address,
+        port: key.port,
+        zone: instance.zone.clone(),
+        weight: Weight::default(),
+        quic_server_id: None,
+    };
     Change::Register { group: key.group.clone(), target }
 }
 

@@ -91,6 +91,28 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        path: "listener.quic",
+        repeated: false,
+        about: "QUIC by the server id in its connection ids (draft-ietf-quic-load-balancers, without encryption), so that a client keeps its \
+                target when its address changes. UDP alone. Packets that name no target go by the flow's hash.",
+        keys: &[
+            key(
+                "server_id_length",
+                "1 to 15",
+                Required,
+                "2",
+                "bytes of a server's id, behind the first byte of a connection id; the same for all listeners of a group",
+            ),
+            key(
+                "config_rotation",
+                "0 to 6",
+                Is("0"),
+                "1",
+                "the three high bits of a connection id's first byte; ids with others name no target",
+            ),
+        ],
+    },
+    Section {
         path: "vip",
         repeated: true,
         about: "What holds for an address of listeners, whatever its port. An address without it has the defaults.",

@@ -5,12 +5,14 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::{access, name};
+use super::{access, name, quic};
 use crate::config::address;
 use crate::config::error::Reported;
 use crate::config::ports;
 use crate::config::reader::{Complaint, Table, Value};
-use crate::model::{Access, GroupShare, InvalidShare, Listener, Name, NewFlowLimit, Ports, Protocol, ServedBy, Weight};
+use crate::model::{
+    Access, GroupShare, InvalidShare, Listener, Name, NewFlowLimit, Ports, Protocol, Quic, ServedBy, Weight,
+};
 
 /// A group that serves a listener, and its weight where there are several.
 pub(in crate::config) type ReadShare = (Spanned<Name>, Option<Weight>);
@@ -32,6 +34,7 @@ pub(in crate::config) struct ReadListener {
     pub(in crate::config) groups: Result<Vec<ReadShare>, Reported>,
     pub(in crate::config) access: Result<Access, Reported>,
     pub(in crate::config) new_flows: Result<Option<NewFlowLimit>, Reported>,
+    pub(in crate::config) quic: Result<Option<Quic>, Reported>,
 }
 
 /// Reads one `[[listener]]`.
@@ -65,7 +68,8 @@ pub(in crate::config) fn listener(table: &Table<'_>) -> ReadListener {
     };
     let name = table.optional("name", name).and_then(|name| name.map_or_else(default_name, Ok));
     let (span, groups) = (table.span(), groups(table));
-    ReadListener { span, name, address, prefix_length, protocol, ports, groups, access, new_flows }
+    let quic = quic::quic(table, protocol);
+    ReadListener { span, name, address, prefix_length, protocol, ports, groups, access, new_flows, quic }
 }
 
 /// The ports of a gateway, which has all of them.
@@ -160,6 +164,7 @@ impl ReadListener {
             served_by: served_by(self.groups?),
             access: self.access?,
             new_flows: self.new_flows?,
+            quic: self.quic?,
         })
     }
 }

@@ -7,6 +7,7 @@ mod flow_settings;
 mod group;
 mod health_check;
 mod listener;
+mod quic;
 mod target;
 mod vip;
 
@@ -14,6 +15,7 @@ pub(super) use agent::agent;
 pub(super) use autoscaling::{ReadAutoscalingGroup, autoscaling_group};
 pub(super) use group::{ReadGroup, group};
 pub(super) use listener::{ReadListener, listener};
+pub(super) use target::ReadTarget;
 pub(super) use vip::{ReadVip, vip};
 
 use std::ops::RangeInclusive;

@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::{PORTS, name};
+use super::{PORTS, name, quic};
 use crate::config::address;
 use crate::config::error::Reported;
 use crate::config::reader::{Complaint, Table, Value};
-use crate::model::{Name, Target, Weight};
+use crate::model::{Name, QuicServerId, Target, Weight};
 
 /// A target as far as it could be read.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub(in crate::config) struct ReadTarget {
     pub(in crate::config) port: Result<u16, Reported>,
     zone: Result<Option<Name>, Reported>,
     weight: Result<Weight, Reported>,
+    pub(in crate::config) quic_server_id: Result<Option<Spanned<QuicServerId>>, Reported>,
 }
 
 /// Reads one `[[target_group.target]]`; `default_port` is the group's.
@@ -34,6 +35,7 @@ pub(super) fn target(table: &Table<'_>, default_port: Result<Option<u16>, Report
         }),
         zone: table.optional("zone", name).map(|zone| zone.map(Spanned::into_inner)),
         weight: weight.map(|weight| weight.and_then(Weight::new).unwrap_or_default()),
+        quic_server_id: table.optional("quic_server_id", quic::server_id),
     }
 }
 
@@ -50,6 +52,7 @@ pub(super) fn short(value: &Value<'_>, default_port: Result<Option<u16>, Reporte
         }),
         zone: Ok(None),
         weight: Ok(Weight::default()),
+        quic_server_id: Ok(None),
     }
 }
 
@@ -68,11 +71,17 @@ impl ReadTarget {
     /// Stands for targets that could not be read.
     pub(super) fn unreadable(span: Range<usize>, reported: Reported) -> Self {
         let (address, port) = (Err(reported), Err(reported));
-        Self { span, address, port, zone: Err(reported), weight: Err(reported) }
+        Self { span, address, port, zone: Err(reported), weight: Err(reported), quic_server_id: Err(reported) }
     }
 
     /// The target, if all of it could be read.
     pub(super) fn complete(self) -> Result<Target, Reported> {
-        Ok(Target { address: self.address?.into_inner(), port: self.port?, zone: self.zone?, weight: self.weight? })
+        Ok(Target {
+            address: self.address?.into_inner(),
+            port: self.port?,
+            zone: self.zone?,
+            weight: self.weight?,
+            quic_server_id: self.quic_server_id?.map(Spanned::into_inner),
+        })
     }
 }

@@ -7,7 +7,10 @@ use crate::model::Configuration;
 /// A whole file with `line` in the section `section`; keys that the section needs are there, but not `skip`.
 fn file(section: &str, line: &str, skip: &str) -> String {
     let mut out = String::new();
-    for each in reference().iter().filter(|each| !each.path.is_empty()) {
+    // A listener carries TCP or QUIC.
+    let is_quic = section == "listener.quic";
+    let left_out = if is_quic { "listener.new_flows_per_source" } else { "listener.quic" };
+    for each in reference().iter().filter(|each| !each.path.is_empty() && each.path != left_out) {
         out += &format!("{}\n", each.header());
         for key in each.keys {
             let mut written =
@@ -23,7 +26,11 @@ fn file(section: &str, line: &str, skip: &str) -> String {
             );
             // Targets in short take it from their group.
             written |= (each.path, key.name, section, skip) == ("target_group", "port", "target_group", "targets");
-            let example = if key.name == "kind" { "\"https\"" } else { key.example };
+            let example = match key.name {
+                "kind" => "\"https\"",
+                "protocol" if is_quic => "\"udp\"",
+                _ => key.example,
+            };
             if written && !(each.path == section && key.name == skip) {
                 out += &format!("{} = {example}\n", key.name);
             }

@@ -14,8 +14,8 @@ use super::any_autoscaling_group::autoscaling_group;
 use crate::config::{parse, render};
 use crate::model::{
     Access, Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, GroupShare,
-    HealthCheck, Listener, Name, Networks, NewFlowLimit, Ports, Probe, Protocol, RingKind, RingSize, ServedBy, Target,
-    TargetGroup, Tracking, Vip, Weight, XdpMode,
+    HealthCheck, Listener, Name, Networks, NewFlowLimit, Ports, Probe, Protocol, Quic, RingKind, RingSize, ServedBy,
+    Target, TargetGroup, Tracking, Vip, Weight, XdpMode,
 };
 
 pub(super) fn name() -> impl Strategy<Value = Name> {
@@ -135,7 +135,9 @@ prop_compose! {
             flows,
             targets: targets
                 .into_iter()
-                .map(|((address, port), (zone, weight))| Target { address, port, zone, weight: Weight::new(weight).unwrap() })
+                .map(|((address, port), (zone, weight))| {
+                    Target { address, port, zone, weight: Weight::new(weight).unwrap(), quic_server_id: None }
+                })
                 .collect(),
         }
     }
@@ -173,6 +175,7 @@ fn gateway(listener: Listener, length: u8) -> Listener {
         ports: Ports::ALL,
         access: Access::default(),
         new_flows: None,
+        quic: None,
         ..listener
     }
 }
@@ -183,6 +186,15 @@ fn can_serve(group: &TargetGroup, listener: &Listener) -> bool {
     let is_of_family = |target: &Target| target.address.is_ipv4() == listener.address.is_ipv4();
     let has_one_port = listener.protocol != Protocol::Sctp && listener.ports.only().is_some();
     !translated || has_one_port && group.targets.iter().all(is_of_family)
+}
+
+/// Gives every target an id of that length, and no two the same.
+fn name_targets(groups: &mut [TargetGroup], quic: Quic) {
+    let targets = groups.iter_mut().flat_map(|group| &mut group.targets);
+    for (number, target) in targets.enumerate() {
+        let id = format!("{number:0>digits$x}", digits = 2 * usize::from(quic.server_id_length));
+        target.quic_server_id = Some(id.parse().unwrap());
+    }
 }
 
 prop_compose! {
@@ -205,8 +217,12 @@ prop_compose! {
                 names.into_iter().map(|name| autoscaling_group(name, served.clone())).collect::<Vec<_>>()
             })
         },
-        agent in Just(agent), groups in Just(groups),
+        quic in of((1_u8..=15, 0_u8..=6)), agent in Just(agent), mut groups in Just(groups),
     ) -> Configuration {
+        let quic = quic.map(|(server_id_length, config_rotation)| Quic { server_id_length, config_rotation });
+        if let Some(quic) = quic {
+            name_targets(&mut groups, quic);
+        }
         let mut networks = BTreeSet::new();
         let named: BTreeMap<_, _> = listeners.into_iter().map(|(socket, (name, group))| (name, (socket, group))).collect();
         let listeners = named
@@ -218,7 +234,11 @@ prop_compose! {
                     Some(weight) => ServedBy::Shares(vec![GroupShare { group, weight: Weight::new(weight).unwrap() }]),
                 };
                 let new_flows = limit.filter(|_| protocol == Protocol::Tcp);
-                Listener { name, address, prefix_length: None, protocol, ports, served_by, access, new_flows }
+                let is_translated = |group: &TargetGroup| {
+                    served_by.is_by(&group.name) && matches!(group.forwarding, Forwarding::Nat { .. })
+                };
+                let quic = quic.filter(|_| protocol == Protocol::Udp && !groups.iter().any(is_translated));
+                Listener { name, address, prefix_length: None, protocol, ports, served_by, access, new_flows, quic }
             })
             .zip(lengths)
             .map(|(listener, length)| {

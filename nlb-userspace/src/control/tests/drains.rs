@@ -138,7 +138,8 @@ fn a_target_that_was_drained_by_command_stays_registered_without_flows() {
 #[test]
 fn a_target_that_is_registered_again_gets_its_flows_back() {
     let mut bench = Bench::new("", &[A]);
-    let target = Target { address: key(B).address, port: 80, zone: None, weight: Weight::default() };
+    let target =
+        Target { address: key(B).address, port: 80, zone: None, weight: Weight::default(), quic_server_id: None };
     let register = Change::Register { group: key(B).group, target };
     bench.change(&register).unwrap();
     bench.comes_up(B);

@@ -8,6 +8,7 @@ mod first_round;
 mod gateways;
 mod nat;
 mod pins;
+mod quic;
 mod serving;
 mod shares;
 mod shield;

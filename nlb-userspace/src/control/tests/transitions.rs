@@ -9,7 +9,8 @@ const B: &str = "10.0.0.2:80";
 
 fn register(bench: &mut Bench, target: &str) {
     let key = key(target);
-    let target = Target { address: key.address, port: key.port, zone: None, weight: Weight::default() };
+    let target =
+        Target { address: key.address, port: key.port, zone: None, weight: Weight::default(), quic_server_id: None };
     bench.change(&Change::Register { group: key.group, target }).unwrap();
 }
 

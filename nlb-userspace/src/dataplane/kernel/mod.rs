@@ -14,7 +14,6 @@
 //! What may not live here: what the tables should hold. That is `control`'s.
 
 mod access;
-mod addresses;
 mod bpffs;
 mod capture;
 mod early;
@@ -23,6 +22,7 @@ mod error;
 mod flows;
 mod gateways;
 mod grace;
+mod hash_table;
 mod interface;
 mod known;
 mod links;

@@ -144,6 +144,7 @@ fn entries(name: &str, capacity: Capacity) -> Option<u32> {
         | edge::RANGES
         | edge::VIPS
         | edge::GATEWAYS => Some(capacity.listeners),
+        edge::QUIC_SERVERS => Some(capacity.quic_servers()),
         edge::GROUPS => Some(capacity.groups),
         edge::SHIELDED => Some(capacity.listeners.saturating_add(capacity.targets)),
         // Entry 0 is never used.

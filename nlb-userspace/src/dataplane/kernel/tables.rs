@@ -11,11 +11,13 @@ use std::sync::atomic::Ordering;
 use aya::maps::{Array, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use aya::{Ebpf, Pod};
 use nlb_common::active::Sketch;
+use nlb_common::address::Address;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::guard::{Guard, Refused};
 use nlb_common::hash::Flow;
 use nlb_common::layout::edge;
+use nlb_common::quic::{QuicRule, ServerKey};
 use nlb_common::ranges::RangesKey;
 use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
@@ -23,10 +25,10 @@ use nlb_common::way::WayOutcome;
 
 use super::KernelError;
 use super::access::Access;
-use super::addresses::Addresses;
 use super::entries::{read_group, read_target, write_group, write_target};
 use super::gateways::Gateways;
 use super::grace::Grace;
+use super::hash_table::HashTable;
 use super::known::{Kind, Known};
 use super::listeners::Listeners;
 use super::mapped::{Mapped, to_usize};
@@ -39,8 +41,9 @@ pub(super) struct KernelTables {
     listeners: Listeners,
     ranges: RangeTable,
     gateways: Gateways,
-    vips: Addresses<Vip>,
-    shielded: Addresses<u8>,
+    vips: HashTable<Address, Vip>,
+    shielded: HashTable<Address, u8>,
+    quic_servers: HashTable<ServerKey, TargetIndex>,
     known: Known,
     groups: Mapped,
     slots: Mapped,
@@ -53,6 +56,7 @@ pub(super) struct KernelTables {
     sketches: Sketches,
     drops: PerCpuArray<MapData, u64>,
     way_outcomes: PerCpuArray<MapData, u64>,
+    quic_rules: PerCpuArray<MapData, u64>,
     traced_flow: Array<MapData, Flow>,
     seed: Array<MapData, u64>,
     grace: Grace,
@@ -78,8 +82,9 @@ impl KernelTables {
             listeners: Listeners::take(table, listeners, &grace)?,
             ranges: RangeTable::take(object)?,
             gateways: Gateways::take(object)?,
-            vips: Addresses::take(object, edge::VIPS)?,
-            shielded: Addresses::take(object, edge::SHIELDED)?,
+            vips: HashTable::take(object, edge::VIPS)?,
+            shielded: HashTable::take(object, edge::SHIELDED)?,
+            quic_servers: HashTable::take(object, edge::QUIC_SERVERS)?,
             known: Known::take(object)?,
             groups: Mapped::new(map(object, edge::GROUPS)?, edge::GROUPS, "groups")?,
             slots: Mapped::new(map(object, edge::SLOTS)?, edge::SLOTS, "slots")?,
@@ -92,6 +97,7 @@ impl KernelTables {
             sketches: Sketches::take(object)?,
             drops: typed(object, edge::DROPS)?,
             way_outcomes: typed(object, edge::WAY_OUTCOMES)?,
+            quic_rules: typed(object, edge::QUIC_RULES)?,
             traced_flow: typed(object, edge::TRACED_FLOW)?,
             seed: typed(object, edge::SEED)?,
             grace,
@@ -103,9 +109,10 @@ impl KernelTables {
 
     /// Everything that is in the tables. An entry without a tag is free.
     pub(super) fn read(&mut self) -> Result<Tables, DataplaneError> {
-        let (access, vips) = (self.access.read(), self.vips.read()?);
+        let (access, vips, quic_servers) = (self.access.read(), self.vips.read()?, self.quic_servers.read()?);
         let shielded = self.shielded.read()?.into_keys().collect();
-        let mut tables = Tables { listeners: self.listeners.read(), access, vips, shielded, ..Tables::default() };
+        let listeners = self.listeners.read();
+        let mut tables = Tables { listeners, access, vips, shielded, quic_servers, ..Tables::default() };
         tables.listeners.extend(self.ranges.read()?);
         tables.listeners.extend(self.gateways.read()?);
         for listener in tables.listeners.values_mut() {
@@ -151,7 +158,7 @@ impl KernelTables {
             Write::Ranges { key, listeners, fresh } => Ok(self.write_ranges(key, listeners, fresh)?),
             Write::Vip { address, value } => {
                 self.known.add(Kind::Vip, address);
-                Ok(self.vips.write(address, *value)?)
+                Ok(self.vips.write(address, value)?)
             }
             Write::RemoveVip(address) => {
                 self.known.remove(Kind::Vip, address);
@@ -159,11 +166,19 @@ impl KernelTables {
             }
             Write::Shield(address) => {
                 self.known.add(Kind::Shielded, address);
-                Ok(self.shielded.write(address, 1)?)
+                Ok(self.shielded.write(address, &1)?)
             }
             Write::Unshield(address) => {
                 self.known.remove(Kind::Shielded, address);
                 Ok(self.shielded.remove(address)?)
+            }
+            Write::QuicServer { key, target } => {
+                self.unsettled = true;
+                Ok(self.quic_servers.write(key, target)?)
+            }
+            Write::RemoveQuicServer(key) => {
+                self.unsettled = true;
+                Ok(self.quic_servers.remove(key)?)
             }
             Write::RemoveListener(key) => Ok(self.remove_listener(key)?),
             Write::RemoveGroup(index) => {
@@ -306,6 +321,7 @@ impl KernelTables {
             targets: sums(&self.target_counters, edge::TARGET_COUNTERS, targets)?,
             drops: by_number(&self.drops, edge::DROPS, DropReason::ALL, |reason| reason as u8)?,
             way_outcomes: by_number(&self.way_outcomes, edge::WAY_OUTCOMES, WayOutcome::ALL, |outcome| outcome as u8)?,
+            quic_rules: by_number(&self.quic_rules, edge::QUIC_RULES, QuicRule::ALL, |rule| rule as u8)?,
             ..CounterReading::default()
         })
     }

@@ -93,6 +93,7 @@ impl Overlay {
             return Err(ChangeError::IsListener { address: target.address, listener: listener.name.clone() });
         }
         self.check_room(file, 1)?;
+        self.check_server_id(&key, file.target(&key).unwrap_or(&target), file)?;
         match file.target(&key) {
             None => {
                 self.targets.insert(key, Overridden::Registered(target));
@@ -100,6 +101,9 @@ impl Overlay {
             // It was deregistered at run time: that is undone, and what the file says of it holds again.
             Some(in_file) if target.zone.is_some() && target.zone != in_file.zone => {
                 return Err(ChangeError::OtherZone { target: key, zone: in_file.zone.clone() });
+            }
+            Some(in_file) if target.quic_server_id.is_some() && target.quic_server_id != in_file.quic_server_id => {
+                return Err(ChangeError::OtherServerId { target: key, id: in_file.quic_server_id.clone() });
             }
             Some(in_file) => self.override_weight(key, target.weight, in_file.weight),
         }
@@ -159,6 +163,25 @@ impl Overlay {
         } else {
             Err(ChangeError::Full { what: "targets", capacity })
         }
+    }
+
+    /// Whether QUIC's connection ids can tell a target that is to be registered from all others of its listeners.
+    fn check_server_id(&self, key: &TargetKey, target: &Target, file: &Configuration) -> Result<(), ChangeError> {
+        let groups = self.apply(file);
+        for listener in file.listeners.iter().filter(|listener| listener.served_by.is_by(&key.group)) {
+            let Some(quic) = listener.quic else { continue };
+            let id = quic.server_id(target);
+            if id.bytes().len() != usize::from(quic.server_id_length) {
+                let (target, listener) = (key.clone(), listener.name.clone());
+                return Err(ChangeError::ServerIdLength { target, id, listener, length: quic.server_id_length });
+            }
+            let served = groups.iter().filter(|group| listener.served_by.is_by(&group.name));
+            let mut others = served.flat_map(|group| group.targets.iter().map(move |other| (group.key(other), other)));
+            if let Some((other, _)) = others.find(|(other, known)| other != key && quic.server_id(known) == id) {
+                return Err(ChangeError::SameServerId { target: key.clone(), id, other });
+            }
+        }
+        Ok(())
     }
 
     /// Drops what `file` made moot, and says what that was.

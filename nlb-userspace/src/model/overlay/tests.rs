@@ -26,7 +26,7 @@ fn key(group: &str, last: u8) -> TargetKey {
 
 fn target(last: u8, weight: u16, zone: Option<&str>) -> Target {
     let zone = zone.map(|zone| zone.parse().unwrap());
-    Target { address: address(last), port: 80, zone, weight: Weight::new(weight).unwrap() }
+    Target { address: address(last), port: 80, zone, weight: Weight::new(weight).unwrap(), quic_server_id: None }
 }
 
 /// A file of the groups that `targets` names, all of `groups` among them.
@@ -55,6 +55,7 @@ fn file(groups: &[&str], targets: &Targets, vip: Option<u8>) -> Configuration {
         served_by: ServedBy::Group("a".parse().unwrap()),
         access: Access::default(),
         new_flows: None,
+        quic: None,
     };
     Configuration {
         agent: AgentSettings::default(),
@@ -97,7 +98,7 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         (keys(), weight()).prop_map(|(key, weight)| Change::Register {
             group: key.group,
-            target: Target { address: key.address, port: key.port, zone: None, weight },
+            target: Target { address: key.address, port: key.port, zone: None, weight, quic_server_id: None },
         }),
         keys().prop_map(|target| Change::Deregister { target }),
         keys().prop_map(|target| Change::Drain { target }),

@@ -16,7 +16,7 @@ use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 
 use super::pieces::{self, Datagrams, Fate};
 use super::read::{self, Ip, Link, Transport};
-use super::{End, Outcome, control};
+use super::{End, Outcome, control, quic};
 use crate::packets::garbage::Garbage;
 use crate::packets::reference::{Tunnel, reset};
 use crate::packets::world::{self, PROTOCOLS, VIPS};
@@ -26,7 +26,7 @@ use crate::run::{Action, Edge, INGRESS};
 pub const PORTS: Range<u16> = 8_000..8_030;
 
 /// How many targets there are.
-const TARGETS: u32 = 16;
+pub(super) const TARGETS: u32 = 16;
 /// The one that nobody knows the way to.
 const NO_WAY: u32 = 16;
 /// Targets whose outer source varies by flow.
@@ -105,8 +105,9 @@ fn rings() -> Vec<(Vec<Slot>, Affinity, Tracking)> {
 impl Scene {
     /// Loads an edge and fills its tables.
     pub fn new() -> Result<Self> {
-        let mut edge =
-            Edge::load_sized(7, false, &[HALF_OPEN, ESTABLISHED, DATAGRAMS, FRAGMENTS].map(|table| (table, ROOM)))?;
+        let mut room = [HALF_OPEN, ESTABLISHED, DATAGRAMS, FRAGMENTS].map(|table| (table, ROOM)).to_vec();
+        room.push(quic::ROOM);
+        let mut edge = Edge::load_sized(7, false, &room)?;
         // The first entry is never used.
         let mut targets = vec![Target::default()];
         for index in 1..=TARGETS {
@@ -129,9 +130,11 @@ impl Scene {
                 for protocol in PROTOCOLS {
                     let address = Address::from(vip.parse::<IpAddr>()?);
                     let key = ListenerKey::new(address, protocol, port);
-                    edge.set_listener(key, Listener::new(index, index, &group))?;
+                    let server_id_length = if protocol == 17 { quic::server_id_length(port) } else { 0 };
+                    edge.set_listener(key, Listener { server_id_length, ..Listener::new(index, index, &group) })?;
                 }
             }
+            quic::fill(&mut edge, index, quic::server_id_length(port))?;
             all.insert(port, Ring { slots, affinity, tracking });
             first += size;
         }
@@ -258,6 +261,8 @@ impl Scene {
         let flow = read::flow(ip, &transport);
         let hash = self.edge.keys.hash(&flow, ring.affinity);
         let slot = ring.slots[usize::try_from(hash).expect("64 bits") % ring.slots.len()];
+        let named = self.named(frame, ip, transport.ports.1).filter(|_| !ip.cut);
+        let slot = named.map_or(slot, |target| Slot::closed(target, 0));
         match self.choose(flow, &transport, slot, ring.tracking) {
             Choice::Target(index) => {
                 let names = ip.protocol == 6 && !transport.opens() && !ip.cut;
@@ -267,6 +272,14 @@ impl Scene {
             Choice::Reset => Ok((answer(frame, link, ip, &transport), None)),
             Choice::Over => Err(End::Drop(DropReason::TargetDrained)),
         }
+    }
+
+    /// The target that a connection id of QUIC names, if it serves.
+    fn named(&self, frame: &[u8], ip: &Ip, port: u16) -> Option<u32> {
+        let length = quic::server_id_length(port);
+        let target =
+            quic::named(&frame[ip.payload.clone()], length.into()).filter(|_| ip.protocol == 17 && length > 0)?;
+        self.serving(target).filter(|flags| flags & Target::RESET == 0).map(|_| target)
     }
 
     /// A message of ICMP or ICMPv6.

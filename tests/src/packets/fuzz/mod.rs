@@ -9,6 +9,7 @@ pub mod edge;
 pub mod frames;
 pub mod host;
 pub mod pieces;
+mod quic;
 pub mod read;
 pub mod shrink;
 

@@ -109,7 +109,7 @@ fn first<F: Functions>(
     let listener = listener::find(&flow).map_err(refused)?;
     let opens = transport.segment.opens().map_err(Stop::Drop)?;
     guard::admit::<F>(ctx, link, listener, opens)?;
-    let found = slot::find(&flow, listener.claim)?;
+    let found = slot::of(&flow, listener.claim)?;
     let index = match decide::target_of::<F>(ctx, &packet, listener.claim, &found, opens) {
         Decision::Target(index) => index,
         Decision::Reset if F::reset(ctx.ctx, Offsets::of(&packet), packet.network.payload_length) => {

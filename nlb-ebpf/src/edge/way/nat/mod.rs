@@ -109,7 +109,7 @@ fn there<F: Functions + Answering<Ip: Translated>>(
     if !headers::has_hops::<F>(&door, &packet.link) {
         return Err(Stop::Drop(DropReason::HopLimit));
     }
-    let found = slot::find(&work.flow, listener.claim)?;
+    let found = slot::of(&work.flow, listener.claim)?;
     headers::learn_link(ctx, packet.link.tags()).ok_or(TRUNCATED)?;
     let index = match sessions::target_of(found.slot, found.hash, opens, tcp_flags) {
         flows::RESET if F::reset(ctx.ctx, Offsets::of(packet), packet.network.payload_length) => {

@@ -85,7 +85,13 @@ fn by_l2_a_target_behind_a_router_gets_nothing_and_says_why() {
 fn runtime_changes_are_seen_at_once_and_told_apart() {
     let mut world = World::new(&web(TWO, ""));
     world.all_well();
-    let target = Target { address: "10.0.0.3".parse().unwrap(), port: 80, zone: None, weight: Weight::default() };
+    let target = Target {
+        address: "10.0.0.3".parse().unwrap(),
+        port: 80,
+        zone: None,
+        weight: Weight::default(),
+        quic_server_id: None,
+    };
     world.change(&Change::Register { group: "web".parse().unwrap(), target });
     world.all_well();
     assert_eq!(world.serving("web"), addresses(&["10.0.0.1", "10.0.0.2", "10.0.0.3"]));
