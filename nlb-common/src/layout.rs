@@ -26,13 +26,13 @@ pub mod edge {
     pub const TARGETS: &str = "TARGETS";
     /// Hash of [`Address`](crate::address::Address) to [`Vip`](crate::tables::Vip): every address that a listener has.
     pub const VIPS: &str = "VIPS";
+    /// Hash of [`Address`](crate::address::Address) to nothing (`u8`): where no tunnel may lead from outside: VIPs, and targets
+    /// that the edges' own tunnels lead to.
+    pub const SHIELDED: &str = "SHIELDED";
     /// Hash of [`ServerKey`](crate::quic::ServerKey) to `u32`, a target's index: who is named by QUIC's connection ids.
     pub const QUIC_SERVERS: &str = "QUIC_SERVERS";
     /// Per-CPU array of `u64` packets, by [`QuicRule`](crate::quic::QuicRule).
     pub const QUIC_RULES: &str = "QUIC_RULES";
-    /// Hash of [`Address`](crate::address::Address) to nothing (`u8`): where no tunnel may lead from outside: VIPs, and targets
-    /// that the edges' own tunnels lead to.
-    pub const SHIELDED: &str = "SHIELDED";
     /// Array of `u64`, mapped into the agent's memory: a bit for each address that is a VIP, shielded, or a target's whose
     /// flows are translated, as [`known`](crate::known) says.
     pub const KNOWN: &str = "KNOWN";
@@ -107,9 +107,9 @@ pub mod edge {
         SLOTS,
         TARGETS,
         VIPS,
+        SHIELDED,
         QUIC_SERVERS,
         QUIC_RULES,
-        SHIELDED,
         KNOWN,
         WAYS,
         WAY_OUTCOMES,

@@ -56,6 +56,10 @@ pub(super) static TARGETS: Array<Target> = Array::with_max_entries(1024, BPF_F_M
 #[map]
 pub(super) static VIPS: HashMap<Address, Vip> = HashMap::with_max_entries(256, BPF_F_NO_PREALLOC);
 
+/// Where no tunnel may lead from outside: VIPs and targets. Only ways off the fast path ask for them.
+#[map]
+pub(super) static SHIELDED: HashMap<Address, u8> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
+
 /// Targets of listeners of QUIC, by the server ids that connection ids have.
 #[map]
 pub(super) static QUIC_SERVERS: HashMap<ServerKey, TargetIndex> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
@@ -63,10 +67,6 @@ pub(super) static QUIC_SERVERS: HashMap<ServerKey, TargetIndex> = HashMap::with_
 /// Packets of QUIC, by the [`QuicRule`] that chose their targets.
 #[map]
 pub(super) static QUIC_RULES: PerCpuArray<u64> = PerCpuArray::with_max_entries(QuicRule::COUNT, 0);
-
-/// Where no tunnel may lead from outside: VIPs and targets. Only ways off the fast path ask for them.
-#[map]
-pub(super) static SHIELDED: HashMap<Address, u8> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
 
 /// Addresses that a packet without listener may concern the edge by.
 #[map]

@@ -146,36 +146,6 @@ pub enum ChangeError {
         /// The file's zone.
         zone: Option<Name>,
     },
-    /// The file has the target, with another id for QUIC.
-    #[error("the configuration file has {target} with {}: change it there and reload", id_named(id.as_ref()))]
-    OtherServerId {
-        /// Which.
-        target: TargetKey,
-        /// The file's id.
-        id: Option<QuicServerId>,
-    },
-    /// Its id for QUIC is not as long as those of its group's listeners.
-    #[error("{target} would have the QUIC server id {id}, and listener `{listener}` has ids of {length} bytes")]
-    ServerIdLength {
-        /// Which.
-        target: TargetKey,
-        /// The id.
-        id: QuicServerId,
-        /// Name of the listener.
-        listener: Name,
-        /// Its ids' length.
-        length: u8,
-    },
-    /// Another target has its id for QUIC.
-    #[error("{target} would have the QUIC server id {id}, which {other} has: give it another by `--quic-server-id`")]
-    SameServerId {
-        /// Which.
-        target: TargetKey,
-        /// The id.
-        id: QuicServerId,
-        /// Who has it.
-        other: TargetKey,
-    },
     /// No listener of that name.
     #[error("no listener `{listener}`; there are: {}", list(known))]
     UnknownListener {
@@ -216,6 +186,36 @@ pub enum ChangeError {
     NoneWeighted {
         /// The listener.
         listener: Name,
+    },
+    /// The file has the target, with another id for QUIC.
+    #[error("the configuration file has {target} with {}: change it there and reload", id_named(id.as_ref()))]
+    OtherServerId {
+        /// Which.
+        target: TargetKey,
+        /// The file's id.
+        id: Option<QuicServerId>,
+    },
+    /// Its id for QUIC is not as long as those of its group's listeners.
+    #[error("{target} would have the QUIC server id {id}, and listener `{listener}` has ids of {length} bytes")]
+    ServerIdLength {
+        /// Which.
+        target: TargetKey,
+        /// The id.
+        id: QuicServerId,
+        /// Name of the listener.
+        listener: Name,
+        /// Its ids' length.
+        length: u8,
+    },
+    /// Another target has its id for QUIC.
+    #[error("{target} would have the QUIC server id {id}, which {other} has: give it another by `--quic-server-id`")]
+    SameServerId {
+        /// Which.
+        target: TargetKey,
+        /// The id.
+        id: QuicServerId,
+        /// Who has it.
+        other: TargetKey,
     },
     /// A packet to such a target would come back to the edge for ever.
     #[error("{address} is the address of listener `{listener}`: register the target host's own address")]
