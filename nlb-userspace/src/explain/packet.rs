@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use nlb_common::flow::Pin;
 use nlb_common::hash::Flow;
 use nlb_common::icmp::{Control, quote};
+use nlb_common::packet::fragment::Fragmented;
 use nlb_common::packet::link::Link;
 use nlb_common::packet::network::{Network, V4, V6};
 use nlb_common::packet::transport::{Segment, Transport};
@@ -98,14 +99,21 @@ fn read<'p>(story: &mut Story<'_>, snapshot: &Snapshot, frame: &'p [u8]) -> Resu
     }
 }
 
-fn family<'p, F: Control>(
+fn family<'p, F: Control + Fragmented>(
     story: &mut Story<'_>,
     snapshot: &Snapshot,
     frame: &'p [u8],
     link: &Link,
     name: &str,
 ) -> Result<Followed<'p>, End> {
-    let network = F::read(frame, link.length).map_err(|stop| story.stop("network", stop))?;
+    let network = match F::read(frame, link.length) {
+        Err(Stop::Pass(NotOurs::Fragment)) if is_part_to_vip::<F>(snapshot, frame, link) => {
+            story.step("network", "a fragment of a datagram to a VIP".to_owned());
+            let way = "goes where the first fragment of its datagram goes, which its ports decide";
+            return Err((Verdict::Forwarded, way.to_owned()));
+        }
+        read => read.map_err(|stop| story.stop("network", stop))?,
+    };
     let [source, destination] = [network.source, network.destination].map(IpAddr::from);
     let Network { protocol, length, .. } = network;
     story.step("network", format!("{name} from {source} to {destination}, protocol {protocol}, {length} bytes"));
@@ -129,6 +137,14 @@ fn family<'p, F: Control>(
     Ok(Followed::Own(Packet { link: *link, network, transport }.flow(), facts))
 }
 
+fn is_part_to_vip<F: Fragmented>(snapshot: &Snapshot, frame: &[u8], link: &Link) -> bool {
+    F::read_part(frame, link.length).is_ok_and(|part| is_vip(snapshot, part.destination.into()))
+}
+
+fn is_vip(snapshot: &Snapshot, address: IpAddr) -> bool {
+    snapshot.listeners.iter().any(|state| state.listener.vip() == Some(address))
+}
+
 /// ICMP: to a VIP it is the edge's matter.
 fn control<F: Control>(
     story: &mut Story<'_>,
@@ -138,7 +154,7 @@ fn control<F: Control>(
 ) -> Result<Followed<'static>, End> {
     let vip = IpAddr::from(network.destination);
     let kind = frame.header::<Icmp>(network.payload).map(|message| message.kind);
-    let is_vip = snapshot.listeners.iter().any(|state| state.listener.vip() == Some(vip));
+    let is_vip = is_vip(snapshot, vip);
     match kind {
         Some(kind) if is_vip && kind == F::ECHO_REQUEST => Ok(Followed::Echo),
         Some(_) if is_vip => match quote::flow::<F, _>(frame, network) {

@@ -56,13 +56,16 @@ fn a_packet_that_ends_on_its_way_says_where_and_why() {
     short[46] = 0x10;
     let mut fragment = packet(0);
     fragment[20] = 0x20;
+    let mut fragment_elsewhere = fragment.clone();
+    fragment_elsewhere[30..34].copy_from_slice(&[198, 51, 100, 1]);
     let to_group = [&[1][..], &packet(0)[1..]].concat();
     let cases = [
         (broken, "network", Verdict::Dropped, "dropped as `bad_network`"),
         (arp, "network", Verdict::Passed, "neither IPv4 nor IPv6"),
         (packet(0)[..12].to_vec(), "link", Verdict::Dropped, "dropped as `truncated_link`"),
         (to_group, "link", Verdict::Passed, "a multicast or broadcast address"),
-        (fragment, "network", Verdict::Passed, "a fragment"),
+        (fragment, "network", Verdict::Forwarded, "where the first fragment of its datagram goes"),
+        (fragment_elsewhere, "network", Verdict::Passed, "a fragment"),
         (short, "segment", Verdict::Dropped, "dropped as `bad_transport`"),
         (
             frame(1, &ip(47, CLIENT, VIP, &[0; 8])).bytes,
