@@ -4,10 +4,11 @@
 //! side. The kernel lets packets seem to have come in by the loopback interface: [`INGRESS`].
 
 mod capture;
+mod flows;
 mod fragments;
+mod target_host;
 
 use std::collections::HashMap as Map;
-use std::net::IpAddr;
 use std::ops::AddAssign;
 use std::sync::atomic::Ordering;
 
@@ -18,16 +19,15 @@ use aya::{Ebpf, EbpfLoader, Pod};
 use ipnet::IpNet;
 use nlb_common::active::Sketch;
 use nlb_common::address::Address;
-use nlb_common::counters::{Counters, DecapOutcome};
+use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
-use nlb_common::flow::{FlowEvent, Pin};
+use nlb_common::flow::FlowEvent;
 use nlb_common::gateway::Gateway;
 use nlb_common::guard::{Member, Refused};
 use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::known::{Place, WORDS};
 use nlb_common::layout;
 use nlb_common::listener::{Entry, Key, entries_for, shift_of};
-use nlb_common::nat::Session;
 use nlb_common::quic::{QuicRule, ServerKey};
 use nlb_common::ranges::{Ranges, RangesKey};
 use nlb_common::slot::Slot;
@@ -37,6 +37,7 @@ use nlb_userspace::dataplane::{Mapped, path_to_free};
 use nlb_userspace::programs;
 
 pub use capture::Captured;
+pub use target_host::TargetHost;
 
 /// The interface that packets of a test run come in by: `lo`.
 pub const INGRESS: u32 = 1;
@@ -300,44 +301,6 @@ impl Edge {
         self.set(layout::edge::TRACED_FLOW, 0, flow)
     }
 
-    /// Pins a flow in the flow table of that name.
-    pub fn set_pin(&mut self, table: &str, flow: Flow, pin: Pin) -> Result<()> {
-        Ok(self.flow_table(table)?.insert(flow, pin, 0)?)
-    }
-
-    /// Takes a pin out of the flow table of that name.
-    pub fn remove_pin(&mut self, table: &str, flow: &Flow) -> Result<()> {
-        Ok(self.flow_table(table)?.remove(flow)?)
-    }
-
-    fn flow_table(&mut self, table: &str) -> Result<HashMap<&mut MapData, Flow, Pin>> {
-        Ok(HashMap::try_from(self.ebpf.map_mut(table).with_context(|| format!("no map {table}"))?)?)
-    }
-
-    /// What is in the flow table of that name.
-    pub fn pins(&self, table: &str) -> Result<Map<Flow, Pin>> {
-        let map = self.ebpf.map(table).with_context(|| format!("no map {table}"))?;
-        Ok(HashMap::<_, Flow, Pin>::try_from(map)?.iter().collect::<Result<_, _>>()?)
-    }
-
-    /// What is remembered of translated flows in the table of that name.
-    pub fn sessions(&self, table: &str) -> Result<Map<Flow, Session>> {
-        let map = self.ebpf.map(table).with_context(|| format!("no map {table}"))?;
-        Ok(HashMap::<_, Flow, Session>::try_from(map)?.iter().collect::<Result<_, _>>()?)
-    }
-
-    /// Remembers one way of a translated flow in the table of that name.
-    pub fn set_session(&mut self, table: &str, flow: Flow, session: Session) -> Result<()> {
-        let map = self.ebpf.map_mut(table).with_context(|| format!("no map {table}"))?;
-        Ok(HashMap::<&mut MapData, Flow, Session>::try_from(map)?.insert(flow, session, 0)?)
-    }
-
-    /// Forgets one way of a translated flow in the table of that name.
-    pub fn remove_session(&mut self, table: &str, flow: &Flow) -> Result<()> {
-        let map = self.ebpf.map_mut(table).with_context(|| format!("no map {table}"))?;
-        Ok(HashMap::<&mut MapData, Flow, Session>::try_from(map)?.remove(flow)?)
-    }
-
     /// What the flow tables were used for, for each use that there was.
     pub fn flow_events(&self) -> Result<Vec<(FlowEvent, u64)>> {
         counted(&self.ebpf, layout::edge::FLOW_EVENTS, FlowEvent::ALL, |event| event as u32)
@@ -395,41 +358,6 @@ impl Edge {
     /// Packets dropped, for each reason that has any.
     pub fn drops(&self) -> Result<Vec<(DropReason, u64)>> {
         counted(&self.ebpf, layout::edge::DROPS, DropReason::ALL, |reason| reason as u32)
-    }
-}
-
-/// The target host's program.
-pub struct TargetHost {
-    ebpf: Ebpf,
-}
-
-impl TargetHost {
-    /// Loads the program of a host with these addresses, which takes tunnel packets of these networks of edges.
-    pub fn load(addresses: &[IpAddr], edges: &[(IpAddr, u32)]) -> Result<Self> {
-        let mut ebpf = EbpfLoader::new().load(programs::TARGET).context("cannot load the target host's maps")?;
-        load_program(&mut ebpf, layout::target::PROGRAM)?;
-        let map = ebpf.map_mut(layout::target::LOCAL_ADDRESSES).context("no such map")?;
-        let mut local = HashMap::<_, Address, u8>::try_from(map)?;
-        for address in addresses {
-            local.insert(Address::from(*address), 0, 0)?;
-        }
-        let map = ebpf.map_mut(layout::target::EDGES).context("no such map")?;
-        let mut trie = LpmTrie::<_, Address, u8>::try_from(map)?;
-        for (network, length) in edges {
-            let length = length + if network.is_ipv4() { 96 } else { 0 };
-            trie.insert(&lpm_trie::Key::new(length, Address::from(*network)), 0, 0)?;
-        }
-        Ok(Self { ebpf })
-    }
-
-    /// Runs the program on `packet`.
-    pub fn run(&self, packet: &[u8]) -> Result<Ran> {
-        run(program(&self.ebpf, layout::target::PROGRAM)?, packet)
-    }
-
-    /// Packets by outcome, for each outcome that has any.
-    pub fn outcomes(&self) -> Result<Vec<(DecapOutcome, u64)>> {
-        counted(&self.ebpf, layout::target::OUTCOMES, DecapOutcome::ALL, |outcome| outcome as u32)
     }
 }
 

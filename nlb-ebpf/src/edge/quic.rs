@@ -38,6 +38,7 @@ pub(super) fn named(ctx: *mut xdp_md, payload: usize, length: u8, listener: u32)
 
 /// The target of that name, if flows of it are served. One that drains serves its connections like any other.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "words are as long as registers here")]
 fn serving(ServerKey(words): ServerKey) -> Option<TargetIndex> {
     // The kernel wants every store to the stack aligned; the compiler would leave out what it knows to be zero, and store the rest in
     // pieces.

@@ -49,7 +49,7 @@ pub(super) fn write(ctx: &XdpContext, number: u64) -> Option<()> {
         source: settings::SOURCE.load().wrapping_add(flow & 0xff_ffff),
         destination: settings::DESTINATION.load().wrapping_add(destination(flow)),
         source_port: settings::SOURCE_PORT.load().wrapping_add((flow >> 24) as u16),
-        identification: if settings::IS_FRAGMENT.load() != 0 { number as u16 } else { 0 },
+        identification: if settings::IS_FRAGMENT.load() != 0 { (number & 0xffff) as u16 } else { 0 },
     };
     let v6 = settings::IS_V6.load() != 0;
     let mut length = ctx.data_end() - ctx.data();

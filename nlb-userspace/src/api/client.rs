@@ -1,4 +1,4 @@
-//! The command line's side of the API. What comes bit by bit, traces and captures, is in [`stream`].
+//! The command line's side of the API. What comes bit by bit, traces and captures, is in `stream`.
 
 mod stream;
 

@@ -1,6 +1,6 @@
 //! Fragments that came before their datagram's first one, until that has come.
 //!
-//! The packet path can keep no packet, and won't guess: it hands them over by a ring buffer. They wait in a [`Room`], which is pure,
+//! The packet path can keep no packet, and won't guess: it hands them over by a ring buffer. They wait in a `Room`, which is pure,
 //! and are sent through the packet path once more as soon as that knows their datagram. All of it is bounded: a flood of early
 //! fragments is thrown away by the kernel, because the ring is full, and costs this thread some percent of a CPU.
 //!

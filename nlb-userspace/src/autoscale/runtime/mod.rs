@@ -5,7 +5,7 @@
 //! answers of providers ────────────────────┼─▶ engine ─▶ actions ┼─▶ calls, hooks (a task each, with a time limit)
 //! API, schedules, time ────────────────────┘      └─▶ store      └─▶ views ─▶ API
 //! ```
-//! One task owns all engines; there is no lock. What it makes of snapshots and counters is pure ([`placement`], [`meter`], [`figures`]).
+//! One task owns all engines; there is no lock. What it makes of snapshots and counters is pure (`placement`, `meter`, `figures`).
 //! Targets are registered and drained as `nlb target` does it: by commands to the owner of the state.
 //!
 //! The invariant: an engine's state is in the store before its actions are carried out. Where it can't be kept, nothing is
