@@ -172,7 +172,8 @@ fn packets_of_a_file_are_explained_as_they_were_treated() -> Result<()> {
     let router = scene.service.lab.host("router");
     let file = router.dir().join("tcpdump.pcap");
     let mut command = router.command("tcpdump")?;
-    command.args(["-i", "edge", "-Q", "out", "-U", "-s", "96", "-w"]).arg(&file);
+    // Otherwise it may end with packets still in its buffer.
+    command.args(["-i", "edge", "-Q", "out", "--immediate-mode", "-U", "-s", "96", "-w"]).arg(&file);
     command.args(["dst", "host", &VIP_V4.to_string(), "and", "tcp"]);
     let mut tcpdump = router.spawn("tcpdump", command)?;
     wait_until("tcpdump listens", PATIENCE, || tcpdump.log().contains("listening on").then_some(()))?;

@@ -32,7 +32,7 @@ pub(super) trait Functions: Addressed + Fragmented {
     fn whole_hash(ctx: *mut xdp_md, at: Offsets, protocol: u8) -> u64;
 
     /// [`trace::packet`].
-    fn trace_packet(ctx: *mut xdp_md, at: Offsets, protocol: u8, length: usize);
+    fn trace_packet(ctx: *mut xdp_md, at: Offsets, protocol: u8, length: usize) -> bool;
 }
 
 macro_rules! functions {
@@ -64,8 +64,7 @@ macro_rules! functions {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $trace_packet(ctx: *mut xdp_md, link: usize, payload: usize, protocol: u8, length: usize) -> u32 {
-            trace::packet::<$family>(ctx, Offsets { link, payload }, protocol, length);
-            0
+            u32::from(trace::packet::<$family>(ctx, Offsets { link, payload }, protocol, length))
         }
 
         impl Functions for $family {
@@ -90,8 +89,8 @@ macro_rules! functions {
             }
 
             #[inline(always)]
-            fn trace_packet(ctx: *mut xdp_md, at: Offsets, protocol: u8, length: usize) {
-                $trace_packet(ctx, at.link, at.payload, protocol, length);
+            fn trace_packet(ctx: *mut xdp_md, at: Offsets, protocol: u8, length: usize) -> bool {
+                $trace_packet(ctx, at.link, at.payload, protocol, length) != 0
             }
         }
     };
@@ -160,8 +159,9 @@ const BEHIND_PORT: u32 = 16;
 /// An address as two numbers.
 #[inline(always)]
 fn halves(address: Address) -> (u64, u64) {
-    let [first, second, third, fourth] = address.0.map(u64::from);
-    (first | second << 32, third | fourth << 32)
+    // Word by word: by way of an array the compiler would store parts of it on the stack, and not aligned.
+    let [first, second, third, fourth] = address.0;
+    (u64::from(first) | u64::from(second) << 32, u64::from(third) | u64::from(fourth) << 32)
 }
 
 /// The address that those were made of.

@@ -26,11 +26,8 @@ impl<const ON: bool> Trace<ON> {
     /// Decides whether `packet` is traced, and if so says what it is.
     #[inline(always)]
     pub(super) fn of<F: Functions>(ctx: &XdpContext, packet: &Packet) -> Self {
-        let traced = ON && TRACED_FLOW.get(0).is_some_and(|traced| traced.covers(&packet.flow()));
-        if traced {
-            F::trace_packet(ctx.ctx, Offsets::of(packet), packet.network.protocol, packet.network.length);
-        }
-        Self(traced)
+        let network = &packet.network;
+        Self(ON && F::trace_packet(ctx.ctx, Offsets::of(packet), network.protocol, network.length))
     }
 
     #[inline(always)]
@@ -81,14 +78,16 @@ impl<const ON: bool> Trace<ON> {
     }
 }
 
-/// The first line: what the packet is, whose IP packet has that protocol and length.
+/// Whether the packet, whose IP packet has that protocol and length, is of the traced flow. Then its first line says what it is.
 #[inline(always)]
-pub(super) fn packet<F: Addressed>(ctx: *mut xdp_md, at: Offsets, protocol: u8, length: usize) {
+pub(super) fn packet<F: Addressed>(ctx: *mut xdp_md, at: Offsets, protocol: u8, length: usize) -> bool {
     let ctx = XdpContext::new(ctx);
     let at = at.bounded();
     let mut flow = Flow { protocol, ..Flow::default() };
     // It can't fail: all of it was read before.
-    if F::read_flow(&PacketDoor::new(&ctx), at, &mut flow).is_some() {
+    let read = F::read_flow(&PacketDoor::new(&ctx), at, &mut flow).is_some();
+    let traced = read && TRACED_FLOW.get(0).is_some_and(|traced| traced.covers(&flow));
+    if traced {
         info!(
             &ctx,
             "packet: {:i}:{} > {:i}:{}, protocol {}, {} bytes, VLAN tags {}",
@@ -101,6 +100,7 @@ pub(super) fn packet<F: Addressed>(ctx: *mut xdp_md, at: Offsets, protocol: u8, 
             at.link.saturating_sub(Link::UNTAGGED) / size_of::<VlanTag>()
         );
     }
+    traced
 }
 
 /// The lines, each in a function of its own: they need much of the 512 bytes of stack.

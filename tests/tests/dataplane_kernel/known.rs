@@ -71,9 +71,9 @@ fn an_address_has_its_bit_as_long_as_anybody_has_the_address() {
         let mut memory = Memory::new(usize::try_from(CAPACITY.slots).unwrap());
         let kernel = std::cell::RefCell::new(Some(Kernel::open(&bench.settings()).unwrap()));
         let memory = std::cell::RefCell::new(&mut memory);
-        let config = Config { cases: 64, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
+        let config = Config { cases: 32, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
         TestRunner::new(config)
-            .run(&(prop::collection::vec(write(), 1..12), 0..4_u8), |(batch, next)| {
+            .run(&(prop::collection::vec(write(), 1..12), 0..10_u8), |(batch, next)| {
                 let (mut kernel, mut memory) = (kernel.borrow_mut(), memory.borrow_mut());
                 let mut serving = kernel.take().unwrap();
                 if next == 0 {
