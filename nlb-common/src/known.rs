@@ -32,6 +32,8 @@ impl Place {
         let [first, second, third, fourth] = address.0;
         let network = (first as u64 | (second as u64) << u32::BITS).wrapping_mul(GOLDEN);
         let hash = (network ^ (third as u64 | (fourth as u64) << u32::BITS)).wrapping_mul(GOLDEN);
+        // Neighbours differ in their highest bits: a second round takes that to all of those that count.
+        let hash = (hash ^ hash >> u32::BITS).wrapping_mul(GOLDEN);
         let number = (hash >> (u64::BITS - BITS.ilog2())) as u32;
         Self { word: number / u64::BITS, bit: 1 << (number % u64::BITS) }
     }
