@@ -22,10 +22,6 @@ const TOOLS: [&str; 7] = ["busybox", "ip", "ethtool", "setpriv", "ping", "bash",
 const OURS: [&str; 6] =
     ["packets_", "dataplane_kernel", "second_chance", "target_agent", "netlink_ways", "pktgen_script"];
 
-/// What of `dataplane_kernel` is left to the machine's own kernel, unless that program is named: volumes, histories and what pins are worth to
-/// another agent, where an emulator takes ten seconds for each time that programs are loaded.
-const LEFT_OUT: &str = "--skip flows:: --skip known:: --skip lossless:: --skip pins:: --skip process:: --skip tables::";
-
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// A series of Debian's kernels to test on, or a variant of one (6.12, 6.1-cloud); may be given several times.
@@ -62,7 +58,6 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
     let nlb = cargo::build(root, "build --bins")?.programs;
     let nlb = nlb.get("nlb").context("cargo built no nlb")?;
     let programs = chosen(cargo::build(root, "test --no-run")?.tests, &arguments.tests)?;
-    let left_out = if arguments.tests.is_empty() { LEFT_OUT } else { "" };
     let shares = shares(programs, thread::available_parallelism().map_or(1, usize::from));
     let cache = root.join("target/vm");
     let limit = Duration::from_secs(arguments.limit);
@@ -74,7 +69,7 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
             let mut machines = Vec::new();
             for (number, share) in (1..).zip(&shares) {
                 let (kernel, cache, label) = (&kernel, &cache, format!("{series}-{number}"));
-                machines.push(scope.spawn(move || boot(root, kernel, nlb, (share, left_out), &label, cache, limit)));
+                machines.push(scope.spawn(move || boot(root, kernel, nlb, share, &label, cache, limit)));
             }
             machines
                 .into_iter()
@@ -93,7 +88,7 @@ fn boot(
     root: &Path,
     kernel: &Kernel,
     nlb: &Path,
-    (share, left_out): (&[Program], &str),
+    share: &[Program],
     label: &str,
     cache: &Path,
     limit: Duration,
@@ -110,7 +105,6 @@ fn boot(
     for folder in ["tests/fuzz/corpus", "scripts"] {
         image.copy(&root.join(folder))?;
     }
-    image.text("/left_out", left_out);
     image.text("/tests.list", &share.iter().map(|program| format!("{}\n", program.name)).collect::<String>());
     image.write(&file)?;
     let ended = Machine { kernel, image: &file, logs: &logs, label, limit, clock: Clock::Real }.run()?;
