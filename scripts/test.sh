@@ -23,7 +23,7 @@ if [ $# = 0 ]; then
     stage 'documentation tests'
     cargo test --quiet --doc
     stage 'fuzzing, a short run of each target'
-    cargo xtask fuzz --debug
+    cargo xtask fuzz
     # Its kernels come from Debian's packages, and it emulates what Debian's are for.
     if command -v apt-get >/dev/null && [ "$(uname -m)" = x86_64 ]; then
         stage 'tests of the kernel programs on the oldest kernel, in a virtual machine'

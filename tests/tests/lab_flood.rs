@@ -26,10 +26,12 @@ const CONNECTIONS: usize = 200;
 const TARGETS: u8 = 4;
 /// How many of them leave when a flood comes, or are back.
 const LEAVING: u8 = 2;
-/// Each flood's end.
+/// Packets of a flood at a time.
 const PACKETS: u64 = 1_000_000;
-/// How many of them arrive and are counted at least: a cable loses what comes faster than its other end takes it.
-const ARRIVING: u64 = PACKETS / 100;
+/// Each flood's end: so many times, or as soon as enough have arrived. A cable loses what comes faster than its other end takes it.
+const TIMES: u32 = 20;
+/// How many arrive and are counted at least.
+const ARRIVING: u64 = 10 * HALF_OPEN_ROOM;
 /// Room for half-open flows, by default. A flood of SYNs fills it several times, however much of it is lost.
 const HALF_OPEN_ROOM: u64 = 16_384;
 
@@ -120,10 +122,16 @@ fn outlast(lab: &Lab, flood: &Flood, verb: &str) -> Result<()> {
     // Each says several lines, and those whose slots have another target now are pinned.
     thread::sleep(Duration::from_secs(1));
     let before = pinned(lab, ESTABLISHED)?;
-    let counted = read(lab, flood.counter)?;
+    let earlier_count = read(lab, flood.counter)?;
 
-    send(lab, flood)?;
-    let counted = read(lab, flood.counter)? - counted;
+    let mut counted = 0;
+    for _ in 0..TIMES {
+        send(lab, flood)?;
+        counted = read(lab, flood.counter)? - earlier_count;
+        if counted > ARRIVING {
+            break;
+        }
+    }
     let half_open = pinned(lab, HALF_OPEN)?.len() as u64;
     thread::sleep(Duration::from_secs(1));
     let after = pinned(lab, ESTABLISHED)?;
@@ -131,7 +139,7 @@ fn outlast(lab: &Lab, flood: &Flood, verb: &str) -> Result<()> {
     let fresh = lab.client().flows(server, 10).context("after the flood")?.stop();
     let report = flows.stop();
     println!(
-        "{}: {counted} of {PACKETS} packets counted, {half_open} half-open flows, {} pins before, {} after; {} lines of {:?}",
+        "{}: {counted} packets counted, {half_open} half-open flows, {} pins before, {} after; {} lines of {:?}",
         flood.name,
         before.len(),
         after.len(),
@@ -143,6 +151,14 @@ fn outlast(lab: &Lab, flood: &Flood, verb: &str) -> Result<()> {
     // What is left of connections that ended goes by and by.
     let own: Vec<_> = before.iter().filter(|(flow, _)| !earlier.contains_key(flow)).collect();
     ensure!(own.len() > CONNECTIONS / 10, "only {} of {CONNECTIONS} connections are pinned", own.len());
+    if verb == "drain" {
+        let of = |number: u8| {
+            report.opened.iter().find(|(name, _)| **name == format!("t{number}")).map_or(0, |(_, &opened)| opened)
+        };
+        let leaving: usize = (1..=LEAVING).map(of).sum();
+        ensure!(leaving > CONNECTIONS / 10, "chance gave the leaving targets only {leaving} connections");
+        ensure!(own.len() >= leaving, "{} pins of {leaving} connections to leaving targets", own.len());
+    }
     let lost: Vec<_> = own.iter().filter(|(flow, pin)| after.get(*flow) != Some(*pin)).collect();
     ensure!(lost.is_empty(), "{} pins were pushed out or changed, as {:?}", lost.len(), lost[0]);
     ensure!(counted > ARRIVING, "{counted} packets are no flood");

@@ -19,9 +19,6 @@ pub(crate) struct Arguments {
     /// How long each target runs.
     #[arg(long, value_name = "N", default_value_t = 10)]
     seconds: u32,
-    /// Without optimisation: targets are slower, but built in half the time.
-    #[arg(long)]
-    debug: bool,
     /// How many inputs each target gets at most.
     #[arg(long, value_name = "N")]
     runs: Option<u64>,
@@ -58,7 +55,6 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
             fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
         let mut command = cargo_fuzz(root, "run");
-        command.args(arguments.debug.then_some("--dev"));
         command.args(["--sanitizer", "none", &target]).args([&found, &seeds]);
         command.args(["--", &format!("-max_total_time={}", arguments.seconds)]);
         command.args(["-rss_limit_mb=2048", "-print_final_stats=1"]);
