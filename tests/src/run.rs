@@ -4,36 +4,31 @@
 //! side. The kernel lets packets seem to have come in by the loopback interface: [`INGRESS`].
 
 mod capture;
+mod counts;
 mod flows;
 mod fragments;
+mod listeners;
 mod target_host;
 
 use std::collections::HashMap as Map;
-use std::ops::AddAssign;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, Result, bail};
-use aya::maps::{Array, HashMap, LpmTrie, Map as AnyMap, MapData, PerCpuArray, ProgramArray, lpm_trie};
+use aya::maps::{Array, HashMap, LpmTrie, Map as AnyMap, MapData, ProgramArray, lpm_trie};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, Pod};
 use ipnet::IpNet;
-use nlb_common::active::Sketch;
 use nlb_common::address::Address;
-use nlb_common::counters::Counters;
-use nlb_common::drop_reason::DropReason;
-use nlb_common::flow::FlowEvent;
-use nlb_common::gateway::Gateway;
-use nlb_common::guard::{Member, Refused};
+use nlb_common::guard::Member;
 use nlb_common::hash::{Flow, HashKeys};
-use nlb_common::known::{Place, WORDS};
+use nlb_common::known::Place;
 use nlb_common::layout;
-use nlb_common::listener::{Entry, Key, entries_for, shift_of};
-use nlb_common::quic::{QuicRule, ServerKey};
-use nlb_common::ranges::{Ranges, RangesKey};
+use nlb_common::listener::{entries_for, shift_of};
+use nlb_common::quic::ServerKey;
 use nlb_common::slot::Slot;
-use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
-use nlb_common::way::{Way, WayOutcome};
-use nlb_userspace::dataplane::{Mapped, path_to_free};
+use nlb_common::tables::{Listener, ListenerKey, Target, Vip};
+use nlb_common::way::Way;
+use nlb_userspace::dataplane::Mapped;
 use nlb_userspace::programs;
 
 pub use capture::Captured;
@@ -147,92 +142,6 @@ impl Edge {
         run(self.program()?, packet)
     }
 
-    /// Sets a listener.
-    pub fn set_listener(&mut self, key: ListenerKey, listener: Listener) -> Result<()> {
-        if key.is_gateway() {
-            return self.set_gateway(key, listener);
-        }
-        self.know(&key.address)?;
-        if key.has_more_ports() {
-            self.listeners.insert(key, listener);
-            return self.write_ranges(RangesKey::of(&key));
-        }
-        let path = match self.place_of(&key) {
-            Some(place) => vec![place],
-            None => path_to_free(&key, self.shift, |place| self.places.get(&place).copied()).context("no place")?,
-        };
-        for (&from, &to) in path.iter().zip(&path[1..]).rev() {
-            let entry = self.get::<Entry>(layout::edge::LISTENERS, from)?;
-            self.set(layout::edge::LISTENERS, to, entry)?;
-            let mover = self.places.remove(&from).context("nobody stands there")?;
-            self.places.insert(to, mover);
-        }
-        if listener.guard.is_any() {
-            self.set(layout::edge::GUARDS, listener.counters, listener.guard)?;
-        }
-        self.places.insert(path[0], key);
-        self.listeners.insert(key, listener);
-        self.set(layout::edge::LISTENERS, path[0], Entry::new(&key, &listener))
-    }
-
-    /// Sets a gateway. Packets between any addresses may be its own.
-    fn set_gateway(&mut self, key: ListenerKey, gateway: Listener) -> Result<()> {
-        for word in 0..WORDS {
-            self.set(layout::edge::KNOWN, word, u64::MAX)?;
-        }
-        let map = self.ebpf.map_mut(layout::edge::GATEWAYS).context("no such map")?;
-        let mut trie = LpmTrie::<_, Address, Gateway>::try_from(map)?;
-        let network = lpm_trie::Key::new(key.prefix.into(), key.address);
-        Ok(trie.insert(&network, Gateway::new(&key, &gateway), 0)?)
-    }
-
-    /// Takes a listener away.
-    pub fn remove_listener(&mut self, key: &ListenerKey) -> Result<()> {
-        if key.has_more_ports() {
-            self.listeners.remove(key);
-            return self.write_ranges(RangesKey::of(key));
-        }
-        let place = self.place_of(key).context("no such listener")?;
-        self.places.remove(&place);
-        self.listeners.remove(key);
-        self.set(layout::edge::LISTENERS, place, Entry::default())
-    }
-
-    /// Puts listeners of many ports in the place of those that there were.
-    pub fn set_ranges(&mut self, place: RangesKey, listeners: &[(ListenerKey, Listener)]) -> Result<()> {
-        self.know(&place.address)?;
-        self.listeners.retain(|key, _| !key.has_more_ports() || RangesKey::of(key) != place);
-        self.listeners.extend(listeners.iter().copied());
-        self.write_ranges(place)
-    }
-
-    fn write_ranges(&mut self, place: RangesKey) -> Result<()> {
-        let of_place = |key: &ListenerKey| key.has_more_ports() && RangesKey::of(key) == place;
-        let listeners = self.listeners.iter().filter(|(key, _)| of_place(key));
-        let mut listeners: Vec<_> = listeners.map(|(key, listener)| (*key, *listener)).collect();
-        listeners.sort_unstable_by_key(|(key, _)| *key);
-        let map = self.ebpf.map_mut(layout::edge::RANGES).context("no such map")?;
-        let mut table = HashMap::<&mut MapData, RangesKey, Ranges>::try_from(map)?;
-        Ok(table.insert(place, Ranges::new(&listeners), 0)?)
-    }
-
-    fn place_of(&self, key: &ListenerKey) -> Option<u32> {
-        let places = Key::from(key).places(self.shift);
-        [places.first(), places.second()].into_iter().find(|place| self.places.get(place) == Some(key))
-    }
-
-    /// Sets a target group, and what its listeners say of it.
-    pub fn set_group(&mut self, index: u32, group: Group) -> Result<()> {
-        self.set(layout::edge::GROUPS, index, group)?;
-        let of_group: Vec<_> = self.listeners.iter().map(|(key, listener)| (*key, *listener)).collect();
-        for (key, listener) in of_group.into_iter().filter(|(_, listener)| listener.group == index) {
-            let Listener { counters, sketch, server_id_length, guard, .. } = listener;
-            let plain = Listener::new(counters, index, &group);
-            self.set_listener(key, Listener { sketch, server_id_length, guard, ..plain })?;
-        }
-        Ok(())
-    }
-
     /// Sets a slot.
     pub fn set_slot(&mut self, index: u32, slot: Slot) -> Result<()> {
         self.set_slots(&[(index, slot)])
@@ -284,11 +193,6 @@ impl Edge {
         }
     }
 
-    /// Packets of QUIC by the rule that chose their target, for each rule that did.
-    pub fn quic_rules(&self) -> Result<Vec<(QuicRule, u64)>> {
-        counted(&self.ebpf, layout::edge::QUIC_RULES, QuicRule::ALL, |rule| rule as u32)
-    }
-
     /// Sets the bit of an address that packets may concern the edge by.
     fn know(&mut self, address: &Address) -> Result<()> {
         let place = Place::of(address);
@@ -299,16 +203,6 @@ impl Edge {
     /// Sets the flow that is traced.
     pub fn set_traced(&mut self, flow: Flow) -> Result<()> {
         self.set(layout::edge::TRACED_FLOW, 0, flow)
-    }
-
-    /// What the flow tables were used for, for each use that there was.
-    pub fn flow_events(&self) -> Result<Vec<(FlowEvent, u64)>> {
-        counted(&self.ebpf, layout::edge::FLOW_EVENTS, FlowEvent::ALL, |event| event as u32)
-    }
-
-    /// What the ways did with packets, for each outcome that there was.
-    pub fn way_outcomes(&self) -> Result<Vec<(WayOutcome, u64)>> {
-        counted(&self.ebpf, layout::edge::WAY_OUTCOMES, WayOutcome::ALL, |outcome| outcome as u32)
     }
 
     fn set<T: Pod>(&mut self, map: &str, index: u32, value: T) -> Result<()> {
@@ -332,32 +226,6 @@ impl Edge {
             trie.insert(&lpm_trie::Key::new(length, member), u8::from(*allowed), 0)?;
         }
         Ok(())
-    }
-
-    /// What a listener's guard refused.
-    pub fn refused(&self, index: u32) -> Result<Refused> {
-        sum(&self.ebpf, layout::edge::LISTENER_REFUSED, index)
-    }
-
-    /// What a listener forwarded.
-    pub fn listener_counters(&self, index: u32) -> Result<Counters> {
-        sum(&self.ebpf, layout::edge::LISTENER_COUNTERS, index)
-    }
-
-    /// What a target was sent.
-    pub fn target_counters(&self, index: u32) -> Result<Counters> {
-        sum(&self.ebpf, layout::edge::TARGET_COUNTERS, index)
-    }
-
-    /// A sketch of active flows, in the table of that name.
-    pub fn sketch(&self, table: &str, index: u32) -> Result<Sketch> {
-        let map = self.ebpf.map(table).with_context(|| format!("no map {table}"))?;
-        Ok(Array::<_, Sketch>::try_from(map)?.get(&index, 0)?)
-    }
-
-    /// Packets dropped, for each reason that has any.
-    pub fn drops(&self) -> Result<Vec<(DropReason, u64)>> {
-        counted(&self.ebpf, layout::edge::DROPS, DropReason::ALL, |reason| reason as u32)
     }
 }
 
@@ -385,21 +253,6 @@ fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<()> {
 
 fn program<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a Xdp> {
     Ok(ebpf.program(name).with_context(|| format!("no program {name}"))?.try_into()?)
-}
-
-/// The counters of `all` that aren't zero.
-fn counted<T: Copy>(ebpf: &Ebpf, map: &str, all: &[T], number: fn(T) -> u32) -> Result<Vec<(T, u64)>> {
-    let counted = all.iter().map(|&of| Ok((of, sum::<u64>(ebpf, map, number(of))?)));
-    counted.filter(|counted| !matches!(counted, Ok((_, 0)))).collect()
-}
-
-fn sum<T: Pod + Default + AddAssign>(ebpf: &Ebpf, map: &str, index: u32) -> Result<T> {
-    let map = ebpf.map(map).with_context(|| format!("no map {map}"))?;
-    let mut total = T::default();
-    for value in PerCpuArray::<_, T>::try_from(map)?.get(&index, 0)?.iter() {
-        total += *value;
-    }
-    Ok(total)
 }
 
 /// Runs a program on `packet`.

@@ -1,12 +1,16 @@
-//! Capacity follows load, through the VIP, with instances that the agent launches as processes.
+//! Capacity follows load, and goes ahead of it, through the VIP, with instances that the agent launches as processes.
 
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use nlb_tests::lab::{Instances, Scaling, wait_until};
+use nlb_userspace::api::dto::Moment;
+use nlb_userspace::autoscale::forecast::History;
+use nlb_userspace::model::Timestamp;
+use nlb_userspace::store::Store;
 
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -15,6 +19,31 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const POLICY: &str = "period = \"10s\"\nwarmup = \"1s\"\nstabilization = \"20s\"\n\
                       [[autoscaling_group.target_tracking]]\nname = \"packets\"\nmetric = \"packets\"\ntarget = 200\n\
                       out_periods = 1\nin_periods = 2\n";
+
+/// One instance for ten of the load: what is usual takes one, the rush takes three.
+const FORECAST: &str = "[[autoscaling_group.predictive_scaling]]\nname = \"ahead\"\nmetric = \"sum(new_flows)\"\n\
+                        per_instance = 10\nmode = \"forecast_and_scale\"\nbuffer = \"59m59s\"\nquantile = 0.5\n";
+const USUAL: f64 = 8.0;
+const RUSH: f64 = 28.0;
+
+/// Two days of a load that rises each day in the hour after `now`'s, and stays up for six hours.
+fn rushes(now: Duration) -> History {
+    let minutes = now.as_secs() / 60;
+    let mut history = History::default();
+    for minute in minutes - 2 * 1_440..minutes {
+        let since_the_rise = (minute / 60 + 24 - (minutes / 60 + 1) % 24) % 24;
+        let load = if since_the_rise < 6 { RUSH } else { USUAL };
+        history.record(Timestamp::from_epoch(Duration::from_secs(minute * 60)), load);
+    }
+    history
+}
+
+/// That is why the capacity changed last.
+fn ensure_changed_by(scaling: &Scaling, cause: &str) -> Result<()> {
+    let explained = scaling.explained()?;
+    ensure!(explained["last_change"]["cause"] == cause, "{}", scaling.told());
+    Ok(())
+}
 
 #[test]
 fn capacity_follows_load_out_and_in_and_no_connection_breaks() -> Result<()> {
@@ -42,6 +71,30 @@ fn capacity_follows_load_out_and_in_and_no_connection_breaks() -> Result<()> {
     ensure!(report.broken_count() == 0, "{report:?}");
     ensure!(report.opened.len() == 3, "not every instance had connections: {:?}", report.opened);
     scaling.wait_for(1)
+}
+
+#[test]
+fn a_forecast_and_a_schedule_scale_ahead_of_the_rise() -> Result<()> {
+    let mut instances = Instances::new(1, 4, 1)?;
+    instances.more = FORECAST.to_owned();
+    let mut scaling = Scaling::prepare(&instances)?;
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH);
+    Store::open(scaling.state_dir())?.save_histories(&"web".parse()?, &[(&"ahead".parse()?, &rushes(now()?))])?;
+    scaling.start_agent()?;
+    scaling.wait_for(3)?;
+    ensure_changed_by(&scaling, "policy `ahead`")?;
+
+    let opening = Moment::from(Timestamp::from_epoch(now()? + Duration::from_secs(2)));
+    instances.more +=
+        &format!("[[autoscaling_group.schedule]]\nname = \"opening\"\nstart = \"{opening}\"\ndesired = 4\n");
+    scaling.configure(&instances)?;
+    scaling.wait_for(4)?;
+    ensure_changed_by(&scaling, "scheduled action `opening`")?;
+
+    // Until now there was no load; its first connections find all instances healthy.
+    let report = scaling.lab.client().flows(Scaling::SERVER, 80)?.stop();
+    ensure!(report.broken_count() == 0 && report.opened.len() == 4, "{report:?}\n{}", scaling.told());
+    Ok(())
 }
 
 #[test]

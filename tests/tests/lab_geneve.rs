@@ -1,8 +1,8 @@
 //! Gateway load balancing with real appliances: firewalls between a client and a server, through the edge.
 //!
 //! ```text
-//! client ── router ── edge ══GENEVE══ t2, t3 (nftables)
-//!             └────── t1 (server)
+//! client ── router ── edge ══GENEVE══ t1, t2 (nftables)
+//!             └────── t3 (server)
 //! ```
 //! The router sends what goes from the client to the server, and back, to the edge, which is a router too.
 
@@ -12,7 +12,10 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use nlb_tests::lab::{Agent, AgentConfig, Appliance, Host, Lab, LineEcho, Options, UdpEcho, wait_until};
+use nlb_tests::lab::{
+    Agent, AgentConfig, Appliance, FlowConfig, Forwarding, HealthCheck, Host, Lab, LineEcho, ListenerConfig, Options,
+    UdpEcho, flows_by_appliance, wait_until,
+};
 use serde_json::Value;
 
 /// Where the server answers, and the firewalls let it.
@@ -28,41 +31,38 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Scene {
     // Dropped in this order: the programs, then what they run in.
     _agent: Agent,
-    appliances: BTreeMap<&'static str, (Appliance, LineEcho)>,
+    appliances: BTreeMap<String, (Appliance, LineEcho)>,
     _lines: Vec<LineEcho>,
     _datagrams: Vec<UdpEcho>,
     lab: Lab,
 }
 
 impl Scene {
-    /// Flows between client and server pass one of two firewalls. `settings` are the groups'.
-    fn new(settings: &str) -> Result<Self> {
-        let lab = Lab::new(Options { targets: 3, ..Options::default() })?;
-        let server = lab.host("t1");
-        through_the_edge(&lab, server)?;
+    /// Flows between client and server pass one of two firewalls. `flows` is what the groups say about them.
+    fn new(flows: FlowConfig) -> Result<Self> {
+        let forwarding = Forwarding::Geneve;
+        let lab = Lab::new(Options { targets: 3, forwarding, ..Options::default() })?;
+        lab.route_through_the_edge()?;
+        let server = lab.server();
         let lines = [ALLOWED, DENIED].map(|port| server.line_echo(port)).into_iter().collect::<Result<_>>()?;
         let addresses = [IpAddr::from(server.v4()), server.v6().into()];
         let ports = addresses.into_iter().flat_map(|address| [ALLOWED, DENIED].map(|port| (address, port)));
         let datagrams = ports.map(|at| server.udp_echo(at.into())).collect::<Result<_>>()?;
-        let start = |name| {
-            let host = lab.host(name);
-            Ok((name, (host.appliance(&RULES)?, host.line_echo(HEALTH)?)))
-        };
-        let appliances = ["t2", "t3"].map(start).into_iter().collect::<Result<_>>()?;
-        let config = AgentConfig::new(&lab);
-        let agent = lab.start_agent_with(&(config.to_toml() + &gateways(&lab, settings)), &config.socket)?;
+        let start = |host: &Host| Ok((host.name().to_owned(), (host.appliance(&RULES)?, host.line_echo(HEALTH)?)));
+        let appliances = lab.appliance_hosts().map(start).collect::<Result<_>>()?;
+        let mut config = AgentConfig::new(&lab);
+        (config.forwarding, config.flows) = (forwarding, flows);
+        let config = addresses.into_iter().map(gateway).fold(config, AgentConfig::listener);
+        let agent = lab.start_agent(&config)?;
         let scene = Self { _agent: agent, appliances, _lines: lines, _datagrams: datagrams, lab };
-        for group in ["firewalls-v4", "firewalls-v6"] {
-            wait_until(&format!("the appliances of {group} are healthy"), PATIENCE, || {
-                let list = scene.lab.nlb(["target", "list", group]).ok()?.stdout;
-                (list.matches(" healthy").count() == 2).then_some(())
-            })?;
+        for listener in &config.listeners {
+            scene.lab.wait_for_healthy(&listener.name, listener.targets)?;
         }
         Ok(scene)
     }
 
     fn servers(&self) -> [IpAddr; 2] {
-        let server = self.lab.host("t1");
+        let server = self.lab.server();
         [server.v4().into(), server.v6().into()]
     }
 
@@ -74,60 +74,34 @@ impl Scene {
         found.and_then(|entry| entry["packets"].as_u64()).with_context(|| format!("no `{name}` in {stats}"))
     }
 
-    /// Every flow was seen by one appliance, in both directions.
-    fn ensure_each_flow_has_one_appliance(&self) -> Result<()> {
-        let mut owners = BTreeMap::<_, Vec<_>>::new();
-        for (name, (appliance, _)) in &self.appliances {
-            for (flow, packets) in appliance.flows() {
-                owners.entry(flow).or_default().push((*name, packets));
-            }
+    /// How many flows each appliance saw, every flow in both directions and no flow by two of them.
+    fn flows(&self) -> Result<BTreeMap<&str, usize>> {
+        let appliances = self.appliances.iter().map(|(name, (appliance, _))| (name.as_str(), appliance));
+        let mut counts = BTreeMap::new();
+        for name in flows_by_appliance(appliances)?.into_values() {
+            *counts.entry(name).or_default() += 1;
         }
-        for (flow, owners) in owners {
-            ensure!(owners.len() == 1 && owners[0].1.iter().all(|packets| *packets > 0), "{flow:?}: {owners:?}");
-        }
-        Ok(())
+        Ok(counts)
     }
 }
 
-/// Has the router send what client and server say to each other by the edge, and the edge forward it.
-fn through_the_edge(lab: &Lab, server: &Host) -> Result<()> {
-    let (client, edge, router) = (lab.client(), lab.edge(), lab.host("router"));
-    edge.sysctl("net/ipv4/ip_forward", "1")?;
-    edge.sysctl("net/ipv6/conf/all/forwarding", "1")?;
-    // As long packets as the client's leave room for the headers between edge and appliances.
-    server.ip("link set eth0 mtu 1500")?;
-    let ends = |host: &Host| [("-4", IpAddr::from(host.v4())), ("-6", host.v6().into())];
-    for (((family, client), (_, server)), (_, edge)) in ends(client).into_iter().zip(ends(server)).zip(ends(edge)) {
-        router.ip(&format!("{family} route add default via {edge} table 78"))?;
-        router.ip(&format!("{family} rule add iif client to {server} lookup 78"))?;
-        router.ip(&format!("{family} rule add iif lan from {server} to {client} lookup 78"))?;
+/// A gateway for what client and server say to each other, with the appliances' addresses of the server's family.
+fn gateway(server: IpAddr) -> ListenerConfig {
+    ListenerConfig {
+        name: format!("inspect-{}", if server.is_ipv4() { "v4" } else { "v6" }),
+        address: server,
+        protocol: "all",
+        port: HEALTH,
+        health: HealthCheck::Tcp(HEALTH),
+        targets_v6: server.is_ipv6(),
+        affinity: "flow",
+        targets: 2,
     }
-    Ok(())
-}
-
-/// A gateway for each family of the server's, with the appliances' addresses of that family.
-fn gateways(lab: &Lab, settings: &str) -> String {
-    let server = lab.host("t1");
-    let networks = [format!("{}/32", server.v4()), format!("{}/128", server.v6())];
-    let families = ["v4", "v6"].into_iter().zip(networks);
-    let blocks = families.map(|(family, network)| {
-        let targets = ["t2", "t3"].map(|name| {
-            let host = lab.host(name);
-            if family == "v4" { host.v4().to_string() } else { host.v6().to_string() }
-        });
-        format!(
-            "\n[[target_group]]\nname = \"firewalls-{family}\"\nforwarding = \"geneve\"\n{settings}\nport = {HEALTH}\n\
-             targets = {targets:?}\nhealth_check = {{ interval = \"500ms\", timeout = \"500ms\" }}\n\n\
-             [[listener]]\nname = \"inspect-{family}\"\naddress = \"{network}\"\nprotocol = \"all\"\nport = \"all\"\n\
-             target_group = \"firewalls-{family}\"\n"
-        )
-    });
-    blocks.collect()
 }
 
 #[test]
 fn what_the_firewalls_allow_is_answered_and_what_they_deny_is_not() -> Result<()> {
-    let scene = Scene::new("")?;
+    let scene = Scene::new(FlowConfig::default())?;
     let client = scene.lab.client();
     for server in scene.servers() {
         let report = client.flows(SocketAddr::new(server, ALLOWED), FLOWS)?.stop();
@@ -158,46 +132,43 @@ fn what_the_firewalls_allow_is_answered_and_what_they_deny_is_not() -> Result<()
 
 #[test]
 fn both_directions_of_a_flow_pass_the_same_appliance() -> Result<()> {
-    let scene = Scene::new("")?;
+    let scene = Scene::new(FlowConfig::default())?;
     let client = scene.lab.client();
     for server in scene.servers() {
         ensure!(client.flows(SocketAddr::new(server, ALLOWED), FLOWS)?.stop().broken_count() == 0, "{server}");
-        for _ in 0..FLOWS {
-            client.udp_ask((server, ALLOWED).into(), b"x")?;
-        }
+        client.udp_ask_from_ports(FLOWS, (server, ALLOWED).into(), b"x")?;
     }
-    scene.ensure_each_flow_has_one_appliance()?;
-    let seen: Vec<_> = scene.appliances.values().map(|(appliance, _)| appliance.flows().len()).collect();
-    ensure!(seen.iter().sum::<usize>() == 4 * FLOWS && seen.iter().all(|flows| *flows > FLOWS / 2), "{seen:?}");
+    let seen = scene.flows()?;
+    ensure!(seen.len() == 2 && seen.values().sum::<usize>() == 4 * FLOWS, "{seen:?}");
+    ensure!(seen.values().all(|flows| *flows > FLOWS / 2), "{seen:?}");
     Ok(())
 }
 
 #[test]
 fn flows_of_an_appliance_that_dies_go_on_by_the_other_where_that_is_wished() -> Result<()> {
-    let mut scene = Scene::new("unhealthy_connection_termination = true")?;
+    let settings = FlowConfig { unhealthy_connection_termination: Some(true), ..FlowConfig::default() };
+    let mut scene = Scene::new(settings)?;
     let client = scene.lab.client();
     let open = |server| client.flows(SocketAddr::new(server, ALLOWED), FLOWS);
     let flows = scene.servers().into_iter().map(open).collect::<Result<Vec<_>>>()?;
     sleep(Duration::from_secs(1));
-    scene.ensure_each_flow_has_one_appliance()?;
-    let before = scene.appliances.remove("t2").context("no t2")?;
-    ensure!(!before.0.flows().is_empty(), "nothing went by the appliance that dies");
-    drop(before);
+    ensure!(scene.flows()?.len() == 2, "not both appliances had flows");
+    drop(scene.appliances.remove("t1"));
     sleep(Duration::from_secs(5));
     for flows in flows {
         let report = flows.stop();
         ensure!(report.broken_count() == 0, "{:?}", report.broken);
     }
-    let survivor = scene.appliances["t3"].0.flows();
+    let survivor = scene.appliances["t2"].0.flows();
     ensure!(survivor.len() == 2 * FLOWS, "the other appliance saw {} flows", survivor.len());
     Ok(())
 }
 
 #[test]
 fn a_tunnel_from_elsewhere_is_not_taken() -> Result<()> {
-    let scene = Scene::new("")?;
+    let scene = Scene::new(FlowConfig::default())?;
     let (client, edge) = (scene.lab.client(), scene.lab.edge());
-    let inner = [&[0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0][..], &[10, 1, 0, 2, 10, 3, 0, 11], &[0; 8]].concat();
+    let inner = [&[0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0][..], &[10, 1, 0, 2, 10, 3, 0, 13], &[0; 8]].concat();
     let options = [[1, 8, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0], [1, 8, 2, 2, 0, 0, 0, 2, 0, 0, 0, 1]].concat();
     let packet = [&[8, 0, 8, 0, 0, 0, 0, 0][..], &options, &[1, 8, 3, 1, 0, 0, 0, 0], &inner].concat();
     client.inside(|| {

@@ -29,7 +29,7 @@ fn a_vip_answers_to_ping_without_any_loss() -> Result<()> {
 
 /// Starts a service whose health checks outlast what it is put through: all its hosts share a few cores.
 fn start_patient(options: Options, nginx: NginxOptions, listeners: Vec<ListenerConfig>) -> Result<Service> {
-    Service::start_as(options, nginx, |mut config| {
+    Service::start_as(options, nginx, |mut config, _| {
         config.health_interval = Duration::from_secs(3);
         listeners.into_iter().fold(config, AgentConfig::listener)
     })

@@ -1,13 +1,14 @@
 //! Whichever way packets travel to their targets, clients get the same service: one table of modes, the same tests for each.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use nlb_tests::lab::{
-    Arms, Forwarding, HealthCheck, Host, IperfServer, LineEcho, ListenerConfig, NginxOptions, Options, Service,
-    UdpEcho, VIP_V4, VIP_V6, wait_until,
+    AgentConfig, Arms, Forwarding, HealthCheck, Host, IperfServer, LineEcho, ListenerConfig, NginxOptions, Options,
+    Service, UdpEcho, VIP_V4, VIP_V6, connections_by_appliance, wait_until,
 };
 
 const LINES: u16 = 7007;
@@ -23,14 +24,18 @@ const VIPS: [IpAddr; 2] = [IpAddr::V4(VIP_V4), IpAddr::V6(VIP_V6)];
 struct Mode {
     arms: Arms,
     forwarding: Forwarding,
+    /// Are a VIP's targets of the other family?
+    crossed: bool,
 }
 
-const IPIP: Mode = Mode { arms: Arms::One, forwarding: Forwarding::IpIp };
-const GUE: Mode = Mode { arms: Arms::One, forwarding: Forwarding::Gue };
-const L2: Mode = Mode { arms: Arms::Two, forwarding: Forwarding::L2 };
-const NAT: Mode = Mode { arms: Arms::One, forwarding: Forwarding::Nat };
-const NAT_TWO_ARMS: Mode = Mode { arms: Arms::Two, forwarding: Forwarding::Nat };
-const NAT_SOURCE: Mode = Mode { arms: Arms::One, forwarding: Forwarding::NatSource };
+const IPIP: Mode = Mode { arms: Arms::One, forwarding: Forwarding::IpIp, crossed: false };
+const GUE: Mode = Mode { arms: Arms::One, forwarding: Forwarding::Gue, crossed: false };
+const L2: Mode = Mode { arms: Arms::Two, forwarding: Forwarding::L2, crossed: false };
+const NAT: Mode = Mode { arms: Arms::One, forwarding: Forwarding::Nat, crossed: false };
+const NAT_TWO_ARMS: Mode = Mode { arms: Arms::Two, forwarding: Forwarding::Nat, crossed: false };
+const NAT_SOURCE: Mode = Mode { arms: Arms::One, forwarding: Forwarding::NatSource, crossed: false };
+const NAT_CROSSED: Mode = Mode { crossed: true, ..NAT_SOURCE };
+const GENEVE: Mode = Mode { arms: Arms::One, forwarding: Forwarding::Geneve, crossed: false };
 
 macro_rules! modes {
     ($($test:ident: $mode:expr;)*) => {
@@ -50,15 +55,20 @@ modes! {
     clients_are_served_by_nat: NAT;
     clients_are_served_by_nat_between_two_segments: NAT_TWO_ARMS;
     clients_are_served_by_nat_from_the_edges_own_address: NAT_SOURCE;
+    clients_are_served_by_nat_to_targets_of_the_other_family: NAT_CROSSED;
+    clients_are_served_by_geneve_through_appliances: GENEVE;
 }
 
-/// Everything that a client may ask for, at both VIPs; a fourth target can be registered.
+/// Everything that a client may ask for, at both VIPs; a fourth target can be registered. By `geneve` the targets are appliances,
+/// and a server behind them has the addresses that clients know.
 struct Scene {
     // Dropped in this order: the programs, then what they run in.
     _bulk: Vec<IperfServer>,
     _lines: Vec<LineEcho>,
     _datagrams: Vec<UdpEcho>,
     forwarding: Forwarding,
+    vips: [IpAddr; 2],
+    crossed: bool,
     service: Service,
 }
 
@@ -66,7 +76,7 @@ fn family(vip: IpAddr) -> &'static str {
     if vip.is_ipv4() { "v4" } else { "v6" }
 }
 
-fn listeners(vip: IpAddr) -> impl Iterator<Item = ListenerConfig> {
+fn listeners(vip: IpAddr, crossed: bool) -> impl Iterator<Item = ListenerConfig> {
     let services = [
         ("web", "tcp", 80, "flow"),
         ("lines", "tcp", LINES, "flow"),
@@ -80,22 +90,47 @@ fn listeners(vip: IpAddr) -> impl Iterator<Item = ListenerConfig> {
         protocol,
         port,
         health: HealthCheck::Tcp(80),
-        targets_v6: vip.is_ipv6(),
+        targets_v6: vip.is_ipv6() != crossed,
         affinity,
         targets: 3,
     })
 }
 
+/// One for all that a client may ask the server for.
+fn gateway(server: IpAddr) -> ListenerConfig {
+    ListenerConfig {
+        name: format!("gateway-{}", family(server)),
+        address: server,
+        protocol: "all",
+        port: LINES,
+        health: HealthCheck::Tcp(80),
+        targets_v6: server.is_ipv6(),
+        affinity: "flow",
+        targets: 3,
+    }
+}
+
+fn addresses(host: &Host) -> [IpAddr; 2] {
+    [host.v4().into(), host.v6().into()]
+}
+
 impl Scene {
-    fn new(Mode { arms, forwarding }: Mode) -> Result<Self> {
-        let options = Options { arms, forwarding, targets: 4, ..Options::default() };
+    fn new(Mode { arms, forwarding, crossed }: Mode) -> Result<Self> {
+        let by_appliances = forwarding == Forwarding::Geneve;
+        let options = Options { arms, forwarding, targets: if by_appliances { 5 } else { 4 }, ..Options::default() };
         let nginx = NginxOptions { file_bytes: 20_000_000, ..NginxOptions::default() };
-        let service = Service::start(options, nginx, VIPS.into_iter().flat_map(listeners).collect())?;
+        let service = Service::start_as(options, nginx, |config, lab| {
+            let listeners: Vec<_> = if by_appliances {
+                addresses(lab.server()).map(gateway).into()
+            } else {
+                VIPS.into_iter().flat_map(|vip| listeners(vip, crossed)).collect()
+            };
+            listeners.into_iter().fold(config, AgentConfig::listener)
+        })?;
         let hosts = || service.lab.targets();
-        let translated = matches!(forwarding, Forwarding::Nat | Forwarding::NatSource);
         let datagrams = |host: &Host| {
-            let own: [IpAddr; 2] = [host.v4().into(), host.v6().into()];
-            let addresses = if translated { own } else { VIPS };
+            let as_they_came = matches!(forwarding, Forwarding::IpIp | Forwarding::Gue | Forwarding::L2);
+            let addresses = if as_they_came { VIPS } else { addresses(host) };
             addresses.map(|address| host.udp_echo((address, DATAGRAMS).into()))
         };
         Ok(Self {
@@ -103,12 +138,14 @@ impl Scene {
             _lines: hosts().map(|host| host.line_echo(LINES)).collect::<Result<_>>()?,
             _datagrams: hosts().flat_map(datagrams).collect::<Result<_>>()?,
             forwarding,
+            vips: if by_appliances { addresses(service.lab.server()) } else { VIPS },
+            crossed,
             service,
         })
     }
 
     fn serves(&self) -> Result<()> {
-        for vip in VIPS {
+        for vip in self.vips {
             self.requests_are_answered(vip).with_context(|| format!("requests to {vip}"))?;
             self.files_travel_whole(vip).with_context(|| format!("files by {vip}"))?;
             self.bulk_flows_both_ways(vip).with_context(|| format!("bulk by {vip}"))?;
@@ -117,21 +154,35 @@ impl Scene {
         self.connections_outlive_changes_of_targets()
     }
 
+    /// Whether a VIP's targets are reached by their IPv6 addresses.
+    fn targets_v6(&self, vip: IpAddr) -> bool {
+        vip.is_ipv6() != self.crossed
+    }
+
     /// The address that a target sees as the client's.
     fn seen_as(&self, vip: IpAddr) -> IpAddr {
         let (lab, client) = (&self.service.lab, self.service.lab.client());
-        match (self.forwarding, vip) {
-            (Forwarding::NatSource, IpAddr::V4(_)) => lab.edge_source_v4().into(),
-            (Forwarding::NatSource, IpAddr::V6(_)) => lab.edge_source_v6().into(),
-            (_, IpAddr::V4(_)) => client.v4().into(),
-            (_, IpAddr::V6(_)) => client.v6().into(),
+        match (self.forwarding, self.targets_v6(vip)) {
+            (Forwarding::NatSource, false) => lab.edge_source_v4().into(),
+            (Forwarding::NatSource, true) => lab.edge_source_v6().into(),
+            (_, false) => client.v4().into(),
+            (_, true) => client.v6().into(),
+        }
+    }
+
+    /// How many connections each target had: servers say who they are in answers, appliances saw those to `server`, earlier ones too.
+    fn by_target(&self, server: SocketAddr, answered: &BTreeMap<String, usize>) -> Result<BTreeMap<String, usize>> {
+        match self.forwarding {
+            Forwarding::Geneve => connections_by_appliance(&self.service.appliances, server),
+            _ => Ok(answered.clone()),
         }
     }
 
     fn requests_are_answered(&self, vip: IpAddr) -> Result<()> {
         let tally = self.service.lab.client().requests(vip, 600, 20)?;
         ensure!(tally.failed.is_empty(), "{} failed: {:?}", tally.failed.len(), tally.failed.first());
-        ensure!(tally.answered.len() == 3 && tally.answered.values().all(|count| count * 6 >= 600), "{tally:?}");
+        let connections = self.by_target((vip, 80).into(), &tally.answered)?;
+        ensure!(connections.len() == 3 && connections.values().all(|count| count * 6 >= 600), "{connections:?}");
         ensure!(tally.clients == [(self.seen_as(vip).to_string(), 600)].into(), "{:?}", tally.clients);
         Ok(())
     }
@@ -156,9 +207,9 @@ impl Scene {
     }
 
     fn connections_outlive_changes_of_targets(&self) -> Result<()> {
-        let lab = &self.service.lab;
-        let open = |vip: IpAddr| lab.client().flows(SocketAddr::new(vip, LINES), FLOWS);
-        let flows = VIPS.into_iter().map(open).collect::<Result<Vec<_>>>()?;
+        let client = self.service.lab.client();
+        let open = |vip: IpAddr| client.flows(SocketAddr::new(vip, LINES), FLOWS);
+        let flows = self.vips.into_iter().map(open).collect::<Result<Vec<_>>>()?;
         for (verb, host, more) in [
             ("drain", "t1", &[][..]),
             ("register", "t4", &[]),
@@ -167,25 +218,35 @@ impl Scene {
             ("deregister", "t3", &[]),
         ] {
             sleep(PAUSE);
-            for vip in VIPS {
+            for vip in self.vips {
                 self.change(verb, vip, host, more)?;
             }
         }
         sleep(PAUSE);
-        for (flows, vip) in flows.into_iter().zip(VIPS) {
+        for (flows, vip) in flows.into_iter().zip(self.vips) {
+            let server = SocketAddr::new(vip, LINES);
             let report = flows.stop();
             ensure!(report.broken_count() == 0, "at {vip}: {:#?}", report.broken);
-            ensure!(report.opened.len() == 3, "at {vip} not all targets had connections: {:?}", report.opened);
-            let fresh = lab.client().flows(SocketAddr::new(vip, LINES), FLOWS)?.stop();
-            ensure!(fresh.opened.keys().eq(["t1", "t2", "t4"].iter()), "{vip}: {:?}", fresh.opened);
+            let before = self.by_target(server, &report.opened)?;
+            ensure!(
+                before.keys().eq(["t1", "t2", "t3"].iter()),
+                "at {vip} not all targets had connections: {before:?}"
+            );
+            let fresh = client.flows(server, FLOWS)?.stop();
+            let mut fresh = self.by_target(server, &fresh.opened)?;
+            if self.forwarding == Forwarding::Geneve {
+                fresh.retain(|target, count| before.get(target) != Some(count));
+            }
+            ensure!(fresh.keys().eq(["t1", "t2", "t4"].iter()), "{vip}: {fresh:?}");
         }
         Ok(())
     }
 
     fn change(&self, verb: &str, vip: IpAddr, host: &str, more: &[&str]) -> Result<()> {
         let lab = &self.service.lab;
-        let (group, host) = (format!("lines-{}", family(vip)), lab.host(host));
-        let address: IpAddr = if vip.is_ipv4() { host.v4().into() } else { host.v6().into() };
+        let service = if self.forwarding == Forwarding::Geneve { "gateway" } else { "lines" };
+        let (group, host) = (format!("{service}-{}", family(vip)), lab.host(host));
+        let address: IpAddr = if self.targets_v6(vip) { host.v6().into() } else { host.v4().into() };
         let target = SocketAddr::new(address, LINES).to_string();
         let arguments = ["target", verb, &group, &target].into_iter().chain(more.iter().copied());
         lab.nlb(arguments)?.success()?;

@@ -17,7 +17,7 @@ fn service() -> Result<Service> {
 
 /// The main job with another configuration of the agent.
 fn service_as(adapt: impl FnOnce(&mut AgentConfig)) -> Result<Service> {
-    Service::start_as(Options::default(), NginxOptions::default(), |mut config| {
+    Service::start_as(Options::default(), NginxOptions::default(), |mut config, _| {
         adapt(&mut config);
         web_and_dns().into_iter().fold(config, AgentConfig::listener)
     })

@@ -19,6 +19,10 @@ const PLAN: Plan = Plan { units: "packets", variable: "NLB_PACKETS", total: 100_
 /// How many packets are between two changes of targets.
 const CHANGE: usize = 400;
 
+/// After how many packets all flows and datagrams are forgotten: on a busy machine, too, before the program forgets what half a minute
+/// makes old.
+const MEMORY: u32 = 2_500;
+
 /// Both programs, on a thread without network: the target host's asks for sockets and routes.
 struct Loaded {
     edge: edge::Scene,
@@ -100,7 +104,11 @@ fn run(loaded: &mut Loaded, portion: Portion) -> Result<Counts<Action>, String> 
         if frames.garbage().once_in(CHANGE) {
             loaded.edge.change(frames.garbage()).unwrap();
         }
-        let frame = frames.make();
+        if number % MEMORY == 0 {
+            loaded.edge.forget().unwrap();
+        }
+        let answered = loaded.edge.answered(frames.garbage());
+        let frame = frames.make(answered);
         if let Err(differs) = compare(loaded, &frame, &mut expected) {
             let alone = alone(loaded, &frame);
             return Err(format!("packet {number} of seed {}: {differs}\n{alone}\n{again}", portion.seed));

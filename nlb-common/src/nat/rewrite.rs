@@ -185,9 +185,10 @@ mod tests {
         }
     }
 
+    /// Within a family, and into the other.
     fn change() -> impl Strategy<Value = (Flow, Flow)> {
-        (any::<bool>(), prop_oneof![Just(protocol::TCP), Just(protocol::UDP)])
-            .prop_flat_map(|(v4, protocol)| (flow(v4, protocol), flow(v4, protocol)))
+        (any::<[bool; 2]>(), prop_oneof![Just(protocol::TCP), Just(protocol::UDP)])
+            .prop_flat_map(|([from, to], protocol)| (flow(from, protocol), flow(to, protocol)))
     }
 
     proptest! {

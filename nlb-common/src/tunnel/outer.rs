@@ -1,7 +1,6 @@
 //! The outer header.
 
 use crate::address::Address;
-use crate::checksum::Checksum;
 use crate::tables::Target;
 use crate::wire::{EtherType, Header, Ipv4, Ipv6};
 
@@ -63,7 +62,7 @@ impl Outer for Ipv4 {
     #[inline(always)]
     fn new(carried: Carried, target: &Target, hash: u64) -> Option<Self> {
         let total_length = u16::try_from(Self::LENGTH + carried.length).ok()?.to_be();
-        let mut header = Self {
+        let header = Self {
             version_and_words: Self::PLAIN,
             traffic_class: carried.traffic_class,
             total_length,
@@ -76,15 +75,7 @@ impl Outer for Ipv4 {
             source: varied_v4(target.source.0[3], target.source_bits, hash),
             destination: target.destination.0[3],
         };
-        header.checksum = Checksum::default()
-            .add_u16(u16::from_ne_bytes([header.version_and_words, header.traffic_class]))
-            .add_u16(header.total_length)
-            .add_u16(header.fragment)
-            .add_u16(u16::from_ne_bytes([header.ttl, header.protocol]))
-            .add_u32(header.source)
-            .add_u32(header.destination)
-            .finish();
-        Some(header)
+        Some(header.with_checksum())
     }
 }
 

@@ -2,6 +2,8 @@
 
 use core::hint::cold_path;
 
+use crate::checksum::Checksum;
+
 /// The fixed part of an IPv4 header. Multi-byte fields are in network byte order.
 #[repr(C, packed)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,22 @@ impl Ipv4 {
         cold_path();
         let length = usize::from(self.version_and_words & 0xf) * 4;
         (self.version_and_words >> 4 == 4 && length >= Self::LENGTH).then_some(length)
+    }
+
+    /// The header, which has no options, with its checksum.
+    #[inline(always)]
+    #[must_use]
+    pub const fn with_checksum(self) -> Self {
+        let checksum = Checksum::new()
+            .add_u16(u16::from_ne_bytes([self.version_and_words, self.traffic_class]))
+            .add_u16(self.total_length)
+            .add_u16(self.identification)
+            .add_u16(self.fragment)
+            .add_u16(u16::from_ne_bytes([self.ttl, self.protocol]))
+            .add_u32(self.source)
+            .add_u32(self.destination)
+            .finish();
+        Self { checksum, ..self }
     }
 
     /// Length of header and payload in bytes.

@@ -124,7 +124,7 @@ mod program {
         trace.decision(found.slot, hash, index);
         let target = target::find(index)?;
         trace.target(index);
-        target::fits(target, &packet.network)?;
+        target::fits(target.mtu, &packet.network)?;
         active::note::<F>(ctx, packet, &found, listener, index, opens);
         let way_out = transmit::way_out(ctx, target);
         match target.forwarding() {

@@ -28,10 +28,10 @@ pub(super) fn find(index: TargetIndex) -> Result<&'static Target, Stop> {
     }
 }
 
-/// Whether the packet fits the way to `target`.
+/// Whether the packet fits a way that takes packets of `mtu` bytes.
 #[inline(always)]
-pub(super) fn fits(target: &Target, network: &Network) -> Result<(), Stop> {
-    if network.length <= usize::from(target.mtu) {
+pub(super) fn fits(mtu: u16, network: &Network) -> Result<(), Stop> {
+    if network.length <= usize::from(mtu) {
         return Ok(());
     }
     cold_path();

@@ -11,6 +11,7 @@ use nlb_common::flow::Pin;
 use nlb_common::hash::Flow;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::autoscale::engine::OtherProvider;
 use crate::config::ConfigErrors;
 use crate::control::snapshot::{RingChange, Snapshot};
 use crate::control::{Change, ChangeError};
@@ -130,6 +131,9 @@ pub enum ReloadError {
     /// With the changes made at run time it is more than the tables hold.
     #[error(transparent)]
     Full(#[from] ChangeError),
+    /// Instances of an autoscaling group would be left to nobody.
+    #[error(transparent)]
+    Provider(#[from] OtherProvider),
 }
 
 /// Why a trace can't begin.

@@ -57,6 +57,8 @@ pub struct Owner<D> {
     kept: Drains,
     /// Why the tables are not what they should be.
     failure: Option<String>,
+    /// When they are to be written again after a failure.
+    retry: Option<Instant>,
     reload_failure: Option<ReloadFailure>,
     /// When the new tables take over from those of an earlier agent at the latest; `None`: they are in use.
     takeover: Option<Instant>,
@@ -89,6 +91,7 @@ impl<D: Dataplane> Owner<D> {
             file,
             clock,
             failure: None,
+            retry: None,
             reload_failure: None,
             takeover: None,
             active,
@@ -110,27 +113,39 @@ impl<D: Dataplane> Owner<D> {
         Ok((owner, inlets))
     }
 
-    /// Takes events and commands until it is told to stop or all senders are gone.
+    /// Takes events and commands until it is told to stop or all senders are gone. Work that is due all the time, as in a sweep,
+    /// takes turns with them: nobody waits for more than one batch of it, and nobody who asks all the time holds it up.
     pub async fn run(mut self, mut events: mpsc::Receiver<Event>, mut commands: mpsc::Receiver<Command>) {
         let mut batch = Vec::new();
+        let mut has_worked = false;
         loop {
             let due = self.due();
+            let works = self.failure.is_none();
+            let had_worked = std::mem::take(&mut has_worked);
             tokio::select! {
-                command = commands.recv() => match command {
-                    None | Some(Command::Stop) => break,
-                    Some(command) => self.command(command),
-                },
+                biased;
+                () = until(due), if works && !had_worked => {
+                    has_worked = true;
+                    self.work();
+                }
+                () = self.trace.over(), if self.trace.is_running() => self.end_trace(),
+                () = self.capture.over(), if self.capture.is_running() => self.end_capture(),
+                () = until(self.takeover), if works && self.takeover.is_some() => self.reconcile(),
+                () = until(self.retry), if !works => self.reconcile(),
                 taken = events.recv_many(&mut batch, BATCH) => {
                     if taken == 0 {
                         break;
                     }
                     self.events(batch.drain(..));
                 }
-                () = self.trace.over(), if self.trace.is_running() => self.end_trace(),
-                () = self.capture.over(), if self.capture.is_running() => self.end_capture(),
-                () = until(self.takeover), if self.takeover.is_some() => self.reconcile(),
-                () = tokio::time::sleep(RETRY), if self.failure.is_some() => self.reconcile(),
-                () = until(due), if self.failure.is_none() => self.work(),
+                command = commands.recv() => match command {
+                    None | Some(Command::Stop) => break,
+                    Some(command) => self.command(command),
+                },
+                () = until(due), if works => {
+                    has_worked = true;
+                    self.work();
+                }
             }
         }
         info!("the agent stops; the packet path goes on");
@@ -177,6 +192,7 @@ impl<D: Dataplane> Owner<D> {
         if let Err(failure) = written {
             error!("the tables can't be written, the next attempt is in {RETRY:?}: {failure}");
             self.failure = Some(failure.to_string());
+            self.retry = Some(Instant::now() + RETRY);
             self.state.abandon_sweep(self.clock.now());
             // Some of the writes were done: begin the next attempt from what is really there.
             match self.dataplane.read() {

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tracing::warn;
-
 use super::handle::{Difference, ReloadReport};
 use crate::model::{AgentSettings, Configuration, TargetGroup};
-use crate::providers;
 
 /// What differs between the configuration in force and the next.
 pub(super) fn difference(before: &Configuration, after: &Configuration) -> ReloadReport {
@@ -22,15 +19,6 @@ pub(super) fn difference(before: &Configuration, after: &Configuration) -> Reloa
         targets: compare(&targets(before), &targets(after)),
         dropped: Vec::new(),
         restart_needed: restart_needed(&before.agent, &after.agent),
-    }
-}
-
-/// Autoscaling groups of providers that this agent does not have are checked and not run: whoever configures one has to know.
-pub(super) fn warn_of_what_is_not_run(configuration: &Configuration) {
-    let groups = configuration.autoscaling_groups.iter();
-    for group in groups.filter(|group| !providers::is_available(group.template.provider)) {
-        let provider = group.template.provider.as_str();
-        warn!("autoscaling group `{}` is not run: this agent has no provider `{provider}`", group.name);
     }
 }
 

@@ -18,7 +18,6 @@ use tracing::{info, warn};
 
 use super::handle::Handle;
 use super::owner::{Inlets, Owner, settle};
-use super::reload;
 use crate::api::server;
 use crate::autoscale::model::LaunchTemplate;
 use crate::autoscale::runtime::{self as scaling, Runtime};
@@ -45,7 +44,6 @@ pub fn run(path: &Path) -> Result<()> {
 
 async fn agent(path: &Path) -> Result<()> {
     let configuration = config::load(path)?;
-    reload::warn_of_what_is_not_run(&configuration);
     let settings = configuration.agent.clone();
     // The socket first: where another agent answers, this one must not touch the kernel.
     let api = server::Server::bind(&settings.socket).await?;

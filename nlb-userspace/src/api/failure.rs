@@ -129,6 +129,12 @@ impl From<Refusal> for Failure {
         let what = error.to_string();
         let mend = match error {
             Refusal::UnknownGroup { .. } => return Self::not_found(what, "see `nlb asg list`"),
+            Refusal::UnknownLoad { .. } => {
+                return Self::not_found(what, "give the `metric` of one of its `predictive_scaling` policies");
+            }
+            Refusal::NotOver { .. } => {
+                return Self::unprocessable(what, "leave out what is not over yet");
+            }
             Refusal::NotKept { .. } => {
                 return Self::new(StatusCode::INTERNAL_SERVER_ERROR, what, "see the agent's log");
             }
@@ -148,6 +154,11 @@ impl From<ReloadError> for Failure {
         let errors = match error {
             ReloadError::Configuration(errors) => errors,
             ReloadError::Full(full) => return full.into(),
+            ReloadError::Provider(other) => {
+                let mend = "nothing was changed; give the new group another name, or set `min` and `max` to 0 first, and change the \
+                            provider once `nlb asg show` lists no instance";
+                return Self::unprocessable(other.to_string(), mend);
+            }
         };
         let problems: Vec<_> = errors.problems().iter().map(Problem::from).collect();
         let what = match problems.len() {

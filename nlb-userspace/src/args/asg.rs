@@ -1,10 +1,12 @@
 //! The arguments of `nlb asg`.
 
 mod backtest;
+mod import;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 pub use backtest::{Backtest, BacktestRule};
+pub use import::Import;
 
 use crate::api::dto::HookResult;
 use crate::autoscale::model::{Process, Token};
@@ -93,6 +95,8 @@ pub enum AsgQuestion {
         /// Name of the autoscaling group
         group: Name,
     },
+    /// Take in a load that was recorded elsewhere, so that forecasts begin with a past
+    Import(Import),
     /// Make all instances anew, a few at a time
     #[command(subcommand)]
     Refresh(Refresh),

@@ -71,8 +71,13 @@ pub(super) fn check_vips(top: &Table<'_>, vips: &[ReadVip], listeners: &[ReadLis
     }
 }
 
-/// The same for autoscaling groups.
-pub(super) fn check_autoscaling(top: &Table<'_>, groups: &[ReadGroup], autoscaling: &[ReadAutoscalingGroup]) {
+/// The same for autoscaling groups. `prometheus` says whether there is a server to ask; `None`: that can't be read.
+pub(super) fn check_autoscaling(
+    top: &Table<'_>,
+    prometheus: Option<bool>,
+    groups: &[ReadGroup],
+    autoscaling: &[ReadAutoscalingGroup],
+) {
     let names = autoscaling.iter().filter_map(|group| group.name.as_ref().ok());
     once(top, names.map(|name| (name.get_ref(), name.span())), |name| format!("autoscaling group `{name}`"));
     for (what, names) in autoscaling.iter().flat_map(|group| &group.named) {
@@ -80,6 +85,13 @@ pub(super) fn check_autoscaling(top: &Table<'_>, groups: &[ReadGroup], autoscali
     }
     let known: Vec<&Name> = groups.iter().filter_map(|group| group.name.as_ref().ok()).map(Spanned::get_ref).collect();
     unknown_groups(top, &known, autoscaling.iter().flat_map(|group| &group.target_groups));
+    if prometheus == Some(false) {
+        for asking in autoscaling.iter().flat_map(|group| &group.asking) {
+            let complaint = Complaint::new(format!("{} asks a Prometheus server, and there is none", asking.get_ref()));
+            let help = "add `[agent.prometheus]` with `url = \"http://127.0.0.1:9090\"`";
+            top.wrong_at(&asking.span(), complaint.help(help));
+        }
+    }
 }
 
 /// Notes each key that stands a second time.
@@ -183,9 +195,10 @@ fn targets_that_are_vips(top: &Table<'_>, groups: &[ReadGroup], listeners: &[Rea
     }
 }
 
-/// Translation is within a family.
+/// Who gets packets of another family than the client's can't answer to him, but to the edge.
 fn targets_of_another_family(top: &Table<'_>, groups: &[ReadGroup], listeners: &[ReadListener]) {
-    let translated = groups.iter().filter(|group| matches!(group.forwarding, Ok(Some(Forwarding::Nat { .. }))));
+    let is_answered = |group: &&ReadGroup| matches!(group.forwarding, Ok(Some(Forwarding::Nat { source: false })));
+    let translated = groups.iter().filter(is_answered);
     for (group, name) in translated.filter_map(|group| Some((group, group.name.as_ref().ok()?.get_ref()))) {
         let of_group = |listener: &&ReadListener| {
             listener.groups.as_ref().is_ok_and(|groups| groups.iter().any(|(wanted, _)| wanted.get_ref() == name))
@@ -199,7 +212,8 @@ fn targets_of_another_family(top: &Table<'_>, groups: &[ReadGroup], listeners: &
             let message = format!("target {target} is of another family than listener {vip} (line {line})");
             let family = if vip.is_ipv4() { "IPv4" } else { "IPv6" };
             let help = format!(
-                "by `nat` packets keep their family: give the target's {family} address, or use `ipip` or `gue`"
+                "it can't answer the client's own address: set `source_nat = true`, so that it answers to the edge's, give \
+                 the target's {family} address, or use `ipip` or `gue`"
             );
             top.wrong_at(&address.span(), Complaint::new(message).help(help));
         }

@@ -58,7 +58,8 @@ fn configuration(top: &Table<'_>) -> Result<Configuration, Reported> {
     let vips: Vec<_> = top.tables("vip").iter().map(sections::vip).collect();
     let autoscaling: Vec<_> = top.tables("autoscaling_group").iter().map(sections::autoscaling_group).collect();
     check::check(top, agent.as_ref().ok().map(|agent| agent.capacity), &groups, &listeners);
-    check::check_autoscaling(top, &groups, &autoscaling);
+    let prometheus = agent.as_ref().ok().map(|agent| agent.prometheus.is_some());
+    check::check_autoscaling(top, prometheus, &groups, &autoscaling);
     check::check_vips(top, &vips, &listeners);
     Ok(Configuration {
         agent: agent?,

@@ -155,6 +155,13 @@ const SECTIONS: &[Section] = &[
                 "remembered flows of UDP and SCTP; when full, the one silent for longest goes",
             ),
             key(
+                "fragments",
+                "1 to 16777216",
+                Is("16384"),
+                "16384",
+                "datagrams in fragments whose first one was seen, which later ones follow within 30 s; when full, the oldest goes",
+            ),
+            key(
                 "sketches",
                 "1 to 262144",
                 Is("2048"),
@@ -178,6 +185,29 @@ const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        path: "agent.prometheus",
+        repeated: false,
+        about: "A Prometheus server, or what answers PromQL as it does: for metrics `prometheus(\"QUERY\")` of autoscaling groups. Without \
+                it there are none.",
+        keys: &[
+            key(
+                "url",
+                "`http://` or `https://`, host, by wish port and path",
+                Required,
+                r#""http://127.0.0.1:9090""#,
+                "where it is; `/api/v1/query` is asked below it",
+            ),
+            key(
+                "timeout",
+                "duration, 100ms to 9s",
+                Is(r#""5s""#),
+                r#""2s""#,
+                "how long an answer may take; without one in time there is no figure",
+            ),
+            key("verify", "`true` or `false`", Is("true"), "false", "by `https`, whether its certificate is verified"),
+        ],
+    },
+    Section {
         path: "target_group",
         repeated: true,
         about: "A set of targets that serve the same listeners.",
@@ -196,7 +226,7 @@ const SECTIONS: &[Section] = &[
                 "`true` or `false`",
                 Is("false"),
                 "false",
-                "by `nat`, whether packets come to the targets from the edge's own address, and answers back to it; otherwise from the client's, and the edge is the targets' router",
+                "by `nat`, whether packets come to the targets from the edge's own address, and answers back to it, between IPv4 and IPv6 too; otherwise from the client's, and the edge is the targets' router",
             ),
             key(
                 "affinity",

@@ -6,8 +6,8 @@ use std::fmt::{self, Write};
 
 use super::duration;
 use crate::model::{
-    AgentSettings, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, NewFlowLimit, Probe, Quic, RingKind,
-    ServedBy, TargetGroup, Tracking, Vip, XdpMode,
+    AgentSettings, Configuration, FlowSettings, Forwarding, HealthCheck, Listener, NewFlowLimit, Probe,
+    PrometheusServer, Quic, RingKind, ServedBy, TargetGroup, Tracking, Vip, XdpMode,
 };
 
 /// `configuration` as TOML, every setting written out. Listeners and groups keep their order.
@@ -64,8 +64,12 @@ fn agent(out: &mut String, agent: &AgentSettings) -> fmt::Result {
     writeln!(out, "\n[agent.capacity]\nlisteners = {}\ngroups = {}", capacity.listeners, capacity.groups)?;
     writeln!(out, "targets = {}\nslots = {}", capacity.targets, capacity.slots)?;
     writeln!(out, "half_open = {}\nflows = {}", capacity.half_open, capacity.flows)?;
-    writeln!(out, "datagrams = {}\nsketches = {}", capacity.datagrams, capacity.sketches)?;
-    writeln!(out, "networks = {}\nsources = {}", capacity.networks, capacity.sources)
+    writeln!(out, "datagrams = {}\nfragments = {}", capacity.datagrams, capacity.fragments)?;
+    writeln!(out, "sketches = {}\nnetworks = {}", capacity.sketches, capacity.networks)?;
+    writeln!(out, "sources = {}", capacity.sources)?;
+    let Some(PrometheusServer { url, timeout, verify }) = &agent.prometheus else { return Ok(()) };
+    let timeout = duration::show(*timeout);
+    writeln!(out, "\n[agent.prometheus]\nurl = {}\ntimeout = \"{timeout}\"\nverify = {verify}", quoted(url))
 }
 
 fn target_group(out: &mut String, group: &TargetGroup) -> fmt::Result {

@@ -219,11 +219,12 @@ impl State {
     fn build_listeners(&mut self, tables: &mut Tables, notices: &mut Vec<Notice>, now: Timestamp) {
         let by_group: BTreeMap<Name, usize> =
             self.listeners_by_group().into_iter().map(|(name, count)| (name.clone(), count)).collect();
+        let indexes = self.group_indexes_by_name();
         let mut served = BTreeMap::new();
         let listeners = std::mem::take(&mut self.listeners);
         for listener in &listeners {
             let group = match &listener.served_by {
-                ServedBy::Group(name) => self.index_of(name),
+                ServedBy::Group(name) => indexes.get(name).copied(),
                 ServedBy::Shares(shares) => self.build_shared(listener, shares, tables, notices, now),
             };
             let Some((index, group)) = group.and_then(|index| Some((index, *tables.groups.get(&index)?))) else {
@@ -270,10 +271,10 @@ impl State {
         self.served = served;
     }
 
-    /// The index of the entry of the group of that name.
-    fn index_of(&self, name: &Name) -> Option<u32> {
-        let group = self.groups.iter().find(|group| &group.name == name)?;
-        self.group_indexes.get(&self.tag_of(group))
+    /// The index of each group's entry.
+    fn group_indexes_by_name(&self) -> BTreeMap<Name, u32> {
+        let index = |group: &TargetGroup| Some((group.name.clone(), self.group_indexes.get(&self.tag_of(group))?));
+        self.groups.iter().filter_map(index).collect()
     }
 }
 

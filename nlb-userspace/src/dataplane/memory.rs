@@ -1,6 +1,6 @@
 //! The tables in memory: for tests of the agent and for simulations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use nlb_common::active::Sketch;
@@ -164,7 +164,8 @@ impl Dataplane for Memory {
     }
 
     fn unpin(&mut self, pins: &[PinPlace]) -> Result<(), DataplaneError> {
-        self.pins.retain(|(place, _)| !pins.contains(place));
+        let gone: BTreeSet<_> = pins.iter().collect();
+        self.pins.retain(|(place, _)| !gone.contains(place));
         Ok(())
     }
 

@@ -10,8 +10,8 @@ use crate::model::{Forwarding, Name};
 impl Story<'_> {
     pub(super) fn way(&mut self, snapshot: &Snapshot, query: &FlowQuery, target: &TargetState) -> Result<String, End> {
         let address = target.key.address;
-        let hop = match &target.next_hop {
-            Ok(hop) => NextHopView::of(snapshot, address, hop),
+        let (own, hop) = match &target.next_hop {
+            Ok(own) => (own, NextHopView::of(snapshot, address, own)),
             Err(why) => {
                 self.step("next hop", format!("{why}: dropped as `{}`", DropReason::NoNextHop.name()));
                 return Err((Verdict::Dropped, format!("dropped: no way to target {}", target.key.socket())));
@@ -25,22 +25,33 @@ impl Story<'_> {
         let outer = if address.is_ipv4() { "IPv4" } else { "IPv6" };
         let inner = if query.destination.is_ipv4() { "IPv4" } else { "IPv6" };
         let forwarding = forwarding(snapshot, &target.key.group);
+        if forwarding == (Forwarding::Nat { source: false }) && inner != outer {
+            let why = DropReason::OtherFamily.name();
+            self.step("outer header", format!("none: the target can't answer an {inner} client: dropped as `{why}`"));
+            return Err((
+                Verdict::Dropped,
+                format!("dropped: target {} gets {inner} packets only with `source_nat = true`", target.key.socket()),
+            ));
+        }
         let header = match forwarding {
             Forwarding::Ipip => format!("{inner} in {outer}, from {}{varied} to {address}", hop.source),
             Forwarding::Gue => format!("{inner} in GUE in UDP in {outer}, from {}{varied} to {address}", hop.source),
             Forwarding::L2 => "none: the packet stays as it is, its frame gets that MAC address".to_owned(),
             Forwarding::Nat { source } => {
                 let to = target.key.socket();
-                let from = if source { format!("a port of {}", hop.source) } else { "the client's address".to_owned() };
-                format!("none: the packet is translated, from {from} to {to}; its answers come back through this edge")
+                let from = if source { format!("a port of {}", own.source) } else { "the client's address".to_owned() };
+                let into = if inner == outer { String::new() } else { format!(" into {outer}") };
+                format!(
+                    "none: the packet is translated{into}, from {from} to {to}; its answers come back through this edge"
+                )
             }
             Forwarding::Geneve => format!(
                 "{inner} in GENEVE in UDP in {outer}, from {} to {address}, which sends back what may go on",
-                hop.source
+                own.source
             ),
         };
         self.step("outer header", header);
-        let fits = hop.mtu.saturating_sub(forwarding.overhead(address));
+        let fits = forwarding.room(hop.mtu, query.destination.ip(), address);
         let answer = if query.destination.is_ipv4() { "fragmentation needed" } else { "packet too big" };
         self.step("size", format!("up to {fits} bytes; a longer packet's sender gets `{answer}`"));
         if let Some(length) = self.packet.as_ref().map(|packet| packet.length).filter(|&length| length > fits) {

@@ -1,6 +1,6 @@
 //! Whether targets serve: asking them, and making up one's mind.
 //!
-//! - [`probe`] asks one target once;
+//! - [`probe`] asks one target once, and fetches documents for those who read what other servers measure;
 //! - `machine` turns a target's outcomes into its health, `schedule` says whom to ask when: both pure, time passed in;
 //! - [`checker`] is the task at the rim that runs the three together.
 //!
@@ -15,4 +15,4 @@ pub mod probe;
 mod schedule;
 
 pub use checker::{Checked, Observer, spawn};
-pub use probe::{Outcome, ProbeError, Prober};
+pub use probe::{Answer, Document, Outcome, ProbeError, Prober};

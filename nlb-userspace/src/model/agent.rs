@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Name, RingSize};
+use super::{HttpUrl, Name, RingSize};
 
 /// Where in the kernel's receive path the program runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,8 @@ pub struct Capacity {
     pub flows: u32,
     /// Pinned flows of UDP.
     pub datagrams: u32,
+    /// Datagrams that come in fragments: where each goes is known until as many others have come.
+    pub fragments: u32,
     /// Targets, and as many listeners, whose active flows are estimated: the first ones; 4 KiB each.
     pub sketches: u32,
     /// Networks of access lists, those of all lists together.
@@ -54,6 +57,7 @@ impl Capacity {
         half_open: 1 << 24,
         flows: 1 << 28,
         datagrams: 1 << 26,
+        fragments: 1 << 24,
         sketches: 1 << 18,
         networks: 1 << 24,
         sources: 1 << 24,
@@ -81,11 +85,23 @@ impl Default for Capacity {
             half_open: 16_384,
             flows: 1_048_576,
             datagrams: 131_072,
+            fragments: 16_384,
             sketches: 2_048,
             networks: 131_072,
             sources: 65_536,
         }
     }
+}
+
+/// Section `[agent.prometheus]`: a server that answers PromQL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrometheusServer {
+    /// Where it is.
+    pub url: HttpUrl,
+    /// How long it may take to answer: 5 s by default, below the shortest period of metrics.
+    pub timeout: Duration,
+    /// Whether its certificate is verified: it is, by default.
+    pub verify: bool,
 }
 
 /// Section `[agent]` of the configuration.
@@ -110,6 +126,8 @@ pub struct AgentSettings {
     pub socket: PathBuf,
     /// Address of the Prometheus endpoint; `None`: no endpoint.
     pub metrics: Option<SocketAddr>,
+    /// The Prometheus server that metrics of autoscaling groups may be asked of; `None`: there is none.
+    pub prometheus: Option<PrometheusServer>,
     /// Directory below a bpffs where programs, links and maps are pinned; one per agent.
     pub pin_path: PathBuf,
     /// Directory of what must survive a restart: the embedded store.
@@ -131,6 +149,7 @@ impl Default for AgentSettings {
             drop_foreign_tunnels: true,
             socket: "/run/nlb/nlb.sock".into(),
             metrics: None,
+            prometheus: None,
             pin_path: "/sys/fs/bpf/nlb".into(),
             state_dir: "/var/lib/nlb".into(),
             capacity: Capacity::default(),

@@ -151,6 +151,16 @@ impl Forwarding {
             (Self::L2 | Self::Nat { .. }, _) => 0,
         }
     }
+
+    /// The longest packet to listener `vip` that fits a way of `mtu` bytes to `target`: one that is translated into the other
+    /// family changes its header for that one's.
+    pub const fn room(self, mtu: u32, vip: IpAddr, target: IpAddr) -> u32 {
+        match (self, vip, target) {
+            (Self::Nat { .. }, IpAddr::V4(_), IpAddr::V6(_)) => mtu.saturating_sub(20),
+            (Self::Nat { .. }, IpAddr::V6(_), IpAddr::V4(_)) => mtu.saturating_add(20),
+            _ => mtu.saturating_sub(self.overhead(target)),
+        }
+    }
 }
 
 /// How slots are shared out among targets.

@@ -4,12 +4,23 @@
 //! sets; a call that failed, or whose answer got lost, is made again: so each must be safe to repeat. The contract follows
 //! that of Cluster Autoscaler's external provider: list, increase, delete by name, state of each, what a template makes.
 
+#[cfg(feature = "docker")]
+mod docker;
+mod documents;
+#[cfg(feature = "ec2")]
+mod ec2;
 mod exec;
+#[cfg(any(feature = "ec2", feature = "kubernetes"))]
+mod fleet;
+mod hex;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod open;
 mod process;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod webhook;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,16 +28,13 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-pub use open::{is_available, open};
+pub use open::{check, open};
 
-use crate::autoscale::model::{InstanceId, LaunchTemplate, Token};
+use crate::autoscale::model::{InstanceId, LaunchTemplate, ProviderKind, Token};
 use crate::model::{Name, Timestamp};
 
 /// Launches and ends instances of one kind.
 pub trait Provider: Send + Sync {
-    /// What is wrong with a template's settings, before anything is launched from it.
-    fn check(&self, template: &LaunchTemplate) -> Result<(), ProviderError>;
-
     /// Everything it runs for `group`, whatever its state; also what an agent before this one launched. What isn't listed
     /// is gone.
     fn list<'a>(&'a self, group: &'a Name) -> BoxFuture<'a, Result<Vec<Provided>, ProviderError>>;
@@ -135,4 +143,7 @@ pub enum ProviderError {
     /// It can't do that at all.
     #[error("the provider can't {0}")]
     Unsupported(&'static str),
+    /// This `nlb` was built without it.
+    #[error("this nlb is built without the provider `{}`: build it with that feature", .0.as_str())]
+    NotBuiltIn(ProviderKind),
 }

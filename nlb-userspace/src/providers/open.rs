@@ -3,29 +3,36 @@
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(feature = "docker")]
+use super::docker::Docker;
+#[cfg(feature = "ec2")]
+use super::ec2::Ec2;
 use super::exec::Exec;
+#[cfg(feature = "kubernetes")]
+use super::kubernetes::Kubernetes;
 use super::process::Processes;
+use super::webhook::Webhook;
 use super::{Provider, ProviderError};
 use crate::autoscale::model::{LaunchTemplate, ProviderKind};
 
-/// Whether there is a provider of this kind.
-pub const fn is_available(kind: ProviderKind) -> bool {
-    matches!(kind, ProviderKind::Process | ProviderKind::Exec)
+/// What is wrong with a template, before anything is launched from it. Nobody is asked, and no file is read.
+pub fn check(template: &LaunchTemplate) -> Result<(), ProviderError> {
+    open(template, Path::new("")).map(drop)
 }
 
 /// The provider that launches from `template`. What it has to remember it keeps below `directory`, which may not be there yet.
+/// It connects to nothing before its first call.
 pub fn open(template: &LaunchTemplate, directory: &Path) -> Result<Arc<dyn Provider>, ProviderError> {
-    let provider: Arc<dyn Provider> = match template.provider {
-        ProviderKind::Process => Arc::new(Processes::new(directory.join("processes"))),
-        ProviderKind::Exec => Arc::new(Exec::new(template)?),
-        ProviderKind::Systemd
-        | ProviderKind::Webhook
-        | ProviderKind::Docker
-        | ProviderKind::Kubernetes
-        | ProviderKind::Ec2 => {
-            return Err(ProviderError::Unsupported("launch anything: this agent has no such provider"));
-        }
-    };
-    provider.check(template)?;
-    Ok(provider)
+    Ok(match template.provider {
+        ProviderKind::Process => Arc::new(Processes::new(template, directory.join("processes"))?),
+        ProviderKind::Exec => Arc::new(Exec::provider(template)?),
+        ProviderKind::Webhook => Arc::new(Webhook::provider(template)?),
+        #[cfg(feature = "docker")]
+        ProviderKind::Docker => Arc::new(Docker::new(template)?),
+        #[cfg(feature = "kubernetes")]
+        ProviderKind::Kubernetes => Arc::new(Kubernetes::provider(template)?),
+        #[cfg(feature = "ec2")]
+        ProviderKind::Ec2 => Arc::new(Ec2::provider(template)?),
+        missing => return Err(ProviderError::NotBuiltIn(missing)),
+    })
 }

@@ -1,12 +1,21 @@
 //! Reads a template's settings, and says of a wrong one which and what would be right.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::ProviderError;
 use crate::autoscale::model::LaunchTemplate;
+
+/// Most letters of what a service or a command complains that are passed on.
+const LONGEST_REASON: usize = 500;
+
+/// What a service or a command complains, in one piece for people.
+pub(super) fn reason(complaint: &[u8]) -> String {
+    String::from_utf8_lossy(complaint).trim().chars().take(LONGEST_REASON).collect()
+}
 
 /// The settings of one template.
 #[derive(Clone, Copy, Debug)]
@@ -41,16 +50,33 @@ impl<'a> Settings<'a> {
         }
     }
 
+    /// A file's absolute path.
+    pub(super) fn path(self, key: &str) -> Result<Option<PathBuf>, ProviderError> {
+        match self.text(key)? {
+            Some(path) if !path.starts_with('/') => {
+                Err(self.wrong(key, format!("is no absolute path: {path:?}: begin it with `/`")))
+            }
+            path => Ok(path.map(PathBuf::from)),
+        }
+    }
+
     /// Program and arguments: the program by its absolute path.
     pub(super) fn command(self, key: &str) -> Result<Vec<String>, ProviderError> {
         let right =
             "give the absolute path of a program and its arguments, as [\"/usr/bin/server\", \"--port\", \"80\"]";
         let words = self.0.settings.get(key).ok_or_else(|| self.wrong(key, format!("is missing: {right}")))?;
-        let words: Option<Vec<String>> =
-            words.as_array().and_then(|words| words.iter().map(|word| word.as_str().map(str::to_owned)).collect());
+        let words = texts(words);
         words
             .filter(|words| words.first().is_some_and(|program| program.starts_with('/')))
             .ok_or_else(|| self.wrong(key, format!("is no command: {right}")))
+    }
+
+    /// Words, at least one.
+    #[cfg(feature = "docker")]
+    pub(super) fn words(self, key: &str) -> Result<Option<Vec<String>>, ProviderError> {
+        let Some(value) = self.0.settings.get(key) else { return Ok(None) };
+        let words = texts(value).filter(|words| !words.is_empty());
+        words.map(Some).ok_or_else(|| self.wrong(key, "is no list of words: write [\"serve\", \"--port\", \"80\"]"))
     }
 
     /// Texts by name.
@@ -69,4 +95,8 @@ impl<'a> Settings<'a> {
             .map(Duration::from_secs)
             .ok_or_else(|| self.wrong(key, format!("is {value}: give whole seconds, 1 to 3600")))
     }
+}
+
+fn texts(list: &Value) -> Option<Vec<String>> {
+    list.as_array()?.iter().map(|word| word.as_str().map(str::to_owned)).collect()
 }

@@ -1,4 +1,5 @@
-use std::path::Path;
+#[cfg(all(feature = "docker", feature = "ec2", feature = "kubernetes"))]
+mod elsewhere;
 
 use serde_json::{Map, Value, json};
 
@@ -34,8 +35,9 @@ fn without(key: &str) -> Value {
 
 #[test]
 fn wrong_settings_are_named_with_what_would_be_right() {
-    use ProviderKind::{Exec, Process};
+    use ProviderKind::{Exec, Process, Webhook};
     let exec = |settings: Value| (Exec, 0, settings);
+    let webhook = |settings: Value| (Webhook, 0, settings);
     let process = |settings: Value| (Process, 80, settings);
     for ((kind, port, settings), key, right) in [
         (process(without("command")), "settings.command", "absolute path"),
@@ -55,23 +57,45 @@ fn wrong_settings_are_named_with_what_would_be_right() {
         (exec(json!({})), "settings.command", "absolute path"),
         (exec(json!({ "command": ["/bin/launch"], "timeout": "1s" })), "settings.timeout", "whole seconds"),
         (exec(json!({ "command": ["/bin/launch"], "bridge": "lan" })), "settings.bridge", "is not known"),
+        (webhook(json!({})), "settings.url", "https://"),
+        (webhook(json!({ "url": "launcher.example.org" })), "settings.url", "https://"),
+        (webhook(json!({ "url": "https://a.example", "ca_file": "ca.pem" })), "settings.ca_file", "absolute path"),
+        (webhook(json!({ "url": "http://a.example", "bearer_file": "/b" })), "settings.bearer_file", "`https`"),
+        (
+            webhook(json!({ "url": "https://a.example", "bearer_file": "/b", "hmac_file": "/h" })),
+            "settings.hmac_file",
+            "one of them",
+        ),
     ] {
-        let refused = open(&template(kind, port, &settings), Path::new("/nowhere")).err();
+        let refused = check(&template(kind, port, &settings)).err();
         let Some(ProviderError::Settings { key: found, problem, .. }) = &refused else {
             panic!("{settings}: {refused:?}");
         };
         assert!(found == key && problem.contains(right), "{found} {problem}");
     }
-    for (kind, port, settings) in [process(without("none")), exec(json!({ "command": ["/bin/launch", "web"] }))] {
-        assert!(open(&template(kind, port, &settings), Path::new("/nowhere")).is_ok(), "{settings}");
+    for (kind, port, settings) in [
+        process(without("none")),
+        exec(json!({ "command": ["/bin/launch", "web"] })),
+        webhook(json!({ "url": "https://a.example/nlb", "bearer_file": "/b", "ca_file": "/ca.pem", "timeout": 5 })),
+        webhook(json!({ "url": "http://localhost:8080", "bearer_file": "/b" })),
+        webhook(json!({ "url": "http://a.example", "hmac_file": "/h" })),
+    ] {
+        assert_eq!(check(&template(kind, port, &settings)), Ok(()), "{settings}");
     }
 }
 
 #[test]
-fn a_provider_that_is_not_there_is_said_to_be() {
+fn a_provider_that_is_not_built_in_is_said_to_be() {
+    let settings = json!({});
     for kind in ProviderKind::ALL {
-        let opened = open(&template(kind, 80, &json!({})), Path::new("/nowhere"));
-        let is_unsupported = matches!(opened, Err(ProviderError::Unsupported(_)));
-        assert_eq!(is_unsupported, !is_available(kind), "{kind:?}");
+        let is_built_in = match kind {
+            ProviderKind::Process | ProviderKind::Exec | ProviderKind::Webhook => true,
+            ProviderKind::Systemd => false,
+            ProviderKind::Docker => cfg!(feature = "docker"),
+            ProviderKind::Kubernetes => cfg!(feature = "kubernetes"),
+            ProviderKind::Ec2 => cfg!(feature = "ec2"),
+        };
+        let refused = check(&template(kind, 80, &settings)).unwrap_err();
+        assert_eq!(matches!(refused, ProviderError::NotBuiltIn(_)), !is_built_in, "{refused}");
     }
 }

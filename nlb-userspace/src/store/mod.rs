@@ -21,9 +21,9 @@ use serde::{Deserialize, Serialize};
 pub use error::StoreError;
 
 use crate::autoscale::engine;
-use crate::autoscale::forecast::History;
+use crate::autoscale::forecast::{History, Minutes};
 use crate::model::{Drain, Drains, Name, Overlay, Overridden, ShareKey, TargetKey, Weight};
-use schema::{AUTOSCALING, DRAINS, HISTORY, OVERLAY, SETTINGS, SHARES};
+use schema::{AUTOSCALING, DRAINS, HISTORY, OVERLAY, RECENT, SETTINGS, SHARES};
 
 /// Name of the file within the state directory.
 pub const FILE_NAME: &str = "nlb.redb";
@@ -59,6 +59,11 @@ struct DrainRow {
 struct ShareRow {
     share: ShareKey,
     weight: Weight,
+}
+
+/// The key of what is recorded for a policy.
+fn load_of(group: &Name, policy: &Name) -> String {
+    format!("{group}/{policy}")
 }
 
 fn json(row: &impl Serialize) -> String {
@@ -166,21 +171,48 @@ impl Store {
         json.map(|json| self.decode(AUTOSCALING, group.as_str(), &json)).transpose()
     }
 
-    /// Keeps the state of an autoscaling group's engine in place of what was kept before.
-    pub fn save_autoscaling(&self, group: &Name, state: &engine::State) -> Result<(), StoreError> {
-        self.set_value(AUTOSCALING, group.as_str(), &json(state))
+    /// Keeps the state of an autoscaling group's engine in place of what was kept before, and with it what came of the loads of its
+    /// policies since their whole history was kept.
+    pub fn save_autoscaling(
+        &self,
+        group: &Name,
+        state: &engine::State,
+        recent: &[(&Name, Minutes)],
+    ) -> Result<(), StoreError> {
+        let write = || {
+            let transaction = self.database.begin_write()?;
+            transaction.open_table(AUTOSCALING)?.insert(group.as_str(), json(state).as_str())?;
+            for (policy, minutes) in recent {
+                transaction.open_table(RECENT)?.insert(load_of(group, policy).as_str(), json(minutes).as_str())?;
+            }
+            Ok(transaction.commit()?)
+        };
+        write().map_err(|error: redb::Error| self.failed(error))
     }
 
     /// What was recorded of the load of an autoscaling group's policy; empty before it was first kept.
     pub fn history(&self, group: &Name, policy: &Name) -> Result<History, StoreError> {
-        let key = format!("{group}/{policy}");
+        let key = load_of(group, policy);
         let kept = self.value(HISTORY, &key)?.map(|json| self.decode(HISTORY, &key, &json));
-        Ok(kept.transpose()?.unwrap_or_default())
+        let mut history: History = kept.transpose()?.unwrap_or_default();
+        if let Some(json) = self.value(RECENT, &key)? {
+            history.import(&self.decode(RECENT, &key, &json)?);
+        }
+        Ok(history)
     }
 
-    /// Keeps what was recorded in place of what was kept before.
-    pub fn save_history(&self, group: &Name, policy: &Name, history: &History) -> Result<(), StoreError> {
-        self.set_value(HISTORY, &format!("{group}/{policy}"), &json(history))
+    /// Keeps what was recorded of the loads of policies in place of what was kept before: of all, or of none.
+    pub fn save_histories(&self, group: &Name, histories: &[(&Name, &History)]) -> Result<(), StoreError> {
+        let write = || {
+            let transaction = self.database.begin_write()?;
+            for (policy, history) in histories {
+                let key = load_of(group, policy);
+                transaction.open_table(HISTORY)?.insert(key.as_str(), json(history).as_str())?;
+                transaction.open_table(RECENT)?.remove(key.as_str())?;
+            }
+            Ok(transaction.commit()?)
+        };
+        write().map_err(|error: redb::Error| self.failed(error))
     }
 
     fn value(&self, table: TableDefinition<'_, &str, &str>, key: &str) -> Result<Option<String>, StoreError> {

@@ -22,6 +22,9 @@ pub(super) const AUTOSCALING: TableDefinition<'_, &str, &str> = TableDefinition:
 /// Recorded loads, as JSON, by `GROUP/POLICY` of autoscaling groups.
 pub(super) const HISTORY: TableDefinition<'_, &str, &str> = TableDefinition::new("history");
 
+/// The last minutes of recorded loads, that their rows in [`HISTORY`] don't have yet, as JSON, by `GROUP/POLICY`.
+pub(super) const RECENT: TableDefinition<'_, &str, &str> = TableDefinition::new("recent_history");
+
 /// Weights of groups that share listeners, set at run time, as JSON, by `LISTENER/GROUP`.
 pub(super) const SHARES: TableDefinition<'_, &str, &str> = TableDefinition::new("shares");
 
@@ -31,7 +34,7 @@ pub(super) const VERSION_KEY: &str = "version";
 type Step = fn(&WriteTransaction) -> Result<(), redb::Error>;
 
 /// What brings a file from the version of its index to the next. Files of version 0 are empty.
-const STEPS: &[Step] = &[first_tables, drains, autoscaling, history, shares];
+const STEPS: &[Step] = &[first_tables, drains, autoscaling, history, shares, recent];
 
 /// The version that this program writes.
 pub(super) const VERSION: u64 = STEPS.len() as u64;
@@ -59,6 +62,11 @@ fn history(transaction: &WriteTransaction) -> Result<(), redb::Error> {
 
 fn shares(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     transaction.open_table(SHARES)?;
+    Ok(())
+}
+
+fn recent(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(RECENT)?;
     Ok(())
 }
 

@@ -217,17 +217,20 @@ proptest! {
     }
 }
 
+fn group() -> crate::autoscale::model::AutoscalingGroup {
+    const FILE: &str = "agent.interfaces = ['e']\n[[autoscaling_group]]\nname = 'web'\nmin = 1\nmax = 2\n\
+                        template = { provider = 'exec', settings.command = ['/bin/launch'] }";
+    crate::config::parse(FILE, "f").unwrap().autoscaling_groups[0].clone()
+}
+
 #[test]
 fn the_state_of_an_autoscaling_group_is_kept_as_it_is() {
-    const FILE: &str = "agent.interfaces = ['e']\n[[autoscaling_group]]\nname = 'web'\nmin = 1\nmax = 2\n\
-                        template = { provider = 'exec' }";
     let dir = tempfile::tempdir().unwrap();
-    let configuration = crate::config::parse(FILE, "f").unwrap();
-    let engine = engine::Engine::new(configuration.autoscaling_groups[0].clone(), 7);
+    let engine = engine::Engine::new(group(), 7);
     let (web, other) = ("web".parse().unwrap(), "other".parse().unwrap());
     let store = Store::open(dir.path()).unwrap();
     assert!(store.autoscaling(&web).unwrap().is_none());
-    store.save_autoscaling(&web, engine.state()).unwrap();
+    store.save_autoscaling(&web, engine.state(), &[]).unwrap();
     drop(store);
     let store = Store::open(dir.path()).unwrap();
     assert_eq!(store.autoscaling(&web).unwrap().as_ref(), Some(engine.state()));
@@ -236,7 +239,7 @@ fn the_state_of_an_autoscaling_group_is_kept_as_it_is() {
 
 #[test]
 fn a_recorded_load_is_kept_for_its_policy() {
-    use crate::autoscale::forecast::History;
+    use crate::autoscale::forecast::{History, Minutes};
     use crate::model::Timestamp;
 
     let dir = tempfile::tempdir().unwrap();
@@ -247,7 +250,21 @@ fn a_recorded_load_is_kept_for_its_policy() {
     for minute in 0..3 {
         history.record(Timestamp::from_epoch(std::time::Duration::from_secs(6_000 + 60 * minute)), 1.5);
     }
-    store.save_history(&web, &policy, &history).unwrap();
+    store.save_histories(&web, &[(&policy, &history)]).unwrap();
     assert_eq!(store.history(&web, &policy).unwrap(), history);
     assert_eq!(store.history(&web, &other).unwrap(), History::default());
+
+    // What came since is kept with the state.
+    let engine = engine::Engine::new(group(), 7);
+    let at = |minute: u64| Timestamp::from_epoch(std::time::Duration::from_secs(6_000 + 60 * minute));
+    let recent = Minutes { first: at(2), values: vec![Some(4.0), None, Some(5.0)] };
+    store.save_autoscaling(&web, engine.state(), &[(&policy, recent.clone())]).unwrap();
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    let after = store.history(&web, &policy).unwrap();
+    let minutes = [Some(1.5), Some(1.5), Some(4.0), None, Some(5.0)];
+    assert_eq!(after.minutes().1.collect::<Vec<_>>(), minutes);
+    // The whole takes its place, also one that knows nothing of it.
+    store.save_histories(&web, &[(&policy, &history)]).unwrap();
+    assert_eq!(store.history(&web, &policy).unwrap(), history);
 }

@@ -66,6 +66,10 @@ fn every_documented_command_is_understood() {
         "nlb asg refresh rollback web",
         "nlb asg hook complete web web-17 ready continue",
         "nlb asg hook heartbeat web web-17 ready",
+        "nlb asg import web --csv load.csv",
+        "nlb asg import web --metric sum(new_flows)/2 --csv load.csv --json",
+        "nlb asg import web --prometheus http://127.0.0.1:9090 --query sum(up)",
+        "nlb asg import web --prometheus https://a.example/prometheus --query up --from 2026-11-01T00:00:00Z --to 6h --insecure",
         "nlb asg backtest --trace load.csv",
         "nlb asg backtest --trace load.csv --policy predictive --policy hpa --quantile 0.99 --target 60 --svg out.svg --json",
         "nlb asg backtest --trace load.csv --capacity 12.5 --start 120 --bin 60",
@@ -111,6 +115,12 @@ fn a_misused_command_is_refused_for_the_right_reason() {
         ("nlb capture -w x --sample 1/0", ErrorKind::ValueValidation, "write 1/N"),
         ("nlb capture -w x --snaplen 9217", ErrorKind::ValueValidation, "1..=9216"),
         ("nlb capture -w x --count 0", ErrorKind::ValueValidation, "count"),
+        ("nlb asg import web", ErrorKind::MissingRequiredArgument, "--csv"),
+        ("nlb asg import web --prometheus http://a", ErrorKind::MissingRequiredArgument, "--query"),
+        ("nlb asg import web --csv a --prometheus http://a --query b", ErrorKind::ArgumentConflict, "--prometheus"),
+        ("nlb asg import web --csv a --metric cup", ErrorKind::ValueValidation, "`cup` is no source"),
+        ("nlb asg import web --prometheus a:9090 --query b", ErrorKind::ValueValidation, "http://"),
+        ("nlb asg import web --csv a --from yesterday", ErrorKind::ValueValidation, "as 14d or 6h"),
         ("nlb status --color sometimes", ErrorKind::InvalidValue, "auto, always, never"),
     ] {
         let error = parse(line).expect_err(line);

@@ -32,6 +32,14 @@ async fn success_is_0_failure_1_and_misuse_2() {
     let bad = directory.path().join("bad.toml");
     std::fs::write(&bad, "[agent]\ninterfces = [\"eth0\"]\n").unwrap();
     let bad = bad.display();
+    let csv = |name: &str, lines: String| {
+        let file = directory.path().join(name);
+        std::fs::write(&file, lines).unwrap();
+        format!("asg import shop --csv {}", file.display())
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let hour: String = (1..=60).rev().map(|minute| format!("{},{minute}\n", now - 60 * minute)).collect();
+    let hour = csv("hour.csv", format!("time,load\n{hour}"));
     for (line, status, stdout, stderr) in [
         ("status".to_owned(), 0, "FAIL OPEN", ""),
         ("listener list".to_owned(), 0, "web-http", ""),
@@ -43,6 +51,16 @@ async fn success_is_0_failure_1_and_misuse_2() {
         ("asg refresh start shop".to_owned(), 0, "in_progress", ""),
         ("asg set-desired shop 5".to_owned(), 1, "", "5 is not between"),
         ("asg show nope".to_owned(), 1, "", "there are: shop"),
+        (hour.clone(), 0, "60 minutes of sum(new_flows) are now history of ahead", "60 points read"),
+        (format!("{hour} --metric sum(bytes)"), 1, "", "no predictive policy of group `shop` goes by `sum(bytes)`"),
+        (csv("old.csv", "1,1\n2,2\n".to_owned()), 1, "", "none of the 2 points lies within the 182d before now"),
+        (
+            csv("wrong.csv", "0,1\n60,many\n".to_owned()),
+            1,
+            "",
+            "line 2: `60,many` is not `seconds,requests_per_second`",
+        ),
+        ("asg import shop --prometheus http://127.0.0.1:1 --query up".to_owned(), 1, "", "connection refused"),
         ("openapi".to_owned(), 0, "\"openapi\"", ""),
         ("--version".to_owned(), 0, "nlb ", ""),
         (format!("config check {good}"), 0, "is valid: 4 listeners, 3 target groups, 4 targets", ""),

@@ -54,6 +54,29 @@ fn by_l2_it_tells_that_the_packet_stays_as_it_is() {
 }
 
 #[test]
+fn by_nat_a_target_of_the_other_family_answers_to_the_edge_or_gets_nothing() {
+    let told = |source| {
+        let mut snapshot = sample::snapshot();
+        Arc::make_mut(&mut snapshot.configuration).groups[0].forwarding = Forwarding::Nat { source };
+        (1..500)
+            .map(|port| ask(&snapshot, &format!("198.51.100.7:{port}"), "192.0.2.10:80", Protocol::Tcp))
+            .find(|explanation| explanation.target.as_deref() == Some("[2001:db8:1::3]:80"))
+            .expect("half of the flows go there")
+    };
+    let from_edge = told(true);
+    assert_eq!(from_edge.verdict, Verdict::Forwarded);
+    assert_eq!(
+        step(&from_edge, "outer header"),
+        "none: the packet is translated into IPv6, from a port of 2001:db8:1::fe to [2001:db8:1::3]:80; its answers come \
+         back through this edge"
+    );
+    assert_eq!(step(&from_edge, "size"), "up to 1580 bytes; a longer packet's sender gets `fragmentation needed`");
+    let from_client = told(false);
+    assert_eq!(from_client.verdict, Verdict::Dropped);
+    assert!(step(&from_client, "outer header").ends_with("dropped as `other_family`"));
+}
+
+#[test]
 fn through_a_gateway_both_directions_of_a_flow_get_one_target() {
     let mut snapshot = sample::snapshot();
     std::sync::Arc::make_mut(&mut snapshot.configuration).groups[0].forwarding = Forwarding::Geneve;

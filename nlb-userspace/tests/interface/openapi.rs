@@ -73,6 +73,37 @@ const REQUESTS: &[(&str, &str, &str, Option<&str>, u16)] = &[
     ("get", ACTIVITIES, "/v1/autoscaling-groups/shop/activities", None, 200),
     ("get", EXPLANATION, "/v1/autoscaling-groups/shop/explanation", None, 200),
     ("get", FORECASTS, "/v1/autoscaling-groups/shop/forecasts", None, 200),
+    ("put", HISTORY, "/v1/autoscaling-groups/shop/history", Some(PAST), 200),
+    ("put", HISTORY, "/v1/autoscaling-groups/nope/history", Some(PAST), 404),
+    (
+        "put",
+        HISTORY,
+        "/v1/autoscaling-groups/shop/history",
+        Some(r#"{"metric":"sum(bytes)","first":"2026-11-25T07:31:00Z","minutes":[]}"#),
+        404,
+    ),
+    (
+        "put",
+        HISTORY,
+        "/v1/autoscaling-groups/shop/history",
+        Some(r#"{"metric":"sum(new_flows)","first":"2126-11-25T07:31:00Z","minutes":[1]}"#),
+        422,
+    ),
+    (
+        "put",
+        HISTORY,
+        "/v1/autoscaling-groups/shop/history",
+        Some(r#"{"metric":"sum(new_flows)","first":"2026-11-25T07:31:00Z","minutes":[-1]}"#),
+        422,
+    ),
+    (
+        "put",
+        HISTORY,
+        "/v1/autoscaling-groups/shop/history",
+        Some(r#"{"metric":"sum(","first":"2026-11-25T07:31:00Z","minutes":[1]}"#),
+        422,
+    ),
+    ("put", HISTORY, "/v1/autoscaling-groups/shop/history", Some("{"), 400),
     ("put", DESIRED, "/v1/autoscaling-groups/shop/desired", Some(r#"{"desired":3}"#), 200),
     ("put", DESIRED, "/v1/autoscaling-groups/shop/desired", Some(r#"{"desired":5}"#), 409),
     ("put", DESIRED, "/v1/autoscaling-groups/shop/desired", Some(r#"{"desired":-1}"#), 422),
@@ -126,6 +157,8 @@ const ASG: &str = "/v1/autoscaling-groups/{group}";
 const ACTIVITIES: &str = "/v1/autoscaling-groups/{group}/activities";
 const EXPLANATION: &str = "/v1/autoscaling-groups/{group}/explanation";
 const FORECASTS: &str = "/v1/autoscaling-groups/{group}/forecasts";
+const HISTORY: &str = "/v1/autoscaling-groups/{group}/history";
+const PAST: &str = r#"{"metric":"sum( new_flows )","first":"2026-11-25T07:31:00Z","minutes":[1.5,null,2]}"#;
 const DESIRED: &str = "/v1/autoscaling-groups/{group}/desired";
 const SUSPENDED: &str = "/v1/autoscaling-groups/{group}/suspended/{process}";
 const INSTANCE: &str = "/v1/autoscaling-groups/{group}/instances/{instance}";

@@ -1,14 +1,13 @@
 //! A stand-in for the task that drives autoscaling groups: one group's engine, whose instances run at once, and which is not
-//! told any time.
+//! told any time. One load is forecast by it, of which a day is recorded.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nlb_userspace::autoscale::engine::{Action, Engine, Event};
-use nlb_userspace::autoscale::model::InstanceId;
-use nlb_userspace::autoscale::runtime::{Asked, Handle, Refusal, View, Views};
+use nlb_userspace::autoscale::model::{InstanceId, PolicyKind};
+use nlb_userspace::autoscale::runtime::{Asked, Handle, Import, Outlook, Refusal, View, Views, Wanted};
 use nlb_userspace::config;
-use nlb_userspace::model::Timestamp;
+use nlb_userspace::model::{Name, Timestamp};
 use nlb_userspace::providers::{Provided, ProvidedState};
 use tokio::sync::{mpsc, watch};
 
@@ -36,7 +35,14 @@ at = "launch"
 name = "flows"
 metric = "new_flows"
 target = 50
+[[autoscaling_group.predictive_scaling]]
+name = "ahead"
+metric = "sum(new_flows)"
+per_instance = 50
 "#;
+
+/// What is forecast.
+pub(crate) const LOAD: &str = "sum(new_flows)";
 
 fn now() -> Timestamp {
     Timestamp::from_epoch(sample::NOW)
@@ -67,7 +73,23 @@ pub(crate) fn engine() -> Engine {
 }
 
 pub(crate) fn view(engine: &Engine) -> View {
-    View { at: now(), engine: engine.clone(), trouble: None, forecasts: BTreeMap::new() }
+    let policies = engine.group().policies.iter().filter_map(|policy| match &policy.kind {
+        PolicyKind::Predictive(rule) => Some((policy.name.clone(), rule.clone())),
+        _ => None,
+    });
+    let outlook = |rule| Outlook { rule, foreseen: None, minutes_missing: 0 };
+    let forecasts = policies.map(|(policy, rule)| (policy, outlook(rule))).collect();
+    View { at: now(), engine: engine.clone(), trouble: None, forecasts, measured: None }
+}
+
+/// What the stand-in says to an import, as the task does.
+fn imported(group: Name, import: &Import) -> Result<(), Refusal> {
+    if import.metric.to_string() != LOAD {
+        let (metric, known) = (import.metric.to_string(), vec![format!("`{LOAD}`")]);
+        return Err(Refusal::UnknownLoad { group, metric, known });
+    }
+    let end = import.minutes.end();
+    if end > now() { Err(Refusal::NotOver { end }) } else { Ok(()) }
 }
 
 /// The stand-in.
@@ -80,11 +102,11 @@ pub(crate) fn start() -> Handle {
     };
     let (shown, seen) = watch::channel(views(&engine));
     tokio::spawn(async move {
-        while let Some(Asked { group, command, reply }) = asked.recv().await {
-            let answer = if group == engine.group().name {
-                engine.command(command, now()).map(drop).map_err(Refusal::from)
-            } else {
-                Err(Refusal::UnknownGroup { group, known: Vec::new() })
+        while let Some(Asked { group, wanted, reply }) = asked.recv().await {
+            let answer = match wanted {
+                _ if group != engine.group().name => Err(Refusal::UnknownGroup { group, known: Vec::new() }),
+                Wanted::Command(command) => engine.command(command, now()).map(drop).map_err(Refusal::from),
+                Wanted::Import(import) => imported(group, &import),
             };
             shown.send_replace(views(&engine));
             let _sent = reply.send(answer);

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,8 +27,26 @@ const DEVICE: &str = "gnv0";
 /// How often an appliance that has nothing to do looks whether it should end.
 const HEARTBEAT: Duration = Duration::from_millis(50);
 
-/// A flow in one direction: addresses, protocol, and the ports of TCP and UDP.
-type Way = Vec<u8>;
+/// A flow in one direction. Only TCP and UDP have ports; others' are 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Way {
+    protocol: u8,
+    from: SocketAddr,
+    to: SocketAddr,
+}
+
+impl Way {
+    /// Is it a TCP connection to that server, in either direction?
+    #[must_use]
+    pub fn is_connection_to(&self, server: SocketAddr) -> bool {
+        self.protocol == 6 && (self.from == server || self.to == server)
+    }
+
+    /// The other direction.
+    const fn reversed(self) -> Self {
+        Self { protocol: self.protocol, from: self.to, to: self.from }
+    }
+}
 
 /// What is known of a flow in one direction.
 #[derive(Debug, Clone)]
@@ -52,19 +70,14 @@ pub struct Appliance {
 impl Appliance {
     /// The flows that it saw: of each, how many packets in one direction and in the other. The order of directions means nothing.
     #[must_use]
-    pub fn flows(&self) -> BTreeMap<Vec<u8>, [u64; 2]> {
+    pub fn flows(&self) -> BTreeMap<Way, [u64; 2]> {
         let mut flows = BTreeMap::<_, [u64; 2]>::new();
-        for (way, seen) in lock(&self.seen).iter() {
-            let back = reversed(way);
-            let (flow, direction) = if *way <= back { (way.clone(), 0) } else { (back, 1) };
+        for (&way, seen) in lock(&self.seen).iter() {
+            let back = way.reversed();
+            let (flow, direction) = if way <= back { (way, 0) } else { (back, 1) };
             flows.entry(flow).or_default()[direction] += seen.packets;
         }
         flows
-    }
-
-    /// Forgets the flows that it saw; their next packets are seen again.
-    pub fn forget(&self) {
-        lock(&self.seen).clear();
     }
 }
 
@@ -199,19 +212,18 @@ fn split(datagram: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The flow of an IP packet without extension headers, in the packet's direction.
 fn way(packet: &[u8]) -> Option<Way> {
-    let (addresses, protocol, payload) = if packet.first()? >> 4 == 4 {
-        (packet.get(12..20)?, *packet.get(9)?, usize::from(packet[0] & 0xf) * 4)
+    let v4 = |at: usize| Some(IpAddr::from(*packet.get(at..)?.first_chunk::<4>()?));
+    let v6 = |at: usize| Some(IpAddr::from(*packet.get(at..)?.first_chunk::<16>()?));
+    let (from, to, protocol, payload) = if packet.first()? >> 4 == 4 {
+        (v4(12)?, v4(16)?, *packet.get(9)?, usize::from(packet[0] & 0xf) * 4)
     } else {
-        (packet.get(8..40)?, *packet.get(6)?, 40)
+        (v6(8)?, v6(24)?, *packet.get(6)?, 40)
     };
-    let ports = if protocol == 6 || protocol == 17 { packet.get(payload..payload + 4)? } else { &[] };
-    Some([&[protocol], addresses, ports].concat())
-}
-
-/// The other direction.
-fn reversed(way: &[u8]) -> Way {
-    let (ports, length) = if way[0] == 6 || way[0] == 17 { (4, way.len() - 5) } else { (0, way.len() - 1) };
-    let (source, destination) = way[1..1 + length].split_at(length / 2);
-    let (from, to) = way[1 + length..].split_at(ports / 2);
-    [&way[..1], destination, source, to, from].concat()
+    let [from_port, to_port] = if protocol == 6 || protocol == 17 {
+        let [a, b, c, d] = *packet.get(payload..)?.first_chunk::<4>()?;
+        [[a, b], [c, d]].map(u16::from_be_bytes)
+    } else {
+        [0; 2]
+    };
+    Some(Way { protocol, from: (from, from_port).into(), to: (to, to_port).into() })
 }

@@ -19,6 +19,8 @@ pub enum Forwarding {
     Nat,
     /// Translated, from the edge's address.
     NatSource,
+    /// By appliances, which send back what may go on to a server behind the edge.
+    Geneve,
 }
 
 /// A group's health check.
@@ -37,11 +39,11 @@ pub enum HealthCheck {
 pub struct ListenerConfig {
     /// The name of both.
     pub name: String,
-    /// The VIP.
+    /// The VIP, or the server that a gateway is for.
     pub address: IpAddr,
-    /// `tcp` or `udp`.
+    /// `tcp` or `udp`; `all` makes it a gateway.
     pub protocol: &'static str,
-    /// The port, here and at the targets.
+    /// The port, here and at the targets; a gateway has every port, and this one at its appliances.
     pub port: u16,
     /// The group's health check.
     pub health: HealthCheck,
@@ -95,6 +97,8 @@ pub struct AgentConfig {
     pub mode: &'static str,
     /// Port of its Prometheus endpoint on loopback, if it has one.
     pub metrics: Option<u16>,
+    /// The Prometheus server that it asks, if it asks one.
+    pub prometheus: Option<&'static str>,
     /// Where it pins.
     pub pin_path: PathBuf,
     /// Where it keeps what must outlive it.
@@ -136,6 +140,7 @@ impl AgentConfig {
             interfaces: lab.edge_interfaces(),
             mode: "native",
             metrics: None,
+            prometheus: None,
             pin_path: lab.pins_of(edge),
             state_dir: dir.join("state"),
             socket: dir.join("nlb.sock"),
@@ -183,6 +188,9 @@ impl AgentConfig {
         if let Some(port) = self.metrics {
             text.push_str(&format!("metrics = \"127.0.0.1:{port}\"\n"));
         }
+        if let Some(url) = self.prometheus {
+            text.push_str(&format!("prometheus = {{ url = {url:?} }}\n"));
+        }
         let ring = self.ring_size.map_or_else(String::new, |slots| format!("ring_size = {slots}\n"));
         let flows = ring + &self.flows.to_toml();
         for listener in &self.listeners {
@@ -193,6 +201,12 @@ impl AgentConfig {
                 Forwarding::L2 => "\"l2\"",
                 Forwarding::Nat => "\"nat\"",
                 Forwarding::NatSource => "\"nat\"\nsource_nat = true",
+                Forwarding::Geneve => "\"geneve\"",
+            };
+            let (network, ports) = match (*protocol, address) {
+                ("all", IpAddr::V4(_)) => ("/32", "\"all\"".to_owned()),
+                ("all", IpAddr::V6(_)) => ("/128", "\"all\"".to_owned()),
+                _ => ("", port.to_string()),
             };
             let (kind, check_port) = match listener.health {
                 HealthCheck::Tcp(port) => ("tcp", port),
@@ -202,7 +216,7 @@ impl AgentConfig {
             let quic = self.quic.filter(|_| *protocol == "udp");
             let quic = quic.map_or_else(String::new, |length| format!("quic = {{ server_id_length = {length} }}\n"));
             let block = format!(
-                "\n[[listener]]\nname = {name:?}\naddress = \"{address}\"\nprotocol = {protocol:?}\nport = {port}\n\
+                "\n[[listener]]\nname = {name:?}\naddress = \"{address}{network}\"\nprotocol = {protocol:?}\nport = {ports}\n\
                  target_group = {name:?}\n{quic}\n[[target_group]]\nname = {name:?}\nforwarding = {forwarding}\n\
                  affinity = {affinity:?}\n{flows}\n[target_group.health_check]\nkind = {kind:?}\nport = {check_port}\n\
                  interval = \"{interval}ms\"\ntimeout = \"{interval}ms\"\n"

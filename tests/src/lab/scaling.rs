@@ -1,6 +1,7 @@
 //! Capacity that follows load: an edge without targets of its own, which launches them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -35,11 +36,34 @@ impl Scaling {
     /// # Errors
     /// When a part does not start; the error has what it said.
     pub fn start(instances: &Instances) -> Result<Self> {
+        Self::start_as(instances, |_| ())
+    }
+
+    /// The same with what `configure` changes of the agent's configuration.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_as(instances: &Instances, configure: impl FnOnce(&mut AgentConfig)) -> Result<Self> {
+        let mut scaling = Self::prepare_as(instances, configure)?;
+        scaling.start_agent()?;
+        Ok(scaling)
+    }
+
+    /// The same, before an agent was ever started.
+    ///
+    /// # Errors
+    /// When the laboratory can't be built.
+    pub fn prepare(instances: &Instances) -> Result<Self> {
+        Self::prepare_as(instances, |_| ())
+    }
+
+    fn prepare_as(instances: &Instances, configure: impl FnOnce(&mut AgentConfig)) -> Result<Self> {
         let options = Options { targets: 0, forwarding: Forwarding::NatSource, ..Options::default() };
         let lab = Lab::new(options)?;
         let mut config = AgentConfig::new(&lab);
         config.forwarding = options.forwarding;
         config.flows = FlowConfig { deregistration_delay: Some(Duration::from_secs(10)), ..FlowConfig::default() };
+        configure(&mut config);
         let config = config.listener(ListenerConfig {
             name: "web".to_owned(),
             address: Self::SERVER.ip(),
@@ -51,9 +75,24 @@ impl Scaling {
             targets: 0,
         });
         let text = config.to_toml() + &instances.to_toml(&lab);
-        let mut scaling = Self { agent: None, config, text, lab };
-        scaling.start_agent()?;
-        Ok(scaling)
+        Ok(Self { agent: None, config, text, lab })
+    }
+
+    /// Where the agent keeps what outlives it.
+    #[must_use]
+    pub fn state_dir(&self) -> &Path {
+        &self.config.state_dir
+    }
+
+    /// Gives the agent other settings of the instances, while it runs.
+    ///
+    /// # Errors
+    /// When there is no agent.
+    pub fn configure(&mut self, instances: &Instances) -> Result<()> {
+        self.text = self.config.to_toml() + &instances.to_toml(&self.lab);
+        let agent = self.agent.as_ref().context("no agent")?;
+        agent.rewrite(&self.text)?;
+        agent.hangup()
     }
 
     /// Starts an agent, after the one before was taken away.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 
 use super::{
-    Agent, AgentConfig, Dns, HealthCheck, Lab, ListenerConfig, Nginx, NginxOptions, Options, TargetAgent, VIP_V4,
-    VIP_V6, ensure_same, literal, wait_until,
+    Agent, AgentConfig, Appliance, Dns, Forwarding, HealthCheck, Lab, ListenerConfig, Nginx, NginxOptions, Options,
+    TargetAgent, VIP_V4, VIP_V6, ensure_same, literal, wait_until,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -19,8 +19,10 @@ pub struct Service {
     // Dropped in this order: the programs, then what they run in.
     /// The agent, unless a test took it away.
     pub agent: Option<Agent>,
-    /// The target agents, in the targets' order.
+    /// The target agents, in the targets' order; none where packets go by appliances.
     pub target_agents: Vec<TargetAgent>,
+    /// The appliances by host, where packets go by them.
+    pub appliances: BTreeMap<String, Appliance>,
     /// nginx by target; a test takes one away to stop it.
     pub nginx: BTreeMap<String, Nginx>,
     /// The DNS servers, in the targets' order.
@@ -33,34 +35,44 @@ pub struct Service {
 
 impl Service {
     /// Starts everything with the listeners that `listeners` gives, and waits until every target answers at every VIP
-    /// that has a listener at port 80.
+    /// that has a listener at port 80, and every appliance of a gateway is healthy.
     ///
     /// # Errors
     /// When a part does not start; the error has what it said.
     pub fn start(options: Options, nginx: NginxOptions, listeners: Vec<ListenerConfig>) -> Result<Self> {
-        Self::start_as(options, nginx, |config| listeners.into_iter().fold(config, AgentConfig::listener))
+        Self::start_as(options, nginx, |config, _| listeners.into_iter().fold(config, AgentConfig::listener))
     }
 
-    /// The same with the configuration that `configure` makes of one without listeners.
+    /// The same with the configuration that `configure` makes of one without listeners, and of the laboratory.
     ///
     /// # Errors
     /// As for [`start`](Self::start).
     pub fn start_as(
         options: Options,
         nginx: NginxOptions,
-        configure: impl FnOnce(AgentConfig) -> AgentConfig,
+        configure: impl FnOnce(AgentConfig, &Lab) -> AgentConfig,
     ) -> Result<Self> {
         let lab = Lab::new(options)?;
         let servers: Result<_> = lab.targets().map(|host| Ok((host.name().to_owned(), host.nginx(nginx)?))).collect();
         let dns = lab.targets().map(super::Host::dns).collect::<Result<_>>()?;
-        let target_agents = lab.start_target_agents(&[VIP_V4.into(), VIP_V6.into()])?;
+        let (mut target_agents, mut appliances) = Default::default();
+        if options.forwarding == Forwarding::Geneve {
+            lab.route_through_the_edge()?;
+            appliances = lab.start_appliances()?;
+        } else {
+            target_agents = lab.start_target_agents(&[VIP_V4.into(), VIP_V6.into()])?;
+        }
         let mut config = AgentConfig::new(&lab);
         config.forwarding = options.forwarding;
-        let config = configure(config);
+        let config = configure(config, &lab);
         let agent = Some(lab.start_agent(&config)?);
-        let service = Self { agent, target_agents, nginx: servers?, dns, config, lab };
-        for listener in service.config.listeners.iter().filter(|listener| listener.port == 80) {
-            service.lab.wait_for_targets(listener.address, listener.targets)?;
+        let service = Self { agent, target_agents, appliances, nginx: servers?, dns, config, lab };
+        for ListenerConfig { name, protocol, address, port, targets, .. } in &service.config.listeners {
+            match (*protocol, port) {
+                ("all", _) => service.lab.wait_for_healthy(name, *targets)?,
+                (_, 80) => service.lab.wait_for_targets(*address, *targets)?,
+                _ => {}
+            }
         }
         Ok(service)
     }
@@ -114,6 +126,18 @@ impl Lab {
             Some(Err(error)) => format!("{error:#}"),
             None => String::new(),
         })
+    }
+
+    /// Waits until that many targets of a group, and no others, are healthy.
+    ///
+    /// # Errors
+    /// When that takes longer than half a minute.
+    pub fn wait_for_healthy(&self, group: &str, targets: usize) -> Result<()> {
+        let healthy = || {
+            let list = self.nlb(["target", "list", group]).ok()?.stdout;
+            (list.matches(" healthy").count() == targets).then_some(())
+        };
+        Ok(wait_until(&format!("{targets} targets of {group} are healthy"), PATIENCE, healthy)?)
     }
 }
 

@@ -188,7 +188,8 @@ fn target_number(number: u8) -> Result<u8> {
 }
 
 /// A new namespace has the kernel's defaults or the machine's settings, depending on yet another setting: these are what
-/// the laboratory counts on. Duplicate address detection would keep IPv6 addresses from use for a second.
+/// the laboratory counts on. Duplicate address detection would keep IPv6 addresses from use for a second. An appliance sends what it
+/// lets pass back by the device that it came from, so its kernel tells the sender, on the same segment, that the other end is there too.
 fn settings(host: &Host) -> Result<()> {
     for scope in ["all", "default"] {
         host.sysctl(&format!("net/ipv4/conf/{scope}/rp_filter"), "0")?;
@@ -196,6 +197,7 @@ fn settings(host: &Host) -> Result<()> {
         host.sysctl(&format!("net/ipv6/conf/{scope}/disable_ipv6"), "0")?;
         host.sysctl(&format!("net/ipv6/conf/{scope}/accept_dad"), "0")?;
         host.sysctl(&format!("net/ipv6/conf/{scope}/accept_ra"), "0")?;
+        host.sysctl(&format!("net/ipv6/conf/{scope}/accept_redirects"), "0")?;
     }
     host.sysctl("net/ipv4/ip_forward", "0")?;
     host.ip("link set lo up")?;

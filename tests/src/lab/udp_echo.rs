@@ -73,17 +73,31 @@ impl Host {
     /// # Errors
     /// When it cannot be sent or nothing comes back.
     pub fn udp_ask(&self, server: SocketAddr, payload: &[u8]) -> Result<String> {
-        let exchange = || {
-            let any: SocketAddr = if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0; 16], 0).into() };
-            let socket = UdpSocket::bind(any)?;
-            socket.set_read_timeout(Some(Duration::from_secs(1)))?;
-            socket.connect(server)?;
-            socket.send(payload)?;
-            let mut buffer = vec![0; 65_536];
-            let length = socket.recv(&mut buffer)?;
-            buffer.truncate(length);
-            Ok::<_, io::Error>(String::from_utf8_lossy(&buffer).into_owned())
-        };
-        self.inside(exchange)?.with_context(|| format!("no answer by UDP from {server}"))
+        self.inside(|| exchange(server, payload))?
+            .map(|(_, answer)| answer)
+            .with_context(|| format!("no answer by UDP from {server}"))
     }
+
+    /// Sends a datagram from each of so many ports, one after the other, and waits a second for each answer.
+    ///
+    /// # Errors
+    /// When one cannot be sent or nothing comes back.
+    pub fn udp_ask_from_ports(&self, ports: usize, server: SocketAddr, payload: &[u8]) -> Result<()> {
+        // While a socket is open, no other gets its port.
+        let asked: io::Result<Vec<_>> = self.inside(|| (0..ports).map(|_| exchange(server, payload)).collect())?;
+        asked.map(drop).with_context(|| format!("no answer by UDP from {server}"))
+    }
+}
+
+/// A datagram from a new port to the server; the socket, and the answer.
+fn exchange(server: SocketAddr, payload: &[u8]) -> io::Result<(UdpSocket, String)> {
+    let any: SocketAddr = if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0; 16], 0).into() };
+    let socket = UdpSocket::bind(any)?;
+    socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+    socket.connect(server)?;
+    socket.send(payload)?;
+    let mut buffer = vec![0; 65_536];
+    let length = socket.recv(&mut buffer)?;
+    buffer.truncate(length);
+    Ok((socket, String::from_utf8_lossy(&buffer).into_owned()))
 }

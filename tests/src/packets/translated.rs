@@ -30,6 +30,23 @@ pub fn ip(packet: &Described, hops: u8) -> Vec<u8> {
     ip
 }
 
+/// `ip` with what a packet says that came in the other family (RFC 7915, sections 4.1 and 5.1): by IPv6 no flow label; by IPv4, if it
+/// has 1,260 bytes at most, that identification, and it may be fragmented.
+pub fn crossed(mut ip: Vec<u8>, identification: [u8; 2]) -> Vec<u8> {
+    if ip[0] >> 4 == 6 {
+        ip[1] &= 0xf0;
+        ip[2..4].fill(0);
+        return ip;
+    }
+    let (identification, flags) = if ip.len() > 1_260 { ([0; 2], 0x40) } else { (identification, 0) };
+    ip[4..6].copy_from_slice(&identification);
+    ip[6..8].copy_from_slice(&[flags, 0]);
+    ip[10..12].fill(0);
+    let header = sum(&ip[..20]);
+    ip[10..12].copy_from_slice(&header.to_be_bytes());
+    ip
+}
+
 /// The Internet checksum, computed plainly (RFC 1071).
 fn sum(bytes: &[u8]) -> u16 {
     let words = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | pair.get(1).copied().map_or(0, u32::from));

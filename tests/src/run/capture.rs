@@ -7,7 +7,8 @@ use nlb_common::layout;
 use nlb_common::way::Way;
 use nlb_userspace::dataplane::CapturedPacket;
 
-use super::{Edge, Ran, load_program, program, run, sum};
+use super::counts::sum;
+use super::{Edge, Ran, load_program, program, run};
 
 /// What was captured.
 pub struct Captured(RingBuf<MapData>);

@@ -10,7 +10,8 @@ use nlb_common::counters::DecapOutcome;
 use nlb_common::layout;
 use nlb_userspace::programs;
 
-use super::{Ran, counted, load_program, program, run};
+use super::counts::counted;
+use super::{Ran, load_program, program, run};
 
 /// The target host's program.
 pub struct TargetHost {

@@ -29,6 +29,7 @@ pub(crate) const CAPACITY: Capacity = Capacity {
     half_open: 1024,
     flows: 200_000,
     datagrams: 1024,
+    fragments: 1024,
     sketches: 32,
     networks: 100_100,
     sources: 1024,

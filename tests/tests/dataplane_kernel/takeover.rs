@@ -66,6 +66,7 @@ fn the_same_settings_name_the_same_tables_and_others_name_others() {
             Capacity { half_open: 1025, ..CAPACITY },
             Capacity { flows: 200_001, ..CAPACITY },
             Capacity { datagrams: 1025, ..CAPACITY },
+            Capacity { fragments: 1025, ..CAPACITY },
             Capacity { sketches: 33, ..CAPACITY },
         ] {
             assert_ne!(path(capacity), base, "{capacity:?}");

@@ -10,14 +10,14 @@ use super::*;
 
 /// Fragmentation needed and packet too big, and time exceeded.
 const ERRORS: [[(u8, u8); 2]; 2] = [[(3, 4), (11, 0)], [(2, 0), (3, 0)]];
-const ROUTERS: [&str; 2] = ["192.0.2.254", "2001:db8:ff::fe"];
+pub(super) const ROUTERS: [&str; 2] = ["192.0.2.254", "2001:db8:ff::fe"];
 
 fn networks(v4: bool) -> Vec<Network> {
     if v4 { vec![Network::V4 { options: 0 }, Network::V4 { options: 8 }] } else { vec![Network::V6(Vec::new())] }
 }
 
 /// What carries a message from `source` about a packet that was sent from `to`.
-fn carrier(quoted: &Described, source: IpAddr, to: IpAddr, tags: &[Tag]) -> Described {
+pub(super) fn carrier(quoted: &Described, source: IpAddr, to: IpAddr, tags: &[Tag]) -> Described {
     let network = if to.is_ipv4() { Network::V4 { options: 0 } } else { Network::V6(Vec::new()) };
     Described { source: (source, 0), destination: (to, 0), network, tags: tags.to_vec(), padding: 3, ..quoted.clone() }
 }

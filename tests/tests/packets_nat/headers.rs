@@ -12,7 +12,7 @@ use nlb_tests::run::Action;
 use super::*;
 
 /// What can be translated.
-fn translatable() -> impl Iterator<Item = Segment> {
+pub(super) fn translatable() -> impl Iterator<Item = Segment> {
     Segment::ALL.into_iter().filter(|segment| segment.number() != IpNumber::SCTP)
 }
 
@@ -110,7 +110,7 @@ fn a_packet_without_a_hop_left_goes_no_further() {
 }
 
 #[test]
-fn a_packet_is_not_translated_into_the_other_family() {
+fn a_packet_that_its_target_could_not_answer_is_not_translated_into_the_other_family() {
     let (world, indexes) = world(5, Target::NAT);
     for index in indexes {
         let other = VIPS[usize::from(world.targets[index as usize - 1].destination.is_v4())];

@@ -1,6 +1,8 @@
 //! Tables of packets for translated flows, both ways: packet in, action and packet out, and what is remembered.
 
 mod errors;
+mod families;
+mod family_errors;
 mod headers;
 mod ports;
 mod rules;

@@ -19,6 +19,7 @@ mod icmp;
 pub(super) mod nat;
 mod refuse;
 mod route;
+mod sum;
 mod too_big;
 mod unclaimed;
 

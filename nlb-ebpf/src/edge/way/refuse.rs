@@ -4,13 +4,11 @@
 //! of IPv6 is one source (RFC 6177: no site has less). The answer is never longer than the packet and two headers, so nobody
 //! gains by sending under another's name.
 
-use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 use aya_ebpf::programs::XdpContext;
 use nlb_common::address::Address;
 use nlb_common::answer::is_answerable;
 use nlb_common::bucket::{Bucket, Limit};
-use nlb_common::checksum::Checksum;
 use nlb_common::icmp::Control;
 use nlb_common::icmp::error::{self, Refusal};
 use nlb_common::packet::Door as _;
@@ -19,11 +17,11 @@ use nlb_common::packet::network::Network;
 use nlb_common::tunnel::Outer;
 use nlb_common::wire::{Ethernet, Icmp, Macs};
 use nlb_ebpf::door::PacketDoor;
-use nlb_ebpf::opaque::opaque;
 
 use super::super::encapsulation::{self, Between};
 use super::super::maps::ANSWERED;
 use super::super::transmit::WayOut;
+use super::sum;
 
 /// Ten messages a second to one source, fifty at once: enough for the connections of a page to learn an MTU.
 const LIMIT: Limit = Limit { interval: 100_000_000, burst: 50 };
@@ -35,7 +33,7 @@ pub(super) fn answer<F: Control>(ctx: &XdpContext, link: &Link, network: &Networ
         return None;
     }
     let quoted = network.length.min(F::QUOTE);
-    let sum = Checksum::from_folded(nlb_sum(ctx.ctx, link.length, quoted));
+    let sum = sum::of(ctx, link.length, quoted);
     let door = PacketDoor::new(ctx);
     let (header, message) = error::answer::<F>(door.header(link.length)?, refusal, quoted, sum);
     let &Ethernet { source, destination, .. } = door.header(0)?;
@@ -79,15 +77,4 @@ impl<O: Outer> Between<O> for Message {
     fn write(self, mut door: PacketDoor<'_>, at: usize) -> Option<()> {
         door.write(at, self.0)
     }
-}
-
-/// The sum of `length` bytes from `offset` on. A global function, which the verifier checks once for all lengths.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn nlb_sum(ctx: *mut xdp_md, offset: usize, length: usize) -> u32 {
-    /// No message quotes more.
-    const MOST: usize = 1_280;
-    let ctx = XdpContext::new(ctx);
-    let offset = opaque(offset) & 0x7fff;
-    Checksum::default().add_bytes::<_, MOST>(&PacketDoor::new(&ctx), offset, length).unwrap_or_default().folded()
 }

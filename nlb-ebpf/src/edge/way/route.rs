@@ -2,6 +2,7 @@
 //!
 //! The stages of the fast path, but for what they note: no flow is pinned and no pin is changed, and nobody counts as active.
 
+use nlb_common::flow::Tracking;
 use nlb_common::hash::Flow;
 use nlb_common::listener::Claim;
 use nlb_common::packet::Stop;
@@ -9,6 +10,7 @@ use nlb_common::slot::TargetIndex;
 use nlb_common::tables::Target;
 
 use super::super::{flows, listener, slot, target};
+use super::nat;
 
 /// The way of a flow.
 pub(super) struct Route {
@@ -27,6 +29,7 @@ pub(super) struct Route {
 pub(super) fn of(flow: &Flow) -> Result<Route, Stop> {
     let claim = listener::find(flow)?.claim;
     let found = slot::of(flow, claim)?;
-    let index = flows::owner(flow, found.slot, claim.tracking());
+    let remembered = if claim.tracking() == Tracking::Translated as u8 { nat::owner(flow) } else { None };
+    let index = remembered.unwrap_or_else(|| flows::owner(flow, found.slot, claim.tracking()));
     Ok(Route { claim, hash: found.hash, index, target: target::find(index)? })
 }

@@ -34,7 +34,7 @@ impl Program for TooBig {
         let network = fragment.network;
         let transport = transport::read(&door, &network)?;
         let route = route::of(&transport::flow(&network, &transport))?;
-        let refusal = Refusal::TooBig { mtu: route.target.mtu };
+        let refusal = Refusal::TooBig { mtu: route.target.mtu_from(network.source.is_v4()) };
         refuse::answer::<F>(ctx, &link, &network, refusal).ok_or(Stop::Drop(DropReason::TooBig))?;
         super::outcome(WayOutcome::TooBig);
         Ok(xdp_action::XDP_TX)

@@ -22,7 +22,6 @@ impl<D: Dataplane> Owner<D> {
             self.publish();
         })?;
         self.reload_failure = None;
-        reload::warn_of_what_is_not_run(&configuration);
         let mut overlay = self.state.overlay().clone();
         let mut report = reload::difference(self.state.configuration(), &configuration);
         let settled = overlay.settle(&configuration);
@@ -40,6 +39,12 @@ impl<D: Dataplane> Owner<D> {
     fn read_file(&self) -> Result<Configuration, ReloadError> {
         let configuration = config::load(&self.file)?;
         self.state.overlay().check_room(&configuration, 0)?;
+        for group in &configuration.autoscaling_groups {
+            // Where the store can't be read, the group itself says so, and is not run.
+            if let Ok(Some(kept)) = self.store.autoscaling(&group.name) {
+                kept.keeps_provider(group)?;
+            }
+        }
         Ok(configuration)
     }
 

@@ -117,22 +117,57 @@ async fn a_target_taken_out_of_the_file_drains_and_that_is_kept() {
     assert!(kept(dir.path(), "killed").drains().unwrap().contains_key(&target(2)));
 }
 
+/// A flow of a listener that is no longer there: its pin is of no use.
+fn stray(port: u16) -> Flow {
+    let address = IpAddr::from([198, 51, 100, 1]).into();
+    Flow { source: address, destination: address, source_port: port, destination_port: 0, protocol: 6, padding: [0; 3] }
+}
+
+fn pin(owner: &mut Owner<Memory>, strays: u16) {
+    let place = |port| PinPlace { table: FlowTable::Established, flow: stray(port) };
+    owner.dataplane.pinned().extend((0..strays).map(|port| (place(port), Pin::default())));
+}
+
+#[tokio::test]
+async fn who_asks_and_a_sweep_take_turns() {
+    const ASKED: u16 = 8;
+    let part = u16::try_from(SWEPT).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut owner = begin(dir.path());
+    pin(&mut owner, part * (ASKED + 3));
+    let pins = owner.dataplane.pinned().len();
+    owner.change(&Change::Drain { target: target(1) }).unwrap();
+    while owner.dataplane.pinned().len() == pins {
+        tokio::time::sleep_until(owner.due().expect("there are pins to sweep")).await;
+        owner.work();
+    }
+
+    let (commands, taken_commands) = mpsc::channel(64);
+    let (_events, taken_events) = mpsc::channel(1);
+    let ask = |port| {
+        let (reply, answer) = oneshot::channel();
+        commands.try_send(Command::Pin { flow: stray(port), reply }).unwrap();
+        answer
+    };
+    // Before each answer one part is swept, and no more; a turn may be something else's.
+    let asked: Vec<_> = (1..=ASKED).map(|turn| (turn, ask(part * (turn + 1) + 10))).collect();
+    let swept = ask(part * (ASKED - 2));
+    commands.try_send(Command::Stop).unwrap();
+    owner.run(taken_events, taken_commands).await;
+    for (turn, answer) in asked {
+        assert!(
+            answer.await.unwrap().unwrap().is_some(),
+            "more than {turn} parts were swept before the {turn}. answer"
+        );
+    }
+    assert!(swept.await.unwrap().unwrap().is_none(), "those who asked held up the sweep");
+}
+
 #[tokio::test]
 async fn many_pins_are_swept_a_part_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let mut owner = begin(dir.path());
-    let address = IpAddr::from([198, 51, 100, 1]).into();
-    // Of a listener that is no longer there: none of them is of any use.
-    let flow = |port| Flow {
-        source: address,
-        destination: address,
-        source_port: port,
-        destination_port: 0,
-        protocol: 6,
-        padding: [0; 3],
-    };
-    let place = |port| PinPlace { table: FlowTable::Established, flow: flow(port) };
-    owner.dataplane.pinned().extend((0..10_000).map(|port| (place(port), Pin::default())));
+    pin(&mut owner, 10_000);
     owner.change(&Change::Drain { target: target(1) }).unwrap();
 
     let mut parts = 0;

@@ -4,7 +4,8 @@ use axum::http::Method;
 
 use super::{Client, ClientError};
 use crate::api::dto::{
-    ActivityView, AsgSummary, AsgView, CompleteHook, ExplanationView, ForecastView, SetDesired, StartRefresh,
+    ActivityView, AsgSummary, AsgView, CompleteHook, ExplanationView, ForecastView, ImportHistory, ImportReport,
+    SetDesired, StartRefresh,
 };
 use crate::autoscale::model::{Process, Token};
 use crate::model::Name;
@@ -33,6 +34,11 @@ impl Client {
     /// What its predictive policies go by.
     pub async fn forecasts(&self, group: &Name) -> Result<Vec<ForecastView>, ClientError> {
         self.get(&format!("/v1/autoscaling-groups/{group}/forecasts")).await
+    }
+
+    /// Takes in a load that others recorded.
+    pub async fn import_history(&self, group: &Name, history: &ImportHistory) -> Result<ImportReport, ClientError> {
+        self.call(Method::PUT, &format!("/v1/autoscaling-groups/{group}/history"), Some(history)).await
     }
 
     /// Makes its capacity so many.

@@ -52,6 +52,9 @@ pub struct AgentConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub metrics: Option<SocketAddr>,
+    /// The Prometheus server that metrics of autoscaling groups are asked of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<String>,
     /// Where programs, links and maps are pinned.
     #[schema(value_type = String)]
     pub pin_path: PathBuf,
@@ -79,6 +82,8 @@ pub struct CapacityConfig {
     pub flows: u32,
     /// Remembered flows of UDP.
     pub datagrams: u32,
+    /// Datagrams in fragments whose first one was seen.
+    pub fragments: u32,
     /// Targets, and as many listeners, whose active flows are estimated.
     pub sketches: u32,
     /// Networks of access lists.
@@ -204,9 +209,9 @@ pub struct TargetConfig {
 
 impl From<Capacity> for CapacityConfig {
     fn from(capacity: Capacity) -> Self {
-        let Capacity { listeners, groups, targets, slots, half_open, flows, datagrams, sketches, networks, sources } =
-            capacity;
-        Self { listeners, groups, targets, slots, half_open, flows, datagrams, sketches, networks, sources }
+        let Capacity { listeners, groups, targets, slots, half_open, flows, .. } = capacity;
+        let Capacity { datagrams, fragments, sketches, networks, sources, .. } = capacity;
+        Self { listeners, groups, targets, slots, half_open, flows, datagrams, fragments, sketches, networks, sources }
     }
 }
 
@@ -248,6 +253,7 @@ impl Config {
                 drop_foreign_tunnels: settings.drop_foreign_tunnels,
                 socket: settings.socket.clone(),
                 metrics: settings.metrics,
+                prometheus: settings.prometheus.as_ref().map(|server| server.url.to_string()),
                 pin_path: settings.pin_path.clone(),
                 state_dir: settings.state_dir.clone(),
                 capacity: settings.capacity.into(),

@@ -18,8 +18,8 @@ mod words;
 
 pub use asg::{
     ActivityStatus, ActivityView, AsgSummary, AsgView, CompleteHook, ExplanationView, ForecastPointView, ForecastView,
-    HookResult, InstanceState, InstanceView, LastChangeView, ModelView, RefreshStatus, RefreshView, SetDesired,
-    StartRefresh, WishView,
+    HookResult, ImportHistory, ImportReport, InstanceState, InstanceView, LastChangeView, MeasuredView, ModelView,
+    RefreshStatus, RefreshView, SetDesired, SourceView, StartRefresh, WishView,
 };
 pub use change::{
     ChangeReport, Difference, DroppedChange, ListenerChangeReport, Register, ReloadReport, SetShare, SetShares,

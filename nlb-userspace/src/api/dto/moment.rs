@@ -32,6 +32,13 @@ impl From<Timestamp> for Moment {
     }
 }
 
+impl From<Moment> for Timestamp {
+    /// What is before 1970 counts as 1970.
+    fn from(moment: Moment) -> Self {
+        Self::from_epoch(moment.0.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+    }
+}
+
 impl From<Moment> for String {
     fn from(moment: Moment) -> Self {
         moment.to_string()

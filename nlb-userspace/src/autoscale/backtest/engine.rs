@@ -214,6 +214,7 @@ fn group(first: u32, policies: Vec<Policy>) -> AutoscalingGroup {
         warmup: Duration::ZERO,
         default_cooldown: Duration::ZERO,
         period: Duration::from_secs(60),
+        node_exporter_port: 9100,
         stabilization: STABILIZATION,
         max_lifetime: None,
         protect_new: false,

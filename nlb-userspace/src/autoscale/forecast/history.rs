@@ -1,9 +1,13 @@
 //! The recorded load of a group: by the minute for two weeks, by the hour for half a year. Its size is bounded.
 
+mod import;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use import::Minutes;
 
 use crate::model::Timestamp;
 
@@ -47,9 +51,12 @@ impl Mean {
 }
 
 impl History {
+    /// The longest time that anything is kept for.
+    pub const REACH: Duration = Duration::from_secs(HOURS as u64 * 3_600);
+
     /// Takes in a figure. One that isn't finite, or is of a minute that is over, is left out.
     pub fn record(&mut self, at: Timestamp, value: f64) {
-        let minute = at.since_epoch().as_secs() / 60;
+        let minute = minute_of(at);
         if !value.is_finite() || (self.minute > minute) {
             return;
         }
@@ -59,7 +66,7 @@ impl History {
 
     /// Time has come to `now`: minutes that are over are put away.
     pub fn advance(&mut self, now: Timestamp) {
-        let minute = now.since_epoch().as_secs() / 60;
+        let minute = minute_of(now);
         if self.minute == 0 {
             self.minute = minute;
         }
@@ -90,6 +97,10 @@ impl History {
         let first = self.minute / 60 - self.hours.len() as u64;
         (at(first * 3_600), self.hours.iter().copied())
     }
+}
+
+fn minute_of(moment: Timestamp) -> u64 {
+    moment.since_epoch().as_secs() / 60
 }
 
 fn at(seconds: u64) -> Timestamp {

@@ -14,7 +14,7 @@ mod smoothing;
 mod solve;
 
 pub use forecaster::{Choice, Expected, Forecaster};
-pub use history::History;
+pub use history::{History, Minutes};
 pub use outlook::{Distribution, Observed, Outlook, Score};
 
 #[cfg(test)]

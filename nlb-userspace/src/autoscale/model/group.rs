@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LaunchTemplate, Policy, RefreshSettings, ScheduledAction};
+use super::{LaunchTemplate, Metric, Policy, RefreshSettings, ScheduledAction};
 use crate::model::Name;
 
 /// A group of instances whose number follows demand.
@@ -33,6 +33,8 @@ pub struct AutoscalingGroup {
     pub default_cooldown: Duration,
     /// What metrics are measured over: 10, 30 or 60 s, 60 by default.
     pub period: Duration,
+    /// Where node_exporter answers on instances: 9100 by default.
+    pub node_exporter_port: u16,
     /// Nothing is scaled in below what a policy's figures asked for within so long: 600 s by default.
     pub stabilization: Duration,
     /// An instance is replaced when it is that old.
@@ -55,6 +57,14 @@ pub struct AutoscalingGroup {
     pub schedules: Vec<ScheduledAction>,
     /// How an instance refresh goes unless its start says otherwise.
     pub refresh: RefreshSettings,
+}
+
+impl AutoscalingGroup {
+    /// Whether any of its metrics is asked of a Prometheus server.
+    pub fn asks_prometheus(&self) -> bool {
+        let alarms = self.refresh.alarms.iter().map(|(metric, _)| metric);
+        self.policies.iter().map(|policy| policy.kind.metric()).chain(alarms).any(Metric::asks_prometheus)
+    }
 }
 
 /// Least and greatest capacity, `min <= max`.

@@ -30,6 +30,18 @@ pub enum PolicyKind {
     Predictive(Predictive),
 }
 
+impl PolicyKind {
+    /// What it goes by; for a forecast, what is forecast.
+    pub const fn metric(&self) -> &Metric {
+        match self {
+            Self::TargetTracking(rule) => &rule.metric,
+            Self::Step(rule) => &rule.metric,
+            Self::Simple(rule) => &rule.metric,
+            Self::Predictive(rule) => &rule.load,
+        }
+    }
+}
+
 /// How long a policy does nothing after it did something; zero for both by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cooldowns {

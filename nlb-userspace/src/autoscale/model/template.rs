@@ -61,6 +61,11 @@ impl ProviderKind {
     pub const ALL: [Self; 7] =
         [Self::Process, Self::Systemd, Self::Exec, Self::Webhook, Self::Docker, Self::Kubernetes, Self::Ec2];
 
+    /// Whether an instance of it can be stopped, and started again sooner than another one is launched.
+    pub const fn stops(self) -> bool {
+        !matches!(self, Self::Kubernetes | Self::Ec2)
+    }
+
     /// As it is written in a configuration.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::foresight::{self, Job};
+use super::outside::Answer;
 use crate::autoscale::engine::Event;
 use crate::autoscale::model::{InstanceId, Token};
 use crate::model::{Name, Timestamp};
@@ -36,6 +37,8 @@ pub(super) enum Outcome {
     Failed(ProviderError),
     /// It went well, and there is nothing to know.
     Done,
+    /// Somebody outside answered.
+    Outside(Answer),
     /// A forecast is made.
     Foreseen(Name, foresight::Done),
 }

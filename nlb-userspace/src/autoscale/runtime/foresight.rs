@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::autoscale::forecast::{Choice, Expected, Forecaster, History};
+use crate::autoscale::forecast::{Choice, Expected, Forecaster, History, Minutes};
 use crate::autoscale::model::Predictive;
 use crate::autoscale::policy::ForecastPoint;
 use crate::model::Timestamp;
@@ -16,8 +16,8 @@ const LEAST: usize = 1_440;
 /// Time between two forecasts: the length of a fine step.
 const AGAIN: Duration = Duration::from_secs(300);
 
-/// Time between two moments at which the history is kept: what a crash may cost it.
-const KEEP: Duration = Duration::from_secs(600);
+/// Time between two moments at which the whole history is kept; what came since is kept with the group's state.
+const KEEP: Duration = Duration::from_secs(3_600);
 
 /// The finer resolution of a policy.
 const FINE: Duration = Duration::from_secs(300);
@@ -41,6 +41,8 @@ pub(super) struct Foresight {
     /// What has learned of the history; `None` before the first forecast, and while one is made.
     forecaster: Option<Box<Forecaster>>,
     is_under_way: bool,
+    /// Counts up whenever what was learned is of no use any more.
+    generation: u64,
     due: Timestamp,
     kept: Timestamp,
     /// The last forecast.
@@ -49,6 +51,7 @@ pub(super) struct Foresight {
 
 /// A forecast to be made.
 pub(super) struct Job {
+    generation: u64,
     forecaster: Option<Box<Forecaster>>,
     history: History,
     rule: Predictive,
@@ -58,20 +61,28 @@ pub(super) struct Job {
 /// What became of one.
 #[derive(Debug)]
 pub(super) struct Done {
+    generation: u64,
     forecaster: Box<Forecaster>,
     foreseen: Foreseen,
 }
 
 impl Foresight {
-    /// Goes on from what was recorded.
+    /// Goes on from what was recorded, which is kept as it is.
     pub(super) fn new(rule: Predictive, history: History, now: Timestamp) -> Self {
-        Self { rule, history, forecaster: None, is_under_way: false, due: now, kept: now, foreseen: None }
+        let (forecaster, foreseen) = (None, None);
+        Self { rule, history, forecaster, is_under_way: false, generation: 0, due: now, kept: now, foreseen }
+    }
+
+    /// Begins without a past: what the store has of another load by this name is of no use.
+    pub(super) fn afresh(rule: Predictive, now: Timestamp) -> Self {
+        Self { kept: Timestamp::default(), ..Self::new(rule, History::default(), now) }
     }
 
     /// Another rule: its load may be another, and what is recorded is forgotten then.
     pub(super) fn follow(&mut self, rule: &Predictive, now: Timestamp) {
         if self.rule.load != rule.load {
-            *self = Self::new(rule.clone(), History::default(), now);
+            let generation = self.generation + 1;
+            *self = Self { generation, ..Self::afresh(rule.clone(), now) };
         } else if &self.rule != rule {
             (self.rule, self.due) = (rule.clone(), now);
         }
@@ -85,6 +96,25 @@ impl Foresight {
     /// Records the load.
     pub(super) fn record(&mut self, load: f64, now: Timestamp) {
         self.history.record(now, load);
+    }
+
+    /// The minutes that came since the whole history was kept.
+    pub(super) fn recent(&self) -> Minutes {
+        self.history.since(self.kept)
+    }
+
+    /// The history with minutes that others recorded.
+    pub(super) fn with(&self, minutes: &Minutes, now: Timestamp) -> History {
+        let mut history = self.history.clone();
+        history.advance(now);
+        history.import(minutes);
+        history
+    }
+
+    /// Another history, which is kept: all of it is learned from, at once.
+    pub(super) fn learn_anew(&mut self, history: History, now: Timestamp) {
+        let (generation, foreseen) = (self.generation + 1, self.foreseen.take());
+        *self = Self { generation, foreseen, ..Self::new(self.rule.clone(), history, now) };
     }
 
     /// The history, if it is time to keep it.
@@ -104,22 +134,25 @@ impl Foresight {
         }
         (self.is_under_way, self.due) = (true, now + AGAIN);
         let (rule, history) = (self.rule.clone(), self.history.clone());
-        Some(Job { forecaster: self.forecaster.take(), history, rule, at: now })
+        Some(Job { generation: self.generation, forecaster: self.forecaster.take(), history, rule, at: now })
     }
 
-    /// A forecast is made: what the policy is told of it.
-    pub(super) fn done(&mut self, done: Done) -> Vec<ForecastPoint> {
+    /// A forecast is made: what the policy is told of it. Nothing, if what it was made of is of no use any more.
+    pub(super) fn done(&mut self, done: Done) -> Option<Vec<ForecastPoint>> {
+        if done.generation != self.generation {
+            return None;
+        }
         self.is_under_way = false;
         self.forecaster = Some(done.forecaster);
         let points = done.foreseen.points.iter().map(|point| ForecastPoint { at: point.at, load: point.quantile });
         let points = points.collect();
         self.foreseen = Some(Arc::new(done.foreseen));
-        points
+        Some(points)
     }
 
-    /// How many more minutes have to be recorded before anything is forecast.
+    /// How many more minutes have to be recorded before anything is forecast: gaps tell nothing.
     pub(super) fn minutes_missing(&self) -> usize {
-        LEAST.saturating_sub(self.history.minutes().1.len())
+        LEAST.saturating_sub(self.history.minutes().1.flatten().count())
     }
 }
 
@@ -132,7 +165,7 @@ impl Job {
         let points =
             if self.rule.resolution == FINE { forecaster.five_minutes(quantile) } else { forecaster.hours(quantile) };
         let foreseen = Foreseen { at: self.at, points, choices: forecaster.choices() };
-        Done { forecaster, foreseen }
+        Done { generation: self.generation, forecaster, foreseen }
     }
 }
 
@@ -166,7 +199,7 @@ mod tests {
         }
         let job = foresight.job(minute(1_440)).expect("a day is recorded");
         assert!(foresight.job(minute(1_450)).is_none(), "one at a time");
-        let points = foresight.done(job.run());
+        let points = foresight.done(job.run()).expect("nothing has changed");
         // Farther ahead than that, one day tells little of how far it may be off.
         let near: Vec<_> = points.iter().take(72).collect();
         assert!(near.iter().all(|point| (80.0..120.0).contains(&point.load)), "{near:?}");
@@ -180,13 +213,31 @@ mod tests {
     fn what_is_recorded_is_kept_at_times_and_belongs_to_its_load() {
         let mut foresight = Foresight::new(rule(), History::default(), minute(0));
         foresight.record(1.0, minute(0));
-        assert!(foresight.due_history(minute(9)).is_none());
-        assert!(foresight.due_history(minute(10)).is_some() && foresight.due_history(minute(11)).is_none());
+        foresight.job(minute(59));
+        assert!(foresight.due_history(minute(59)).is_none());
+        assert_eq!(foresight.recent().values.len(), 59);
+        assert!(foresight.due_history(minute(60)).is_some() && foresight.due_history(minute(61)).is_none());
+        foresight.record(2.0, minute(61));
         let (first, other) = (foresight.minutes_missing(), Predictive { quantile: 0.5, ..rule() });
-        foresight.job(minute(20));
-        foresight.follow(&other, minute(20));
+        foresight.job(minute(62));
+        assert_eq!(foresight.recent(), Minutes { first: minute(60), values: vec![None, Some(2.0)] });
+        foresight.follow(&other, minute(62));
         assert!(foresight.minutes_missing() < first, "another quantile is of the same load");
-        foresight.follow(&Predictive { load: "sum(bytes)".parse().unwrap(), ..other }, minute(20));
+        foresight.follow(&Predictive { load: "sum(bytes)".parse().unwrap(), ..other }, minute(63));
         assert_eq!(foresight.minutes_missing(), LEAST);
+    }
+
+    #[test]
+    fn an_imported_past_is_learned_from_at_once_and_what_was_learned_before_is_of_no_use() {
+        let mut foresight = Foresight::new(rule(), History::default(), minute(0));
+        let past = |load| Minutes { first: minute(0), values: vec![Some(load); 1_440] };
+        foresight.learn_anew(foresight.with(&past(100.0), minute(1_440)), minute(1_440));
+        assert_eq!(foresight.minutes_missing(), 0);
+        let job = foresight.job(minute(1_440)).expect("a day is there");
+        foresight.learn_anew(foresight.with(&past(9.0), minute(1_441)), minute(1_441));
+        assert!(foresight.done(job.run()).is_none(), "it was made of another past");
+        let done = foresight.job(minute(1_441)).expect("at once").run();
+        let points = foresight.done(done).expect("of this past");
+        assert!(points.iter().take(12).all(|point| point.load < 20.0), "{points:?}");
     }
 }

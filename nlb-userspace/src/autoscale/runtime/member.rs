@@ -1,4 +1,7 @@
-//! One group as it runs: its engine, its provider, its targets.
+//! One group as it runs: its engine, its provider, its targets. What is measured for it is in `measure`.
+
+mod import;
+mod measure;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -9,14 +12,15 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::calls::{Caller, Outcome, Report};
+use super::figures::Measured;
 use super::foresight::Foresight;
 use super::handle::{Outlook, View};
 use super::hooks::{Hooks, Order};
+use super::outside::{Asker, Outside};
 use super::placement::Placement;
 use crate::agent;
 use crate::agent::handle::AskError;
-use crate::autoscale::engine::{Action, Engine, Event};
-use crate::autoscale::forecast::History;
+use crate::autoscale::engine::{Action, Engine, Event, OtherProvider};
 use crate::autoscale::model::{AutoscalingGroup, PolicyKind, Predictive};
 use crate::clock::Clock;
 use crate::control::ChangeError;
@@ -45,6 +49,7 @@ pub(super) struct Context {
     pub(super) agent: agent::Handle,
     pub(super) store: Store,
     pub(super) clock: Clock,
+    pub(super) asker: Asker,
 }
 
 /// A group that runs.
@@ -56,6 +61,10 @@ pub(super) struct Member {
     list: Listing,
     /// Of predictive policies.
     pub(super) foresights: BTreeMap<Name, Foresight>,
+    /// What is asked outside.
+    outside: Outside,
+    /// What was last measured, and when.
+    measured: Option<(Timestamp, Arc<Vec<Measured>>)>,
     /// What the engine wants and nobody has done yet.
     pending: Vec<Action>,
     /// Changes of targets that were refused, and when each is asked for again.
@@ -64,6 +73,17 @@ pub(super) struct Member {
     kept: Option<Timestamp>,
     /// Why the provider can't be used.
     trouble: Option<String>,
+}
+
+/// Why a group is not run.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotBegun {
+    /// Nobody knows what there is of it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What there is of it is another provider's.
+    #[error(transparent)]
+    Provider(#[from] OtherProvider),
 }
 
 /// When the provider is asked for its list.
@@ -81,17 +101,22 @@ impl Member {
         provider: Arc<dyn Provider>,
         reports: mpsc::Sender<Report>,
         context: &Context,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, NotBegun> {
         let now = context.clock.now();
         let name = group.name.clone();
         let (engine, pending) = match context.store.autoscaling(&name)? {
-            Some(state) => Engine::resume(group, state, now),
+            Some(state) => {
+                state.keeps_provider(&group)?;
+                Engine::resume(group, state, now)
+            }
             // The standard library's hashers are keyed from the system's source of randomness.
             None => (Engine::new(group, RandomState::new().hash_one(&name)), Vec::new()),
         };
         let mut foresights = BTreeMap::new();
         for (policy, rule) in predictive(engine.group()) {
             let history = context.store.history(&name, policy)?;
+            // What came last is no longer kept apart: with the next state comes what is new since now.
+            context.store.save_histories(&name, &[(policy, &history)])?;
             foresights.insert(policy.clone(), Foresight::new(rule.clone(), history, now));
         }
         Ok(Self {
@@ -101,6 +126,8 @@ impl Member {
             placement: Placement::default(),
             hooks: Hooks::default(),
             list: Listing { due: now, is_under_way: false, failures: 0 },
+            outside: Outside::default(),
+            measured: None,
             pending,
             refused: BTreeMap::new(),
             kept: Some(Timestamp::default()),
@@ -108,13 +135,17 @@ impl Member {
         })
     }
 
-    /// Another configuration. A provider that can't be had for it leaves the one that there is.
+    /// Another configuration. A provider that can't be had for it leaves the one that there is; one that would know none of the
+    /// instances, the group as it is.
     pub(super) fn reconfigure(
         &mut self,
         group: AutoscalingGroup,
         provider: Result<Arc<dyn Provider>, ProviderError>,
         now: Timestamp,
     ) {
+        if let Err(error) = self.engine.state().keeps_provider(&group) {
+            return self.is_troubled(&error);
+        }
         match provider {
             Ok(provider) => self.caller.provider = provider,
             Err(error) => self.is_troubled(&error),
@@ -122,7 +153,7 @@ impl Member {
         let policies: BTreeMap<_, _> = predictive(&group).collect();
         self.foresights.retain(|policy, _| policies.contains_key(policy));
         for (policy, rule) in policies {
-            let begin = || Foresight::new(rule.clone(), History::default(), now);
+            let begin = || Foresight::afresh(rule.clone(), now);
             self.foresights.entry(policy.clone()).or_insert_with(begin).follow(rule, now);
         }
         self.pending.extend(self.engine.reconfigure(group, now));
@@ -177,9 +208,9 @@ impl Member {
             }
             Outcome::Failed(error) => warn!("autoscaling group {}: {error}", self.caller.group),
             Outcome::Done => self.list.due = now,
+            Outcome::Outside(answer) => self.outside.answered(answer, self.engine.group().period, now),
             Outcome::Foreseen(policy, done) => {
-                if let Some(foresight) = self.foresights.get_mut(&policy) {
-                    let points = foresight.done(done);
+                if let Some(points) = self.foresights.get_mut(&policy).and_then(|foresight| foresight.done(done)) {
                     self.tell(Event::Forecast { policy, points }, now);
                 }
             }
@@ -203,7 +234,7 @@ impl Member {
                 self.caller.foresee(policy.clone(), job);
             }
             if let Some(history) = foresight.due_history(now)
-                && let Err(error) = context.store.save_history(&self.caller.group, policy, history)
+                && let Err(error) = context.store.save_histories(&self.caller.group, &[(policy, history)])
             {
                 warn!(
                     "the load that policy `{policy}` of autoscaling group {} goes by is not kept: {error}",
@@ -251,7 +282,13 @@ impl Member {
             (policy.clone(), Outlook { rule, foreseen, minutes_missing: foresight.minutes_missing() })
         };
         let forecasts = self.foresights.iter().map(outlook).collect();
-        View { at: now, engine: self.engine.clone(), trouble: self.trouble.clone(), forecasts }
+        View {
+            at: now,
+            engine: self.engine.clone(),
+            trouble: self.trouble.clone(),
+            forecasts,
+            measured: self.measured.clone(),
+        }
     }
 
     fn carry_out(&mut self, action: Action) {
@@ -298,7 +335,8 @@ impl Member {
 
     /// Keeps the state. What is to be done waits for that.
     fn keep(&mut self, store: &Store, now: Timestamp) {
-        match store.save_autoscaling(&self.caller.group, self.engine.state()) {
+        let recent: Vec<_> = self.foresights.iter().map(|(policy, foresight)| (policy, foresight.recent())).collect();
+        match store.save_autoscaling(&self.caller.group, self.engine.state(), &recent) {
             Ok(()) => self.kept = Some(now),
             Err(error) => {
                 if self.kept.take().is_some() {
@@ -319,7 +357,7 @@ impl Member {
         }
     }
 
-    fn is_troubled(&mut self, error: &ProviderError) {
+    fn is_troubled(&mut self, error: &dyn std::error::Error) {
         let trouble = error.to_string();
         if self.trouble.as_ref() != Some(&trouble) {
             warn!("autoscaling group {}: the provider can't be used: {trouble}", self.caller.group);

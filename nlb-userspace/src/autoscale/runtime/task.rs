@@ -9,12 +9,11 @@ use tokio::time::MissedTickBehavior;
 use tracing::{error, warn};
 
 use super::calls::Report;
-use super::figures::Figures;
-use super::handle::{Asked, Handle, Refusal, Views};
+use super::handle::{Asked, Handle, Refusal, Views, Wanted};
 use super::member::{Context, Member};
 use super::meter::{Meter, TURN};
+use super::outside::Asker;
 use crate::agent;
-use crate::autoscale::engine::Event;
 use crate::autoscale::model::{AutoscalingGroup, LaunchTemplate};
 use crate::clock::Clock;
 use crate::metrics::HealthChecks;
@@ -56,7 +55,7 @@ impl Runtime {
         let runtime = Self {
             reading: (clock.now(), 0),
             checks,
-            context: Context { agent, store, clock },
+            context: Context { agent, store, clock, asker: Asker::default() },
             open,
             members: BTreeMap::new(),
             configuration: None,
@@ -99,20 +98,27 @@ impl Runtime {
         if self.reading.0 <= self.context.clock.now() {
             self.read().await;
         }
-        self.members.values_mut().for_each(|member| member.tick(&self.context));
+        for member in self.members.values_mut() {
+            member.tick(&self.context);
+            member.tell_awaited(&self.meter, &self.context);
+        }
         self.settle_all().await;
     }
 
     async fn hear(&mut self, report: Report) {
         let Some(member) = self.members.get_mut(&report.group) else { return };
         member.hear(report.outcome, self.context.clock.now());
+        member.tell_awaited(&self.meter, &self.context);
         self.settle(&report.group).await;
     }
 
     async fn obey(&mut self, asked: Asked) {
-        let Asked { group, command, reply } = asked;
+        let Asked { group, wanted, reply } = asked;
         let answer = match self.members.get_mut(&group) {
-            Some(member) => member.command(command, &self.context),
+            Some(member) => match wanted {
+                Wanted::Command(command) => member.command(command, &self.context),
+                Wanted::Import(import) => member.import(&import, &self.context),
+            },
             None => {
                 let known = self.members.keys().map(ToString::to_string).collect();
                 Err(Refusal::UnknownGroup { group: group.clone(), known })
@@ -199,16 +205,9 @@ impl Runtime {
             }
         }
         for member in self.members.values_mut() {
-            let snapshot = self.context.agent.snapshot();
-            for (policy, load) in Figures::new(&self.meter, &member.engine, &snapshot, now).loads() {
-                if let Some(foresight) = member.foresights.get_mut(&policy) {
-                    foresight.record(load, now);
-                }
-            }
+            member.record(&self.meter, &self.context);
             if turn.is_multiple_of(member.engine.group().period.as_secs() / TURN.as_secs()) {
-                for (gauge, sample) in Figures::new(&self.meter, &member.engine, &snapshot, now).samples() {
-                    member.tell(Event::Sampled { gauge, sample }, now);
-                }
+                member.end_period(&self.meter, &self.context);
             }
         }
     }

@@ -33,7 +33,8 @@ pub(in crate::commands) fn run(output: Output, arguments: &Backtest) -> Result<(
     output.show(&report, text)
 }
 
-fn read(file: &Path) -> Result<Trace, CommandError> {
+/// The load in a file.
+pub(super) fn read(file: &Path) -> Result<Trace, CommandError> {
     let text = fs::read_to_string(file).map_err(|error| {
         CommandError::failed(
             format!("cannot read {}: {error}", file.display()),
@@ -43,7 +44,7 @@ fn read(file: &Path) -> Result<Trace, CommandError> {
     Trace::parse(&text).map_err(|error| {
         CommandError::failed(
             format!("{}: {error}", file.display()),
-            "write `seconds,requests_per_second` by line, times rising",
+            "write `seconds,requests_per_second` by line, times rising; nothing was done",
         )
     })
 }

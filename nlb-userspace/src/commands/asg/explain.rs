@@ -1,9 +1,10 @@
 //! `nlb asg explain` and `nlb asg activity`.
 
 use super::super::render::{Cell, Style, Table, Tone, age};
+use super::measured::{figure, measured};
 use crate::api::dto::{ActivityStatus, ActivityView, ExplanationView, Moment};
 
-/// Why the capacity is what it is: what each policy wants, what won, what holds the group back.
+/// Why the capacity is what it is: what each policy wants, what won, what was measured, what holds the group back.
 pub fn explanation(explanation: &ExplanationView, now: Moment, style: Style) -> String {
     let ExplanationView { name, desired, min, max, serving, warming, .. } = explanation;
     let mut text = format!("{name}: capacity {desired} ({min} to {max}); {serving} serve, {warming} warm up\n");
@@ -28,6 +29,7 @@ pub fn explanation(explanation: &ExplanationView, now: Moment, style: Style) -> 
         text.push('\n');
         text.push_str(&table.render(style));
     }
+    text.push_str(&measured(explanation.measured.as_ref(), now, style));
     if !explanation.held.is_empty() {
         text.push('\n');
     }
@@ -63,10 +65,4 @@ pub fn activities(activities: &[ActivityView], now: Moment, style: Style) -> Str
         ]);
     }
     table.render(style)
-}
-
-/// A figure with as many digits as tell something.
-fn figure(value: f64) -> String {
-    let text = format!("{value:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -4,7 +4,9 @@ mod backtest;
 mod chart;
 mod explain;
 mod forecast;
+mod import;
 mod list;
+mod measured;
 mod show;
 
 use super::CommandError;
@@ -21,6 +23,7 @@ pub use chart::lines as supply_chart;
 pub mod text {
     pub use super::explain::{activities, explanation};
     pub use super::forecast::forecast;
+    pub use super::import::text as imported;
     pub use super::list::list;
     pub use super::show::{detail, refresh};
 }
@@ -46,6 +49,7 @@ pub(super) async fn ask(client: &Client, output: &Output, question: AsgQuestion)
             let forecasts = client.forecasts(&group).await?;
             return output.show(&forecasts, |forecasts, style| text::forecast(forecasts, now(), style));
         }
+        AsgQuestion::Import(arguments) => return import::import(client, output, arguments).await,
         AsgQuestion::Refresh(command) => return refresh(client, output, command).await,
         AsgQuestion::Show { group } => client.autoscaling_group(&group).await?,
         AsgQuestion::SetDesired { group, desired } => client.set_desired(&group, desired).await?,

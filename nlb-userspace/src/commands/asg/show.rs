@@ -2,6 +2,7 @@
 
 use super::super::render::{Cell, Style, Table, Tone, age, count};
 use super::list::list;
+use super::measured::measured;
 use crate::api::dto::{AsgView, InstanceState, InstanceView, Moment, RefreshStatus, RefreshView};
 
 /// A group with its instances.
@@ -13,7 +14,7 @@ pub fn detail(group: &AsgView, now: Moment, style: Style) -> String {
         text.push_str(&format!("refresh        {}", refresh(shown, now, style)));
     }
     if group.instances.is_empty() {
-        return text + "\nno instances\n";
+        return text + "\nno instances\n" + &measured(group.measured.as_ref(), now, style);
     }
     let mut table = Table::new(&["INSTANCE", "STATE", "SINCE", "ADDRESS", "ZONE", "TEMPLATE", ">FLOWS", "NOTE"]);
     for instance in &group.instances {
@@ -32,7 +33,8 @@ pub fn detail(group: &AsgView, now: Moment, style: Style) -> String {
         ]);
     }
     text.push('\n');
-    text + &table.render(style)
+    text.push_str(&table.render(style));
+    text + &measured(group.measured.as_ref(), now, style)
 }
 
 /// How a refresh goes, in a line.

@@ -42,8 +42,10 @@ pub(super) const SECTIONS: &[Section] = &[
         about: "A group of instances whose number follows demand, and which are targets of its target groups. A group that is taken \
                 out of the file is left as it is: set its `min` and `max` to 0 first, if its instances are to go. Metrics are sources \
                 or arithmetic (`+ - * /`, parentheses) over them: `new_flows`, `active_flows`, `packets`, `bytes` (of the group's \
-                targets, or of others: `new_flows(\"web\")`), `health_latency`, `cpu`, `memory` and `prometheus(\"QUERY\")`, as mean over \
-                instances, or within `sum()`, `max()`, `min()`.",
+                targets, or of others: `new_flows(\"web\")`), `health_latency`, `cpu` and `memory` (of the instances' hosts in percent, by their \
+                node_exporter) and `prometheus(\"QUERY\")` (needs `[agent.prometheus]`; `$group` in it is the group's name), as mean over \
+                instances or over the query's samples, or within `sum()`, `max()`, `min()`. What can't be had of one is no figure, and \
+                never scales in.",
         keys: &[
             key("name", "name", Required, r#""web""#, "unique among autoscaling groups"),
             key("min", "0 to 100000", Required, "1", "least capacity"),
@@ -84,6 +86,13 @@ pub(super) const SECTIONS: &[Section] = &[
                 Is(r#""1m""#),
                 r#""30s""#,
                 "what metrics are measured over; policies look once a period",
+            ),
+            key(
+                "node_exporter_port",
+                "1 to 65535",
+                Is("9100"),
+                "9101",
+                "port of instances where node_exporter answers, for the metrics `cpu` and `memory`",
             ),
             key(
                 "stabilization",
@@ -146,16 +155,16 @@ pub(super) const SECTIONS: &[Section] = &[
                 "provider",
                 r#"`"process"`, `"systemd"`, `"exec"`, `"webhook"`, `"docker"`, `"kubernetes"` or `"ec2"`"#,
                 Required,
-                r#""process""#,
-                "what launches instances; the agent has `process` and `exec` so far",
+                r#""exec""#,
+                "what launches instances; it stays while the group has any",
             ),
             key("port", "0 to 65535", Is("0"), "8080", "port that they serve; 0: the provider says"),
             key(
                 "settings",
                 "table",
-                Is("{}"),
-                r#"{ command = ["/usr/bin/server"] }"#,
-                "what the provider needs to know",
+                Means("none"),
+                r#"{ command = ["/usr/local/bin/launch"] }"#,
+                "what the provider needs to know, see [providers](docs/providers.md)",
             ),
         ],
     },

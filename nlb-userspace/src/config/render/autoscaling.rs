@@ -26,6 +26,7 @@ pub(super) fn autoscaling_group(out: &mut String, group: &AutoscalingGroup) -> f
     time(out, "warmup", group.warmup)?;
     time(out, "cooldown", group.default_cooldown)?;
     time(out, "period", group.period)?;
+    writeln!(out, "node_exporter_port = {}", group.node_exporter_port)?;
     time(out, "stabilization", group.stabilization)?;
     optional(out, "max_lifetime", group.max_lifetime.map(shown))?;
     writeln!(out, "protect_new = {}\ntermination = \"{termination}\"", group.protect_new)?;
@@ -87,12 +88,13 @@ fn hook(out: &mut String, hook: &Hook) -> fmt::Result {
 }
 
 fn policy(out: &mut String, policy: &Policy) -> fmt::Result {
-    let (table, metric) = match &policy.kind {
-        PolicyKind::TargetTracking(rule) => ("target_tracking", &rule.metric),
-        PolicyKind::Step(rule) => ("step_scaling", &rule.metric),
-        PolicyKind::Simple(rule) => ("simple_scaling", &rule.metric),
-        PolicyKind::Predictive(rule) => ("predictive_scaling", &rule.load),
+    let table = match &policy.kind {
+        PolicyKind::TargetTracking(_) => "target_tracking",
+        PolicyKind::Step(_) => "step_scaling",
+        PolicyKind::Simple(_) => "simple_scaling",
+        PolicyKind::Predictive(_) => "predictive_scaling",
     };
+    let metric = policy.kind.metric();
     writeln!(out, "\n[[autoscaling_group.{table}]]\nname = {}\nmetric = {}", quoted(&policy.name), quoted(metric))?;
     match &policy.kind {
         PolicyKind::TargetTracking(rule) => {

@@ -1,17 +1,24 @@
-//! `[agent]` and `[agent.capacity]`.
+//! `[agent]`, `[agent.capacity]` and `[agent.prometheus]`.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use toml::Spanned;
 
-use super::{LONGEST_PATH, name};
+use super::{LONGEST_PATH, name, within};
 use crate::config::address::{Family, outer_source};
 use crate::config::error::Reported;
 use crate::config::reader::{Complaint, Table, Value};
-use crate::model::{AgentSettings, Capacity, XdpMode};
+use crate::model::{AgentSettings, Capacity, InvalidHttpUrl, PrometheusServer, XdpMode};
 
 /// Longest path of a Unix socket: `sun_path` of unix(7) with its end.
 const LONGEST_SOCKET_PATH: usize = 107;
 /// Longest interface name: `IFNAMSIZ` with its end.
 const LONGEST_INTERFACE: usize = 15;
+/// How long a Prometheus server may take: its answer has to be in before the shortest period of metrics is over.
+const ANSWER: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(9);
+/// How long it may take unless the file says otherwise.
+const USUAL_ANSWER: Duration = Duration::from_secs(5);
 
 /// Reads `[agent]`.
 pub(in crate::config) fn agent(table: &Table<'_>) -> Result<AgentSettings, Reported> {
@@ -29,6 +36,7 @@ pub(in crate::config) fn agent(table: &Table<'_>) -> Result<AgentSettings, Repor
     let pin_path = table.optional("pin_path", |value| value.path(LONGEST_PATH));
     let state_dir = table.optional("state_dir", |value| value.path(LONGEST_PATH));
     let capacity = table.table("capacity").and_then(|table| table.map(|table| capacity(&table)).transpose());
+    let prometheus = table.table("prometheus").and_then(|table| table.map(|table| prometheus(&table)).transpose());
 
     Ok(AgentSettings {
         interfaces: interfaces?,
@@ -40,6 +48,7 @@ pub(in crate::config) fn agent(table: &Table<'_>) -> Result<AgentSettings, Repor
         drop_foreign_tunnels: drop_foreign_tunnels?.unwrap_or(defaults.drop_foreign_tunnels),
         socket: socket?.unwrap_or(defaults.socket),
         metrics: metrics?,
+        prometheus: prometheus?,
         pin_path: pin_path?.unwrap_or(defaults.pin_path),
         state_dir: state_dir?.unwrap_or(defaults.state_dir),
         capacity: capacity?.unwrap_or_default(),
@@ -99,6 +108,24 @@ fn seed(value: &Value<'_>) -> Result<u64, Reported> {
     Ok(seed.into_inner())
 }
 
+fn prometheus(table: &Table<'_>) -> Result<PrometheusServer, Reported> {
+    let url = table.require("url").and_then(|value| {
+        value.parsed(|text| {
+            text.parse().map_err(|error: InvalidHttpUrl| {
+                let complaint = Complaint::new(format!("is no address of a server: {error}"));
+                complaint.help("write it like \"http://127.0.0.1:9090\"")
+            })
+        })
+    });
+    let timeout = table.optional("timeout", |value| within(&value, ANSWER));
+    let verify = table.optional("verify", |value| value.boolean());
+    Ok(PrometheusServer {
+        url: url?.into_inner(),
+        timeout: timeout?.unwrap_or(USUAL_ANSWER),
+        verify: verify?.unwrap_or(true),
+    })
+}
+
 fn capacity(table: &Table<'_>) -> Result<Capacity, Reported> {
     let defaults = Capacity::default();
     let listeners = table.optional("listeners", |value| value.integer(1..=Capacity::MAX.listeners));
@@ -108,6 +135,7 @@ fn capacity(table: &Table<'_>) -> Result<Capacity, Reported> {
     let half_open = table.optional("half_open", |value| value.integer(1..=Capacity::MAX.half_open));
     let flows = table.optional("flows", |value| value.integer(1..=Capacity::MAX.flows));
     let datagrams = table.optional("datagrams", |value| value.integer(1..=Capacity::MAX.datagrams));
+    let fragments = table.optional("fragments", |value| value.integer(1..=Capacity::MAX.fragments));
     let sketches = table.optional("sketches", |value| value.integer(1..=Capacity::MAX.sketches));
     let networks = table.optional("networks", |value| value.integer(1..=Capacity::MAX.networks));
     let sources = table.optional("sources", |value| value.integer(1..=Capacity::MAX.sources));
@@ -119,6 +147,7 @@ fn capacity(table: &Table<'_>) -> Result<Capacity, Reported> {
         half_open: half_open?.unwrap_or(defaults.half_open),
         flows: flows?.unwrap_or(defaults.flows),
         datagrams: datagrams?.unwrap_or(defaults.datagrams),
+        fragments: fragments?.unwrap_or(defaults.fragments),
         sketches: sketches?.unwrap_or(defaults.sketches),
         networks: networks?.unwrap_or(defaults.networks),
         sources: sources?.unwrap_or(defaults.sources),

@@ -164,22 +164,38 @@ prop_compose! {
     }
 }
 
-fn settings() -> impl Strategy<Value = serde_json::Map<String, serde_json::Value>> {
-    let values = serde_json::json!({
-        "command": ["/bin/server", "--port", "80"], "memory": 512, "share": 0.5, "privileged": false,
-        "labels": { "a b": "c\"d", "e": [] },
-    });
-    let all: Vec<_> = values.as_object().unwrap().clone().into_iter().collect();
-    subsequence(all, 0..=5).prop_map(|some| some.into_iter().collect())
+/// Provider, port and settings that fit each other: providers have the last word about them.
+fn template() -> impl Strategy<Value = (ProviderKind, u16, serde_json::Map<String, serde_json::Value>)> {
+    use ProviderKind::{Exec, Process, Webhook};
+    let all = [
+        (Exec, serde_json::json!({ "command": ["/bin/launch", "a b", "c\"d", "\u{e9}\n"], "timeout": 5 })),
+        (Webhook, serde_json::json!({ "url": "https://a.example/nlb", "timeout": 30, "hmac_file": "/secret" })),
+        (
+            Process,
+            serde_json::json!({
+                "command": ["/bin/server"], "bridge": "br0", "addresses": "10.3.0.100-10.3.0.199/24",
+                "environment": { "a b": "c\"d", "e.f": "" },
+            }),
+        ),
+    ];
+    let settings = |settings: &serde_json::Value| settings.as_object().cloned().unwrap_or_default();
+    let all: Vec<_> = all.iter().map(|(kind, value)| (*kind, settings(value))).collect();
+    (select(all), any::<u16>(), any::<bool>()).prop_map(|((kind, mut settings), port, is_short)| {
+        if is_short {
+            ["timeout", "hmac_file", "environment"].iter().for_each(|key| drop(settings.remove(*key)));
+        }
+        (kind, if kind == Process { port.max(1) } else { port }, settings)
+    })
 }
 
 prop_compose! {
     /// One that serves some of the target groups `served`.
     pub(super) fn autoscaling_group(name: Name, served: Vec<Name>)(
         (min, more, over) in (0_u32..100, 0_u32..100, of(0_u32..100)), target_groups in subsequence(served.clone(), 0..=served.len()),
-        zones in vec(super::round_trip::name(), 0..3), provider in select(ProviderKind::ALL.to_vec()), port in any::<u16>(), settings in settings(),
+        zones in vec(super::round_trip::name(), 0..3), (provider, port, settings) in template(),
         (grace_period, warmup, default_cooldown) in (secs(0..=86400), secs(0..=86400), secs(0..=86400)),
         (period, stabilization) in (select(vec![10, 30, 60]).prop_map(Duration::from_secs), secs(0..=86400)),
+        node_exporter_port in 1_u16..,
         max_lifetime in of(secs(60..=86400)), protect_new in any::<bool>(),
         termination in select(vec![TerminationOrder::FewestFlows, TerminationOrder::Oldest, TerminationOrder::Newest]),
         (min_healthy, max_healthy) in (0_u8..=100, 100_u8..=200), launches in 1_u32..=10_000,
@@ -198,6 +214,7 @@ prop_compose! {
             warmup,
             default_cooldown,
             period,
+            node_exporter_port,
             stabilization,
             max_lifetime,
             protect_new,

@@ -24,6 +24,8 @@ fn file(section: &str, line: &str, skip: &str) -> String {
                 (each.path, key.name),
                 ("autoscaling_group.step_scaling.step", "lower") | ("autoscaling_group.schedule", "cron" | "desired")
             );
+            // A provider has something to be told.
+            written |= (each.path, key.name) == ("autoscaling_group.template", "settings");
             // Targets in short take it from their group.
             written |= (each.path, key.name, section, skip) == ("target_group", "port", "target_group", "targets");
             let example = match key.name {

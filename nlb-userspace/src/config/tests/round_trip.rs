@@ -11,11 +11,12 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::any_autoscaling_group::autoscaling_group;
+use crate::autoscale::model::AutoscalingGroup;
 use crate::config::{parse, render};
 use crate::model::{
     Access, Affinity, AgentSettings, Capacity, CodeRange, Configuration, FlowSettings, Forwarding, GroupShare,
-    HealthCheck, Listener, Name, Networks, NewFlowLimit, Ports, Probe, Protocol, Quic, RingKind, RingSize, ServedBy,
-    Target, TargetGroup, Tracking, Vip, Weight, XdpMode,
+    HealthCheck, Listener, Name, Networks, NewFlowLimit, Ports, Probe, PrometheusServer, Protocol, Quic, RingKind,
+    RingSize, ServedBy, Target, TargetGroup, Tracking, Vip, Weight, XdpMode,
 };
 
 pub(super) fn name() -> impl Strategy<Value = Name> {
@@ -35,12 +36,23 @@ fn path() -> impl Strategy<Value = std::path::PathBuf> {
 }
 
 prop_compose! {
+    fn prometheus()(
+        tls in any::<bool>(), host in prop_oneof!["[a-z0-9][a-z0-9.-]{0,20}", Just("[2001:db8::1]".to_owned())], port in 1_u16..,
+        path in "(/[!-\"$->@-~]{1,8}){0,2}", timeout in 100_u64..=9_000, verify in any::<bool>(),
+    ) -> PrometheusServer {
+        let url = format!("{}://{host}:{port}{path}", if tls { "https" } else { "http" });
+        PrometheusServer { url: url.parse().unwrap(), timeout: Duration::from_millis(timeout), verify }
+    }
+}
+
+prop_compose! {
     fn agent()(
         interfaces in btree_set("[a-z@.-]{3,15}", 1..4), generic in any::<bool>(), seed in of(any::<u64>()), zone in of(name()),
         v4 in of((any::<[u8; 3]>(), 8_u8..=32)), v6 in of((any::<u64>(), 64_u8..=128)), socket in path(),
-        metrics in of((any::<IpAddr>(), 1_u16..)), drop_foreign_tunnels in any::<bool>(), pin_path in path(), state_dir in path(),
+        (metrics, prometheus) in (of((any::<IpAddr>(), 1_u16..)), of(prometheus())), drop_foreign_tunnels in any::<bool>(), pin_path in path(), state_dir in path(),
         (listeners, groups, targets) in (100_u32..=1 << 20, 100_u32..=1 << 16, 100_u32..=1 << 20), slots in 10_u32 << 20..=1 << 28,
-        (half_open, flows, datagrams) in (1_u32..=1 << 24, 1_u32..=1 << 28, 1_u32..=1 << 26),
+        (half_open, flows) in (1_u32..=1 << 24, 1_u32..=1 << 28),
+        (datagrams, fragments) in (1_u32..=1 << 26, 1_u32..=1 << 24),
         (sketches, networks, sources) in (1_u32..=1 << 18, 1000_u32..=1 << 24, 1_u32..=1 << 24),
     ) -> AgentSettings {
         AgentSettings {
@@ -56,9 +68,22 @@ prop_compose! {
             drop_foreign_tunnels,
             socket,
             metrics: metrics.map(|(address, port)| SocketAddr::new(address, port)),
+            prometheus,
             pin_path,
             state_dir,
-            capacity: Capacity { listeners, groups, targets, slots, half_open, flows, datagrams, sketches, networks, sources },
+            capacity: Capacity {
+                listeners,
+                groups,
+                targets,
+                slots,
+                half_open,
+                flows,
+                datagrams,
+                fragments,
+                sketches,
+                networks,
+                sources,
+            },
         }
     }
 }
@@ -180,12 +205,13 @@ fn gateway(listener: Listener, length: u8) -> Listener {
     }
 }
 
-/// Translation keeps the family.
+/// Who answers to the client is of his family.
 fn can_serve(group: &TargetGroup, listener: &Listener) -> bool {
     let translated = matches!(group.forwarding, Forwarding::Nat { .. });
+    let answers_to_edge = group.forwarding == Forwarding::Nat { source: true };
     let is_of_family = |target: &Target| target.address.is_ipv4() == listener.address.is_ipv4();
     let has_one_port = listener.protocol != Protocol::Sctp && listener.ports.only().is_some();
-    !translated || has_one_port && group.targets.iter().all(is_of_family)
+    !translated || has_one_port && (answers_to_edge || group.targets.iter().all(is_of_family))
 }
 
 /// Gives every target an id of that length, and no two the same.
@@ -251,6 +277,15 @@ prop_compose! {
         let addresses: BTreeSet<_> = listeners.iter().filter_map(Listener::vip).collect();
         let said = addresses.into_iter().zip(exclusive);
         let vips = said.filter_map(|(address, exclusive)| Some(Vip { address, exclusive: exclusive? })).collect();
+        // A group that asks one needs a server to ask.
+        let asks = autoscaling_groups.iter().any(AutoscalingGroup::asks_prometheus);
+        let server = || PrometheusServer {
+            url: "http://[::1]:9090".parse().unwrap(),
+            timeout: Duration::from_secs(5),
+            verify: true,
+        };
+        let prometheus = agent.prometheus.clone().or_else(|| asks.then(server));
+        let agent = AgentSettings { prometheus, ..agent };
         Configuration { agent, listeners, vips, groups, autoscaling_groups }
     }
 }

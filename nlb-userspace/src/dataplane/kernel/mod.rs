@@ -16,6 +16,7 @@
 mod access;
 mod bpffs;
 mod capture;
+mod counters;
 mod early;
 mod entries;
 mod error;

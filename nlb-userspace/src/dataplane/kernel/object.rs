@@ -155,6 +155,7 @@ fn entries(name: &str, capacity: Capacity) -> Option<u32> {
         edge::HALF_OPEN => Some(capacity.half_open),
         edge::ESTABLISHED => Some(capacity.flows),
         edge::DATAGRAMS => Some(capacity.datagrams),
+        edge::FRAGMENTS => Some(capacity.fragments),
         // A list that changes is there twice for a moment.
         edge::ACCESS => Some(capacity.networks.saturating_mul(2)),
         edge::SOURCES => Some(capacity.sources),

@@ -4,27 +4,23 @@
 //! read a slot, a group or a listener that has been rewritten since, and is about to look up what that named. So entries
 //! are emptied only after a [`Grace`] period, and an entry that isn't empty is never given to another owner without one.
 
-use std::collections::BTreeMap;
-use std::ops::AddAssign;
 use std::sync::atomic::Ordering;
 
-use aya::maps::{Array, Map, MapData, MapError, PerCpuArray, PerCpuValues};
-use aya::{Ebpf, Pod};
+use aya::Ebpf;
+use aya::maps::{Array, Map, MapData, MapError};
 use nlb_common::active::Sketch;
 use nlb_common::address::Address;
-use nlb_common::counters::Counters;
-use nlb_common::drop_reason::DropReason;
-use nlb_common::guard::{Guard, Refused};
+use nlb_common::guard::Guard;
 use nlb_common::hash::Flow;
 use nlb_common::layout::edge;
-use nlb_common::quic::{QuicRule, ServerKey};
+use nlb_common::quic::ServerKey;
 use nlb_common::ranges::RangesKey;
 use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
-use nlb_common::way::WayOutcome;
 
 use super::KernelError;
 use super::access::Access;
+use super::counters::CounterTables;
 use super::entries::{read_group, read_target, write_group, write_target};
 use super::gateways::Gateways;
 use super::grace::Grace;
@@ -50,32 +46,18 @@ pub(super) struct KernelTables {
     targets: Mapped,
     access: Access,
     guards: Mapped,
-    listener_counters: PerCpuArray<MapData, Counters>,
-    listener_refused: PerCpuArray<MapData, Refused>,
-    target_counters: PerCpuArray<MapData, Counters>,
+    counters: CounterTables,
     sketches: Sketches,
-    drops: PerCpuArray<MapData, u64>,
-    way_outcomes: PerCpuArray<MapData, u64>,
-    quic_rules: PerCpuArray<MapData, u64>,
     traced_flow: Array<MapData, Flow>,
     seed: Array<MapData, u64>,
     grace: Grace,
     /// Something has been rewritten since the last grace period that named what is emptied next.
     unsettled: bool,
-    cpus: usize,
 }
 
 impl KernelTables {
     /// Takes the maps out of a loaded object: tables for so many listeners.
     pub(super) fn take(object: &mut Ebpf, listeners: u32) -> Result<Self, KernelError> {
-        let (_, error) = match aya::util::nr_cpus() {
-            Ok(cpus) => return Self::take_for(object, listeners, cpus),
-            Err(failed) => failed,
-        };
-        Err(KernelError::Proc { path: "/sys/devices/system/cpu/possible", source: error })
-    }
-
-    fn take_for(object: &mut Ebpf, listeners: u32, cpus: usize) -> Result<Self, KernelError> {
         let grace = Grace::new()?;
         let table = Mapped::new(map(object, edge::LISTENERS)?, edge::LISTENERS, "listeners")?;
         Ok(Self {
@@ -91,19 +73,13 @@ impl KernelTables {
             targets: Mapped::new(map(object, edge::TARGETS)?, edge::TARGETS, "targets")?,
             access: Access::take(object)?,
             guards: Mapped::new(map(object, edge::GUARDS)?, edge::GUARDS, "listeners")?,
-            listener_counters: typed(object, edge::LISTENER_COUNTERS)?,
-            listener_refused: typed(object, edge::LISTENER_REFUSED)?,
-            target_counters: typed(object, edge::TARGET_COUNTERS)?,
+            counters: CounterTables::take(object)?,
             sketches: Sketches::take(object)?,
-            drops: typed(object, edge::DROPS)?,
-            way_outcomes: typed(object, edge::WAY_OUTCOMES)?,
-            quic_rules: typed(object, edge::QUIC_RULES)?,
             traced_flow: typed(object, edge::TRACED_FLOW)?,
             seed: typed(object, edge::SEED)?,
             grace,
             // Whoever held these maps before may have died between a rewrite and what depends on it.
             unsettled: true,
-            cpus,
         })
     }
 
@@ -201,7 +177,7 @@ impl KernelTables {
             self.settle()?;
         }
         if fresh {
-            reset(&mut self.target_counters, edge::TARGET_COUNTERS, index, self.cpus)?;
+            self.counters.reset_target(index)?;
             self.sketches.clear(SketchOf::Target(index))?;
         }
         self.known.set_target(index, value);
@@ -232,8 +208,7 @@ impl KernelTables {
 
     fn write_listener(&mut self, key: &ListenerKey, value: &Listener, fresh: bool) -> Result<(), KernelError> {
         if fresh {
-            reset(&mut self.listener_counters, edge::LISTENER_COUNTERS, value.counters, self.cpus)?;
-            reset(&mut self.listener_refused, edge::LISTENER_REFUSED, value.counters, self.cpus)?;
+            self.counters.reset_listener(value.counters)?;
             self.sketches.clear(SketchOf::Listener(value.sketch))?;
         }
         self.unsettled = true;
@@ -282,8 +257,7 @@ impl KernelTables {
         fresh: &[u32],
     ) -> Result<(), KernelError> {
         for &counters in fresh {
-            reset(&mut self.listener_counters, edge::LISTENER_COUNTERS, counters, self.cpus)?;
-            reset(&mut self.listener_refused, edge::LISTENER_REFUSED, counters, self.cpus)?;
+            self.counters.reset_listener(counters)?;
             self.sketches.clear(SketchOf::Listener(counters))?;
         }
         self.unsettled = true;
@@ -315,15 +289,7 @@ impl KernelTables {
 
     /// Counters, summed over CPUs.
     pub(super) fn counters(&self, listeners: &[u32], targets: &[TargetIndex]) -> Result<CounterReading, KernelError> {
-        Ok(CounterReading {
-            listeners: sums(&self.listener_counters, edge::LISTENER_COUNTERS, listeners)?,
-            refused: sums(&self.listener_refused, edge::LISTENER_REFUSED, listeners)?,
-            targets: sums(&self.target_counters, edge::TARGET_COUNTERS, targets)?,
-            drops: by_number(&self.drops, edge::DROPS, DropReason::ALL, |reason| reason as u8)?,
-            way_outcomes: by_number(&self.way_outcomes, edge::WAY_OUTCOMES, WayOutcome::ALL, |outcome| outcome as u8)?,
-            quic_rules: by_number(&self.quic_rules, edge::QUIC_RULES, QuicRule::ALL, |rule| rule as u8)?,
-            ..CounterReading::default()
-        })
+        self.counters.read(listeners, targets)
     }
 
     /// A sketch, `None` when the table has no such entry. Takes what it holds, if that is wished.
@@ -355,48 +321,4 @@ pub(super) fn typed<T: TryFrom<Map, Error = MapError>>(
 
 pub(super) fn at(action: &'static str, table: &'static str) -> impl FnOnce(MapError) -> KernelError {
     move |source| KernelError::Table { action, table, source }
-}
-
-fn sums<V: Pod + Default + AddAssign>(
-    map: &PerCpuArray<MapData, V>,
-    table: &'static str,
-    indexes: &[u32],
-) -> Result<BTreeMap<u32, V>, KernelError> {
-    let mut sums = BTreeMap::new();
-    for &index in indexes {
-        let mut sum = V::default();
-        for value in map.get(&index, 0).map_err(at("read", table))?.iter() {
-            sum += *value;
-        }
-        sums.insert(index, sum);
-    }
-    Ok(sums)
-}
-
-/// One counter for each of `all`, at its number.
-fn by_number<T: Copy>(
-    map: &PerCpuArray<MapData, u64>,
-    table: &'static str,
-    all: &[T],
-    number: fn(T) -> u8,
-) -> Result<Vec<(T, u64)>, KernelError> {
-    let count = |&counted: &T| {
-        let values = map.get(&u32::from(number(counted)), 0).map_err(at("read", table))?;
-        Ok((counted, values.iter().fold(0_u64, |sum, value| sum.wrapping_add(*value))))
-    };
-    all.iter().map(count).collect()
-}
-
-fn reset<V: Pod + Default>(
-    map: &mut PerCpuArray<MapData, V>,
-    table: &'static str,
-    index: u32,
-    cpus: usize,
-) -> Result<(), KernelError> {
-    let zeros = PerCpuValues::try_from(vec![V::default(); cpus]).map_err(|source| KernelError::Table {
-        action: "write",
-        table,
-        source: source.into(),
-    })?;
-    map.set(index, zeros, 0).map_err(at("write", table))
 }

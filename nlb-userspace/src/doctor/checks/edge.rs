@@ -156,7 +156,8 @@ const fn mend(reason: DropReason) -> &'static str {
         }
         DropReason::FirstDropped => "see the reason for which the first fragments were dropped",
         DropReason::OtherFamily => {
-            "a target by `nat` was registered with an address of another family than the listener's: deregister it"
+            "a target by `nat` has an address of another family than the listener's: set `source_nat = true`, or deregister it; \
+             of error messages that only one family has, some are always dropped"
         }
         DropReason::BadTunnel => {
             "an appliance sends back other packets than it was given, or others send as if they were one: block UDP 6081 from outside"

@@ -6,6 +6,8 @@ use std::time::Duration;
 /// What a check waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
+    /// The addresses of a name.
+    Name,
     /// The TCP connection.
     Connection,
     /// The TLS handshake.
@@ -19,6 +21,7 @@ pub enum Stage {
 impl std::fmt::Display for Stage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::Name => "the name to be resolved",
             Self::Connection => "the connection to open",
             Self::Handshake => "the TLS handshake",
             Self::Head => "the response head",
@@ -30,6 +33,14 @@ impl std::fmt::Display for Stage {
 /// Why a check failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProbeError {
+    /// A server's name has no address.
+    #[error("`{name}` has no address: {what}")]
+    NoAddress {
+        /// The name.
+        name: String,
+        /// In the resolver's words.
+        what: String,
+    },
     /// Nothing listens on the port.
     #[error("connection refused")]
     ConnectionRefused,
@@ -106,6 +117,12 @@ pub enum ProbeError {
         text: String,
         /// How much of the body was looked at.
         read: usize,
+    },
+    /// More than anybody expects there.
+    #[error("the answer is longer than {longest} bytes")]
+    TooLong {
+        /// So many may be.
+        longest: usize,
     },
     /// This host has no file descriptor left.
     #[error("this host has no file descriptor left: raise LimitNOFILE")]

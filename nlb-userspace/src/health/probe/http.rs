@@ -1,5 +1,5 @@
-//! One GET over a connection of its own, HTTP/1.1, and what is expected of the answer. Redirects are not followed: a
-//! redirect is an answer.
+//! One GET over a connection of its own, HTTP/1.1, and what is expected of the answer, or all of it. Redirects are not
+//! followed: a redirect is an answer.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -20,7 +20,10 @@ use crate::model::CodeRange;
 const BODY_LIMIT: usize = 64 * 1024;
 
 /// Who the checks say they are.
-const AGENT: &str = concat!("nlb-health/", env!("CARGO_PKG_VERSION"));
+pub(super) const CHECKER: &str = concat!("nlb-health/", env!("CARGO_PKG_VERSION"));
+
+/// Who says so that fetches a document.
+pub(super) const READER: &str = concat!("nlb/", env!("CARGO_PKG_VERSION"));
 
 /// What is asked.
 pub(super) struct Request<'a> {
@@ -32,6 +35,17 @@ pub(super) struct Request<'a> {
     pub(super) path: &'a str,
     /// The `Host` header, `None` for the target's address.
     pub(super) host: Option<&'a str>,
+    /// Who asks.
+    pub(super) agent: &'static str,
+}
+
+/// An answer, whatever its status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 /// What the answer must be.
@@ -47,7 +61,7 @@ impl Request<'_> {
         let host = self.host.map_or_else(|| authority(self.target, self.tls), str::to_owned);
         hyper::Request::get(self.path)
             .header(HOST, host)
-            .header(USER_AGENT, AGENT)
+            .header(USER_AGENT, self.agent)
             .header(ACCEPT, "*/*")
             .header(CONNECTION, "close")
             .body(Empty::new())
@@ -69,19 +83,54 @@ pub(super) async fn ask(
     expected: &Expected<'_>,
     stage: &mut Stage,
 ) -> Result<(), ProbeError> {
-    *stage = Stage::Head;
+    let (mut sender, connection) = begin(stream, stage).await?;
     let request = request.build()?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| failure(Stage::Head, &error))?;
-    let exchange = pin!(async {
+    let exchange = async {
         let response = sender.send_request(request).await.map_err(|error| failure(Stage::Head, &error))?;
         judge_status(response.status().as_u16(), expected.codes)?;
         let Some(text) = expected.body else { return Ok(()) };
         *stage = Stage::Body;
         judge_body(response.into_body(), text).await
-    });
-    // The connection moves the bytes; when it has no more to move, the exchange has all that it will get.
-    match select(exchange, pin!(connection)).await {
+    };
+    finish(exchange, connection).await
+}
+
+/// Asks over `stream`, and gives the whole answer, whose body may have so many bytes.
+pub(super) async fn fetch(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: &Request<'_>,
+    longest: usize,
+    stage: &mut Stage,
+) -> Result<Answer, ProbeError> {
+    let (mut sender, connection) = begin(stream, stage).await?;
+    let request = request.build()?;
+    let exchange = async {
+        let response = sender.send_request(request).await.map_err(|error| failure(Stage::Head, &error))?;
+        let status = response.status().as_u16();
+        *stage = Stage::Body;
+        let (mut frames, mut body) = (response.into_body(), Vec::new());
+        while let Some(frame) = frames.frame().await {
+            let frame = frame.map_err(|error| failure(Stage::Body, &error))?;
+            body.extend_from_slice(frame.data_ref().map(|data| &data[..]).unwrap_or_default());
+            if body.len() > longest {
+                return Err(ProbeError::TooLong { longest });
+            }
+        }
+        Ok(Answer { status, body })
+    };
+    finish(exchange, connection).await
+}
+
+type Begun<S> = (http1::SendRequest<Empty<Bytes>>, http1::Connection<TokioIo<S>, Empty<Bytes>>);
+
+async fn begin<S: AsyncRead + AsyncWrite + Unpin>(stream: S, stage: &mut Stage) -> Result<Begun<S>, ProbeError> {
+    *stage = Stage::Head;
+    http1::handshake(TokioIo::new(stream)).await.map_err(|error| failure(Stage::Head, &error))
+}
+
+/// The connection moves the bytes; when it has no more to move, the exchange has all that it will get.
+async fn finish<T>(exchange: impl Future<Output = T>, connection: impl Future) -> T {
+    match select(pin!(exchange), pin!(connection)).await {
         Either::Left((result, _)) => result,
         Either::Right((_, exchange)) => exchange.await,
     }

@@ -1,5 +1,7 @@
 //! Each kind of check against real sockets on loopback: what passes, and what each failure is called.
 
+mod fetch;
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use rcgen::{CertificateParams, DnType, KeyPair};

@@ -3,16 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::client::{Resumption, WantsClientCert};
+use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::error::{ProbeError, Stage};
+use crate::tls::{self, NoRoots};
 
 /// The settings that all handshakes share.
 #[derive(Debug)]
@@ -24,15 +25,15 @@ pub(super) struct Settings {
 impl Settings {
     /// Verifies against the system's store, read when it is first needed.
     pub(super) fn system() -> Self {
-        let provider = Arc::new(ring::default_provider());
-        let verifier = Arc::new(Anyone { schemes: provider.signature_verification_algorithms.supported_schemes() });
-        let unverified = builder(provider).dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+        let schemes = ring::default_provider().signature_verification_algorithms.supported_schemes();
+        let verifier = Arc::new(Anyone { schemes });
+        let unverified = tls::builder().dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
         Self { unverified: shared(unverified), verified: OnceLock::new() }
     }
 
     /// Verifies against `roots`.
     pub(super) fn with_roots(roots: RootCertStore) -> Self {
-        Self { verified: OnceLock::from(verified(roots, "none given")), ..Self::system() }
+        Self { verified: OnceLock::from(verified(tls::verified(roots, "none given"))), ..Self::system() }
     }
 
     /// A TLS connection over `stream`. The server name is that of `host`, or the target's address.
@@ -47,7 +48,11 @@ impl Settings {
             Some(host) => server_name(host)?,
             None => ServerName::from(target.ip()),
         };
-        let config = if verify { self.verified.get_or_init(system_roots).clone()? } else { self.unverified.clone() };
+        let config = if verify {
+            self.verified.get_or_init(|| verified(tls::system())).clone()?
+        } else {
+            self.unverified.clone()
+        };
         TlsConnector::from(config).connect(name, stream).await.map_err(|error| failure(&error))
     }
 }
@@ -68,12 +73,6 @@ fn server_name(host: &str) -> Result<ServerName<'static>, ProbeError> {
     ServerName::try_from(name.to_owned()).map_err(|_| ProbeError::ServerName(host.to_owned()))
 }
 
-fn builder(provider: Arc<CryptoProvider>) -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
-    ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring has cipher suites for TLS 1.2 and 1.3")
-}
-
 fn shared(mut config: ClientConfig) -> Arc<ClientConfig> {
     // A check is to prove a whole handshake, and a ticket of one target is of no use to another.
     config.resumption = Resumption::disabled();
@@ -81,20 +80,10 @@ fn shared(mut config: ClientConfig) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-fn system_roots() -> Result<Arc<ClientConfig>, ProbeError> {
-    let loaded = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(loaded.certs);
-    let errors: Vec<String> = loaded.errors.iter().map(ToString::to_string).collect();
-    verified(roots, if errors.is_empty() { "it is empty" } else { &errors[0] })
-}
-
-fn verified(roots: RootCertStore, why_empty: &str) -> Result<Arc<ClientConfig>, ProbeError> {
-    if roots.is_empty() {
-        return Err(ProbeError::NoRoots(why_empty.to_owned()));
-    }
-    let provider = Arc::new(ring::default_provider());
-    Ok(shared(builder(provider).with_root_certificates(roots).with_no_client_auth()))
+fn verified(
+    settled: Result<ConfigBuilder<ClientConfig, WantsClientCert>, NoRoots>,
+) -> Result<Arc<ClientConfig>, ProbeError> {
+    Ok(shared(settled.map_err(|NoRoots(why)| ProbeError::NoRoots(why))?.with_no_client_auth()))
 }
 
 fn failure(error: &std::io::Error) -> ProbeError {

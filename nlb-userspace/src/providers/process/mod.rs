@@ -44,9 +44,10 @@ pub(super) struct Processes {
 }
 
 impl Processes {
-    /// One that keeps its files in `directory`.
-    pub(super) fn new(directory: PathBuf) -> Self {
-        Self { records: Records::new(directory) }
+    /// One that launches from `template`, and keeps its files in `directory`.
+    pub(super) fn new(template: &LaunchTemplate, directory: PathBuf) -> Result<Self, ProviderError> {
+        ProcessSettings::of(template)?;
+        Ok(Self { records: Records::new(directory) })
     }
 
     async fn begin(&self, launch: &Launch) -> Result<InstanceId, ProviderError> {
@@ -177,10 +178,6 @@ fn now() -> Timestamp {
 }
 
 impl Provider for Processes {
-    fn check(&self, template: &LaunchTemplate) -> Result<(), ProviderError> {
-        ProcessSettings::of(template).map(drop)
-    }
-
     fn list<'a>(&'a self, group: &'a Name) -> BoxFuture<'a, Result<Vec<Provided>, ProviderError>> {
         async move { self.listed(group) }.boxed()
     }

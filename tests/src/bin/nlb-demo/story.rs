@@ -74,7 +74,7 @@ fn set_up(screen: &mut Screen, arms: Arms) -> Option<Service> {
         let seen = native_mode(&lab)?;
         Ok((agent, seen))
     })?;
-    let running = Service { agent: Some(agent), target_agents, nginx, dns, config, lab };
+    let running = Service { agent: Some(agent), target_agents, appliances: BTreeMap::new(), nginx, dns, config, lab };
     screen.step("every target healthy and in service", || {
         for vip in vips() {
             running.lab.wait_for_targets(vip, 3)?;

@@ -59,8 +59,17 @@ fn is_host(address: IpAddr) -> bool {
     }
 }
 
-/// The flow that an error message is about: the one that the quoted packet answers.
-pub fn blamed(frame: &[u8], ip: &Ip) -> Option<Flow> {
+/// What an error message is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Blamed {
+    /// The flow that the quoted packet answers.
+    pub flow: Flow,
+    /// How long the quoted packet's headers are before its ports.
+    pub ports: usize,
+}
+
+/// What an error message is about, if it is one and quotes enough.
+pub fn blamed(frame: &[u8], ip: &Ip) -> Option<Blamed> {
     let message = message(frame, ip)?;
     let errors: &[u8] = if ip.destination.is_ipv4() { &[3, 11, 12] } else { &[1, 2, 3, 4] };
     if !errors.contains(&message[0]) {
@@ -72,14 +81,15 @@ pub fn blamed(frame: &[u8], ip: &Ip) -> Option<Flow> {
         return None;
     }
     let ports = quoted.get(length..length + 4)?;
-    Some(Flow {
+    let flow = Flow {
         source: Address::from(destination),
         destination: Address::from(source),
         source_port: u16::from_ne_bytes([ports[2], ports[3]]),
         destination_port: u16::from_ne_bytes([ports[0], ports[1]]),
         protocol,
         padding: [0; 3],
-    })
+    };
+    Some(Blamed { flow, ports: length })
 }
 
 /// Addresses, protocol, and where its header begins.

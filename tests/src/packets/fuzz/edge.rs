@@ -2,115 +2,59 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::ops::Range;
 
 use anyhow::{Result, ensure};
 use etherparse::TcpHeader;
 use nlb_common::address::Address;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::Tracking;
-use nlb_common::hash::{Affinity, Flow};
-use nlb_common::layout::edge::{DATAGRAMS, ESTABLISHED, FRAGMENTS, HALF_OPEN};
-use nlb_common::slot::{Slot, Tick};
+use nlb_common::hash::Flow;
+use nlb_common::layout::edge::{DATAGRAMS, ESTABLISHED, FRAGMENTS, HALF_OPEN, NAT_FLOWS, NAT_NEW};
+use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 
+use super::nat::{self, Sessions};
 use super::pieces::{self, Datagrams, Fate};
 use super::read::{self, Ip, Link, Transport};
+use super::tables::{PORTS, Ring, TRANSLATED, rings, target};
 use super::{End, Outcome, control, quic};
 use crate::packets::garbage::Garbage;
 use crate::packets::reference::{Tunnel, reset};
-use crate::packets::world::{self, PROTOCOLS, VIPS};
+use crate::packets::world::{PROTOCOLS, VIPS};
 use crate::run::{Action, Edge, INGRESS};
 
-/// The listeners' ports. The one behind them has none.
-pub const PORTS: Range<u16> = 8_000..8_030;
-
-/// How many targets there are.
-pub(super) const TARGETS: u32 = 16;
-/// The one that nobody knows the way to.
-const NO_WAY: u32 = 16;
-/// Targets whose outer source varies by flow.
-const VARIED: Range<u32> = 9..13;
 /// Room in each flow table: more than the flows of a portion, so that nothing is ever pushed out.
 const ROOM: u32 = 1 << 16;
-
-/// A listener's ring and how it is used.
-#[derive(Clone, Debug)]
-struct Ring {
-    slots: Vec<Slot>,
-    affinity: Affinity,
-    tracking: Tracking,
-}
 
 /// A loaded edge.
 pub struct Scene {
     edge: Edge,
-    targets: Vec<Target>,
+    pub(super) targets: Vec<Target>,
     rings: BTreeMap<u16, Ring>,
     pins: HashMap<Flow, u32>,
     datagrams: Datagrams,
+    pub(super) sessions: Sessions,
+    /// Whether the packet that was expected last is an IPv4 one made of an IPv6 one: it has an identification that nobody foresees.
+    pub(super) named_anew: bool,
 }
 
 /// What becomes of a flow.
-enum Choice {
+pub(super) enum Choice {
     Target(u32),
     Reset,
     Over,
 }
 
-/// The target of that number: every second one by GUE, each pair of another way out.
-fn target(index: u32) -> Target {
-    let forwarding = if index.is_multiple_of(2) { Target::GUE } else { 0 };
-    let ready = if index == NO_WAY { 0 } else { Target::READY };
-    let source_bits = if VARIED.contains(&index) { 8 } else { 0 };
-    let tag = 0x7a67 + u64::from(index);
-    Target { tag, flags: ready | forwarding, source_bits, mtu: 9_000, ..world::target(index.div_ceil(2)) }
-}
-
-/// Rings of one slot and more, closed and in transition.
-fn rings() -> Vec<(Vec<Slot>, Affinity, Tracking)> {
-    let open = |current, previous| Slot::open(current, previous, Tick::at(0));
-    let closed = Slot::closed;
-    let one = |slot| (vec![slot], Affinity::Flow, Tracking::Transition);
-    let mut rings: Vec<_> = (1..=TARGETS).map(|index| one(closed(index, 0))).collect();
-    rings.extend(
-        [
-            open(3, 1),
-            open(4, 2),
-            open(5, 0),
-            open(7, 7),
-            open(10, 8),
-            open(6, 14),
-            closed(6, 2),
-            closed(8, 6).with_pins(true),
-            Slot::EMPTY,
-        ]
-        .map(one),
-    );
-    rings.extend([
-        (vec![open(2, 4)], Affinity::Flow, Tracking::All),
-        (vec![closed(7, 0).with_pins(true)], Affinity::Flow, Tracking::All),
-        (vec![open(9, 7)], Affinity::Flow, Tracking::None),
-        ((1..=8).map(|index| closed(index, 0)).collect(), Affinity::SourceIp, Tracking::Transition),
-        (
-            (1..=8).map(|index| if index < 5 { open(index, 9 - index) } else { closed(index, 9 - index) }).collect(),
-            Affinity::Flow,
-            Tracking::Transition,
-        ),
-    ]);
-    assert_eq!(rings.len(), PORTS.len());
-    rings
-}
-
 impl Scene {
     /// Loads an edge and fills its tables.
     pub fn new() -> Result<Self> {
-        let mut room = [HALF_OPEN, ESTABLISHED, DATAGRAMS, FRAGMENTS].map(|table| (table, ROOM)).to_vec();
+        let tables = [HALF_OPEN, ESTABLISHED, DATAGRAMS, FRAGMENTS, NAT_NEW, NAT_FLOWS];
+        let mut room = tables.map(|table| (table, ROOM)).to_vec();
         room.push(quic::ROOM);
         let mut edge = Edge::load_sized(7, false, &room)?;
         // The first entry is never used.
         let mut targets = vec![Target::default()];
-        for index in 1..=TARGETS {
+        for index in 1..TRANSLATED.end {
             edge.set_target(index, target(index))?;
             targets.push(target(index));
         }
@@ -127,7 +71,9 @@ impl Scene {
             let group = Group { affinity: affinity as u8, tracking: tracking as u8, ..group };
             edge.set_group(index, group)?;
             for vip in VIPS {
-                for protocol in PROTOCOLS {
+                // SCTP is never translated.
+                let protocols = if tracking == Tracking::Translated { &PROTOCOLS[..2] } else { &PROTOCOLS };
+                for &protocol in protocols {
                     let address = Address::from(vip.parse::<IpAddr>()?);
                     let key = ListenerKey::new(address, protocol, port);
                     let server_id_length = if protocol == 17 { quic::server_id_length(port) } else { 0 };
@@ -138,13 +84,14 @@ impl Scene {
             all.insert(port, Ring { slots, affinity, tracking });
             first += size;
         }
-        Ok(Self { edge, targets, rings: all, pins: HashMap::new(), datagrams: Datagrams::new() })
+        let (pins, datagrams, sessions) = (HashMap::new(), Datagrams::new(), Sessions::default());
+        Ok(Self { edge, targets, rings: all, pins, datagrams, sessions, named_anew: false })
     }
 
     /// As it was in the beginning.
     pub fn restore(&mut self) -> Result<()> {
         self.forget()?;
-        for index in 1..=TARGETS {
+        for index in 1..TRANSLATED.end {
             self.give(index, target(index).flags)?;
         }
         Ok(())
@@ -157,10 +104,15 @@ impl Scene {
                 self.edge.remove_pin(table, &flow)?;
             }
         }
+        for table in [NAT_NEW, NAT_FLOWS] {
+            for flow in self.edge.sessions(table)?.into_keys() {
+                self.edge.remove_session(table, &flow)?;
+            }
+        }
+        self.sessions.clear();
         self.pins.clear();
-        self.edge.forget_datagrams()?;
         self.datagrams.clear();
-        Ok(())
+        self.edge.forget_datagrams()
     }
 
     /// Something happens to a target.
@@ -173,8 +125,8 @@ impl Scene {
             Target::READY | Target::DEAD,
             0,
         ];
-        let index = 1 + u32::try_from(garbage.below(TARGETS as usize))?;
-        self.give(index, *garbage.one_of(&STATES) | target(index).flags & Target::GUE)
+        let index = 1 + u32::try_from(garbage.below(TRANSLATED.end as usize - 1))?;
+        self.give(index, *garbage.one_of(&STATES) | target(index).flags & Target::FORWARDING)
     }
 
     fn give(&mut self, index: u32, flags: u8) -> Result<()> {
@@ -185,7 +137,10 @@ impl Scene {
 
     /// What the program makes of `frame`.
     pub fn run(&mut self, frame: &[u8]) -> Result<Outcome> {
-        let outcome = self.edge.run(frame).map(Outcome::from)?;
+        let mut outcome = self.edge.run(frame).map(Outcome::from)?;
+        if self.named_anew {
+            nat::forget_name(&mut outcome.frame);
+        }
         for early in self.edge.early()? {
             ensure!(early == frame, "another frame is handed over: {early:02x?}");
         }
@@ -199,6 +154,7 @@ impl Scene {
 
     /// What it should make of it, and what it should count. A packet changes what is expected of those that follow.
     pub fn expect(&mut self, frame: &[u8]) -> (Outcome, Option<DropReason>) {
+        self.named_anew = false;
         match self.forward(frame) {
             Ok(outcome) => (outcome, None),
             Err(End::Pass) => (Outcome::untouched(Action::Pass, frame), None),
@@ -251,18 +207,29 @@ impl Scene {
     fn balance(&mut self, frame: &[u8], link: &Link, ip: &Ip) -> Result<(Outcome, Option<(u32, u64)>), End> {
         let transport = read::transport(frame, ip)?;
         let vip = is_vip(ip.destination);
-        let Some(ring) = self.rings.get(&transport.ports.1).filter(|_| vip).cloned() else {
+        let flow = read::flow(ip, &transport);
+        let is_answer = !ip.cut && self.translates_back(&flow);
+        let takes = |ring: &&Ring| vip && (ring.tracking != Tracking::Translated || ip.protocol != 132);
+        let Some(ring) = self.rings.get(&transport.ports.1).filter(takes).cloned() else {
+            if is_answer {
+                return Ok((self.translate_back((frame, ip), &transport, &flow)?, None));
+            }
             let is_gue = ip.protocol == 17 && transport.ports.1 == 6080 && ip.payload.len() >= 8;
             return Err(if vip && is_gue && !ip.cut { End::Drop(DropReason::ForeignTunnel) } else { End::Pass });
         };
         if let Some(reason) = transport.broken {
             return Err(End::Drop(reason));
         }
-        let flow = read::flow(ip, &transport);
         let hash = self.edge.keys.hash(&flow, ring.affinity);
         let slot = ring.slots[usize::try_from(hash).expect("64 bits") % ring.slots.len()];
         let named = self.named(frame, ip, transport.ports.1).filter(|_| !ip.cut);
         let slot = named.map_or(slot, |target| Slot::closed(target, 0));
+        if ring.tracking == Tracking::Translated {
+            if ip.cut {
+                return Err(End::Drop(DropReason::TranslatedFragment));
+            }
+            return Ok((self.translate_there((frame, link, ip), &transport, flow, slot, hash)?, None));
+        }
         match self.choose(flow, &transport, slot, ring.tracking) {
             Choice::Target(index) => {
                 let names = ip.protocol == 6 && !transport.opens() && !ip.cut;
@@ -283,19 +250,26 @@ impl Scene {
     }
 
     /// A message of ICMP or ICMPv6.
-    fn control(&self, frame: &[u8], link: &Link, ip: &Ip) -> Result<Outcome, End> {
+    fn control(&mut self, frame: &[u8], link: &Link, ip: &Ip) -> Result<Outcome, End> {
+        let blamed = control::blamed(frame, ip);
         if !is_vip(ip.destination) {
-            return Err(End::Pass);
+            return self.translate_message((frame, link, ip), &blamed.ok_or(End::Pass)?);
         }
         if let Some(packet) = control::echoed(frame, ip) {
             let header = link.rewritten(frame, &[&frame[6..12], &frame[..6]].concat(), true, link.ether_type);
             return Ok(Outcome { action: Action::Tx, frame: [&header, &packet, &frame[ip.packet.end..]].concat() });
         }
-        let flow = control::blamed(frame, ip).ok_or(End::Pass)?;
+        let blamed = blamed.ok_or(End::Pass)?;
+        let flow = blamed.flow;
         let ring = self.rings.get(&u16::from_be(flow.destination_port)).ok_or(End::Pass)?;
         let hash = self.edge.keys.hash(&flow, ring.affinity);
         let slot = ring.slots[usize::try_from(hash).expect("64 bits") % ring.slots.len()];
-        self.send(frame, link, ip, None, self.owner(&flow, slot, ring.tracking), hash)
+        let owner = self.owner(&flow, slot, ring.tracking);
+        if ring.tracking == Tracking::Translated {
+            self.ready(self.translates_to(&flow).unwrap_or(owner))?;
+            return self.translate_message((frame, link, ip), &blamed);
+        }
+        self.send(frame, link, ip, None, owner, hash)
     }
 
     /// Whose the flow is, for what is none of its packets: nothing comes of it for those that follow.
@@ -313,7 +287,7 @@ impl Scene {
     }
 
     /// The target of that number, if it serves any flow.
-    fn serving(&self, index: u32) -> Option<u8> {
+    pub(super) fn serving(&self, index: u32) -> Option<u8> {
         let flags = self.targets[index as usize].flags;
         (index > 0 && flags & Target::DEAD == 0).then_some(flags)
     }
@@ -358,6 +332,16 @@ impl Scene {
         Choice::Target(index)
     }
 
+    /// The target of that number, if packets may be sent there.
+    pub(super) fn ready(&self, index: u32) -> Result<&Target, End> {
+        let target = &self.targets[index as usize];
+        match () {
+            () if index == 0 => Err(End::Drop(DropReason::NoTarget)),
+            () if target.flags & Target::READY == 0 => Err(End::Drop(DropReason::NoNextHop)),
+            () => Ok(target),
+        }
+    }
+
     fn send(
         &self,
         frame: &[u8],
@@ -367,13 +351,7 @@ impl Scene {
         index: u32,
         hash: u64,
     ) -> Result<Outcome, End> {
-        let target = &self.targets[index as usize];
-        if index == 0 {
-            return Err(End::Drop(DropReason::NoTarget));
-        }
-        if target.flags & Target::READY == 0 {
-            return Err(End::Drop(DropReason::NoNextHop));
-        }
+        let target = self.ready(index)?;
         let tunnel = Tunnel { target, hash, ingress: INGRESS, second };
         // Without tags, which keep a bit that a description of them would leave out.
         let sent = tunnel.frame(&[], &frame[ip.packet.clone()], &frame[ip.packet.end..]);
@@ -400,7 +378,7 @@ fn is_vip(address: IpAddr) -> bool {
 }
 
 /// The reset that the client gets.
-fn answer(frame: &[u8], link: &Link, ip: &Ip, transport: &Transport) -> Outcome {
+pub(super) fn answer(frame: &[u8], link: &Link, ip: &Ip, transport: &Transport) -> Outcome {
     let payload = &frame[ip.payload.clone()];
     let (asked, data) = TcpHeader::from_slice(payload).expect("its lengths are right");
     let (from, to) = ((ip.destination, transport.ports.1), (ip.source, transport.ports.0));

@@ -4,9 +4,10 @@ use std::fs;
 use std::net::IpAddr;
 
 use etherparse::IpNumber;
+use nlb_common::hash::Flow;
 
-use super::edge::PORTS;
 use super::host::{EDGES, HOST, STRANGERS};
+use super::tables::PORTS;
 use crate::packets::corpus;
 use crate::packets::described::{CUSTOMER, Described, Network, PROVIDER, Segment, Tag, networks};
 use crate::packets::garbage::Garbage;
@@ -27,6 +28,7 @@ pub struct Frames {
     garbage: Garbage,
     seeds: Vec<Vec<u8>>,
     networks: Vec<Network>,
+    answered: Option<Flow>,
 }
 
 impl Frames {
@@ -36,7 +38,7 @@ impl Frames {
         let mut paths: Vec<_> = found.map(|entry| entry.expect("the corpus can be read").path()).collect();
         paths.sort();
         let seeds = paths.iter().map(|path| fs::read(path).expect("the corpus can be read")).collect();
-        Self { garbage: Garbage::new(seed), seeds, networks: networks(10) }
+        Self { garbage: Garbage::new(seed), seeds, networks: networks(10), answered: None }
     }
 
     /// What the packets' chance is taken from: for whoever changes tables between them.
@@ -44,8 +46,9 @@ impl Frames {
         &mut self.garbage
     }
 
-    /// Another packet.
-    pub fn make(&mut self) -> Vec<u8> {
+    /// Another packet. `answered`: what answers to a translated flow come as.
+    pub fn make(&mut self, answered: Option<Flow>) -> Vec<u8> {
+        self.answered = answered;
         let mut frame = self.sound();
         if !self.garbage.once_in(3) {
             for _ in 0..=self.garbage.below(5) {
@@ -74,6 +77,7 @@ impl Frames {
             2 | 8 => self.fragment(),
             3..=6 => self.tunnel(),
             7 => self.control(),
+            9 => self.answer(),
             _ => self.described().frame(),
         }
     }
@@ -152,11 +156,47 @@ impl Frames {
         }
         let (source, destination) = (described.destination, described.source);
         let answer = Described { source, destination, ..described.clone() };
-        let mut quoted = answer.ip();
-        let least = answer.header_length().min(quoted.len());
+        self.error(&described, &answer)
+    }
+
+    /// A target's answer to a translated flow, or an error about what it got.
+    fn answer(&mut self) -> Vec<u8> {
+        let Some(flow) = self.answered else { return self.described().frame() };
+        let source = (flow.source.into(), u16::from_be(flow.source_port));
+        let destination = (flow.destination.into(), u16::from_be(flow.destination_port));
+        let tcp = [Segment::SynAck, Segment::Data, Segment::Fin, Segment::Rst];
+        let segment = if flow.protocol == 17 { Segment::Udp } else { *self.garbage.one_of(&tcp) };
+        let plain = Described::new(destination.0, destination.1, segment);
+        let answer = Described {
+            source,
+            tags: self.tags(),
+            traffic_class: self.garbage.byte(),
+            payload: self.garbage.below(40),
+            padding: if self.garbage.once_in(4) { self.garbage.below(20) } else { 0 },
+            ..plain
+        };
+        if !self.garbage.once_in(3) {
+            return answer.frame();
+        }
+        let asked = Described { source: destination, destination: source, ..answer.clone() };
+        self.error(&answer, &asked)
+    }
+
+    /// An error that comes as `carrier` does and quotes some of `quoted`.
+    fn error(&mut self, carrier: &Described, quoted: &Described) -> Vec<u8> {
+        let least = quoted.header_length();
+        let mut quoted = quoted.ip();
+        let least = least.min(quoted.len());
         quoted.truncate(least + self.garbage.below(quoted.len() - least + 1));
         let kind = *self.garbage.one_of(&[1, 2, 3, 4, 11, 12]);
-        Message::of((kind, self.garbage.byte()), [0; 4], quoted).frame(&described)
+        let code =
+            if self.garbage.once_in(2) { self.garbage.byte() } else { *self.garbage.one_of(&[0, 1, 2, 3, 4, 5]) };
+        let rest = if self.garbage.once_in(2) {
+            [0; 4]
+        } else {
+            [self.garbage.byte(), 0, self.garbage.byte(), self.garbage.byte()]
+        };
+        Message::of((kind, code), rest, quoted).frame(carrier)
     }
 
     /// A fragment of a packet to a listener: of few datagrams, so that fragments meet their first one.

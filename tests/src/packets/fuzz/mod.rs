@@ -8,10 +8,12 @@ pub mod control;
 pub mod edge;
 pub mod frames;
 pub mod host;
+mod nat;
 pub mod pieces;
 mod quic;
 pub mod read;
 pub mod shrink;
+mod tables;
 
 use std::fmt;
 

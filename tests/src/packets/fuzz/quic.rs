@@ -40,7 +40,7 @@ fn target(rotation: u8, id: &[u8]) -> Option<u32> {
     let first = *id.first()?;
     let goes_up = id.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1));
     let is_named = ROTATIONS.contains(&rotation) && goes_up;
-    is_named.then(|| 1 + u32::from(first) % super::edge::TARGETS)
+    is_named.then(|| 1 + u32::from(first) % super::tables::TARGETS)
 }
 
 /// The target that a UDP packet names, by ids of that length.

@@ -11,7 +11,6 @@ mount -t devtmpfs dev /dev
 exec </dev/null >/dev/ttyS0 2>&1
 mkdir -p /dev/pts
 mount -t tmpfs run /run
-mount -t tmpfs tmp /tmp
 mount -t bpf bpf /sys/fs/bpf
 mount -t tracefs trace /sys/kernel/tracing
 # shellcheck disable=SC2086  # Each word is an option.

@@ -120,7 +120,7 @@ fn first<F: Functions>(
         Decision::Translate => return Err(Stop::Drop(DropReason::TranslatedFragment)),
     };
     let target = target::find(index)?;
-    target::fits(target, &packet.network)?;
+    target::fits(target.mtu, &packet.network)?;
     if matches!(target.forwarding(), Target::NAT | Target::NAT_SOURCE) {
         return Err(Stop::Drop(DropReason::TranslatedFragment));
     }
@@ -158,7 +158,7 @@ fn later<F: Functions>(
     if !work.datagram.is_of(target) {
         return Err(Stop::Drop(DropReason::NoTarget));
     }
-    target::fits(target, &fragment.network)?;
+    target::fits(target.mtu, &fragment.network)?;
     let route = Route { claim, hash, index, target };
     let sent = forward::<F>(ctx, door, link, &fragment.network, &route, false)?;
     super::outcome(WayOutcome::Fragment);

@@ -66,7 +66,7 @@ impl Program for Through {
         if target.forwarding() != Target::GENEVE {
             return Err(Stop::Drop(DropReason::NoTarget));
         }
-        if let Err(stop) = target::fits(target, &routed.network) {
+        if let Err(stop) = target::fits(target.mtu, &routed.network) {
             refuse::answer::<F>(ctx, &link, &routed.network, Refusal::TooBig { mtu: target.mtu }).ok_or(stop)?;
             super::outcome(WayOutcome::TooBig);
             return Ok(xdp_action::XDP_TX);

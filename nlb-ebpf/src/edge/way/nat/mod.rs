@@ -5,28 +5,30 @@
 //! target's answer:                   session →          new headers → the client's link → transmit
 //! ```
 //!
-//! Error messages about either are translated too ([`errors`]).
+//! New headers are of the same family ([`headers`]), or of the other ([`cross`]). Error messages about either are translated too
+//! ([`errors`]).
 //!
 //! The target's answers come by this edge because it is the router of the targets, or because they answer to an address of its
 //! own (source NAT). Whichever way they come, they leave as the client's packets came.
 
+mod cross;
 mod errors;
 mod headers;
 mod sessions;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
-use nlb_common::answer::Answering;
 use nlb_common::drop_reason::DropReason;
-use nlb_common::icmp::Control;
-use nlb_common::nat::rewrite::Translated;
+use nlb_common::hash::Flow;
 use nlb_common::packet::link::Link;
 use nlb_common::packet::network::{V4, V6};
 use nlb_common::packet::{Door as _, NotOurs, Packet, Stop, transport};
+use nlb_common::slot::TargetIndex;
 use nlb_common::way::Way;
 use nlb_common::wire::{EtherType, Tcp, protocol};
 use nlb_ebpf::count;
 use nlb_ebpf::door::PacketDoor;
 
+use cross::Crosses;
 pub(in super::super) use sessions::Work;
 
 use super::super::addressed::Offsets;
@@ -63,11 +65,7 @@ fn receive(ctx: &XdpContext) -> Result<u32, Stop> {
 }
 
 #[inline(always)]
-fn family<F: Functions + Control<Ip: Translated>>(
-    ctx: &XdpContext,
-    door: PacketDoor<'_>,
-    link: Link,
-) -> Result<u32, Stop> {
+fn family<F: Functions + Crosses>(ctx: &XdpContext, door: PacketDoor<'_>, link: Link) -> Result<u32, Stop> {
     let network = super::read::<F>(&door, &link)?;
     if network.protocol == F::CONTROL {
         return errors::translate::<F>(ctx, door, &link, &network);
@@ -76,18 +74,24 @@ fn family<F: Functions + Control<Ip: Translated>>(
     translate::<F>(ctx, door, &Packet { link, network, transport })
 }
 
+/// The target of a client's flow that is translated, if the flow is remembered.
+#[inline(always)]
+pub(super) fn owner(flow: &Flow) -> Option<TargetIndex> {
+    let work = sessions::work()?;
+    work.flow = *flow;
+    sessions::find()?;
+    Some(work.session.pin.target)
+}
+
 /// Translates the packet, if it is of a flow that is translated.
 #[inline(always)]
-fn translate<F: Functions + Answering<Ip: Translated>>(
-    ctx: &XdpContext,
-    door: PacketDoor<'_>,
-    packet: &Packet,
-) -> Result<u32, Stop> {
+fn translate<F: Functions + Crosses>(ctx: &XdpContext, door: PacketDoor<'_>, packet: &Packet) -> Result<u32, Stop> {
     let work = sessions::work().ok_or(TRUNCATED)?;
     work.flow = packet.flow();
     let tcp = packet.network.protocol == protocol::TCP;
     let tcp_flags = if tcp { door.header::<Tcp>(packet.network.payload).map_or(0, |tcp| tcp.flags) } else { 0 };
     if sessions::find() == Some(true) {
+        packet.transport.segment.opens().map_err(Stop::Drop)?;
         sessions::answered(tcp_flags);
         back::<F>(ctx, door, packet, work)
     } else {
@@ -97,9 +101,9 @@ fn translate<F: Functions + Answering<Ip: Translated>>(
 
 /// A client's packet.
 #[inline(always)]
-fn there<F: Functions + Answering<Ip: Translated>>(
+fn there<F: Functions + Crosses>(
     ctx: &XdpContext,
-    mut door: PacketDoor<'_>,
+    door: PacketDoor<'_>,
     packet: &Packet,
     work: &mut Work,
     tcp_flags: u8,
@@ -121,10 +125,10 @@ fn there<F: Functions + Answering<Ip: Translated>>(
         index => index,
     };
     let target = target::find(index)?;
-    target::fits(target, &packet.network)?;
+    target::fits(target.mtu_from(work.flow.source.is_v4()), &packet.network)?;
     active::note::<F>(ctx, packet, &found, listener, index, opens);
-    headers::translate::<F>(&mut door, packet, &work.flow, &work.session.outcome()).ok_or(TRUNCATED)?;
-    l2::readdress(ctx, &packet.link, index)?;
+    let link = rewrite::<F>(ctx, door, packet, work)?;
+    l2::readdress(ctx, &link, index)?;
     count::add(&maps::LISTENER_COUNTERS, listener.claim.counters(), packet.network.length, opens);
     count::add(&maps::TARGET_COUNTERS, index, packet.network.length, opens);
     Ok(transmit::send(transmit::way_out(ctx, target)))
@@ -132,17 +136,22 @@ fn there<F: Functions + Answering<Ip: Translated>>(
 
 /// A target's answer.
 #[inline(always)]
-fn back<F: Answering<Ip: Translated>>(
-    ctx: &XdpContext,
-    mut door: PacketDoor<'_>,
-    packet: &Packet,
-    work: &Work,
-) -> Result<u32, Stop> {
+fn back<F: Crosses>(ctx: &XdpContext, door: PacketDoor<'_>, packet: &Packet, work: &Work) -> Result<u32, Stop> {
     if !headers::has_hops::<F>(&door, &packet.link) {
         return Err(Stop::Drop(DropReason::HopLimit));
     }
+    let link = rewrite::<F>(ctx, door, packet, work)?;
+    to_client(ctx, &link, work.session.interface)
+}
+
+/// Turns the packet into what its session says, of the other family where that is. Its link header afterwards.
+#[inline(always)]
+fn rewrite<F: Crosses>(ctx: &XdpContext, mut door: PacketDoor<'_>, packet: &Packet, work: &Work) -> Result<Link, Stop> {
+    if work.session.crosses(&work.flow) {
+        return cross::translate::<F>(ctx, packet);
+    }
     headers::translate::<F>(&mut door, packet, &work.flow, &work.session.outcome()).ok_or(TRUNCATED)?;
-    to_client(ctx, &packet.link, work.session.interface)
+    Ok(packet.link)
 }
 
 /// Sends the packet, which had that link header, the way that the client's packets come: by that interface.

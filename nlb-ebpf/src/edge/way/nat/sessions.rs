@@ -39,15 +39,19 @@ pub(in super::super::super) struct Work {
     other: Session,
     /// A [`Table`], or [`NOWHERE`].
     table: u32,
+    /// What an error message that changes its family has lost and won so far: a folded sum.
+    pub(super) sum: u32,
 }
 
 const NOWHERE: u32 = 0;
 const NEW: u32 = 1;
 const OPEN: u32 = 2;
 
+/// The answer "no target serves the flow".
+const NOBODY: TargetIndex = 0;
 /// The answer "there is no port, or no other way to tell the flow's answers from another's".
 pub(super) const NO_PORT: TargetIndex = flows::OVER - 1;
-/// The answer "the target's address is of another family".
+/// The answer "the target's address is of the other family, and it would have to answer to the client's".
 pub(super) const OTHER_FAMILY: TargetIndex = flows::OVER - 2;
 
 /// This CPU's working memory.
@@ -157,10 +161,10 @@ fn decide(work: &mut Work, slot: Slot, hash: u64, opens: bool, tcp_flags: u8) ->
         }
         end(work);
     }
-    // The target's stage says why there is none.
-    let Some((index, target)) = flows::unpinned(slot, opens || !tcp) else { return slot.current() };
+    let Some((index, target)) = flows::unpinned(slot, opens || !tcp) else { return NOBODY };
     if target.flags & Target::RESET != 0 {
-        return flows::over(tcp, tcp_flags, index);
+        // A RST goes to nobody either: nothing says what it would become.
+        return flows::over(tcp, tcp_flags, flows::OVER);
     }
     begin(work, index, target, hash, now)
 }
@@ -168,7 +172,8 @@ fn decide(work: &mut Work, slot: Slot, hash: u64, opens: bool, tcp_flags: u8) ->
 /// Remembers a new flow to `target`.
 #[inline(always)]
 fn begin(work: &mut Work, index: TargetIndex, target: &Target, hash: u64, now: u32) -> TargetIndex {
-    if target.destination.is_v4() != work.flow.destination.is_v4() {
+    // The client has no address that a target of the other family could answer to.
+    if target.destination.is_v4() != work.flow.destination.is_v4() && target.forwarding() != Target::NAT_SOURCE {
         return OTHER_FAMILY;
     }
     let pin = Pin::new(index, target.tag, 0, now);

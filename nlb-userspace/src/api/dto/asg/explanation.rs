@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::MeasuredView;
 use crate::api::dto::Moment;
 use crate::autoscale::policy::{Want, Wish};
 use crate::autoscale::runtime::View;
@@ -35,6 +36,9 @@ pub struct ExplanationView {
     pub won: Option<String>,
     /// What holds the group back.
     pub held: Vec<String>,
+    /// What was last measured for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<MeasuredView>,
 }
 
 /// A change of the capacity.
@@ -91,6 +95,7 @@ impl ExplanationView {
             policies: decision.iter().flat_map(|decision| &decision.wishes).map(WishView::from).collect(),
             won: decision.and_then(|decision| decision.won.as_ref()).map(ToString::to_string),
             held: held.map(ToString::to_string).chain(view.trouble.clone()).collect(),
+            measured: MeasuredView::of(view),
         }
     }
 }

@@ -3,14 +3,18 @@
 mod activity;
 mod explanation;
 mod forecast;
+mod history;
 mod instance;
+mod measured;
 mod refresh;
 mod words;
 
 pub use activity::ActivityView;
 pub use explanation::{ExplanationView, LastChangeView, WishView};
 pub use forecast::{ForecastPointView, ForecastView, ModelView};
+pub use history::{ImportHistory, ImportReport};
 pub use instance::InstanceView;
+pub use measured::{MeasuredView, SourceView};
 pub use refresh::{RefreshView, StartRefresh};
 pub use words::{ActivityStatus, HookResult, InstanceState, RefreshStatus};
 
@@ -63,6 +67,9 @@ pub struct AsgView {
     /// The refresh under way, or the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh: Option<RefreshView>,
+    /// What was last measured for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<MeasuredView>,
 }
 
 /// The capacity that a group is to have.
@@ -114,6 +121,7 @@ impl AsgView {
             template: engine.template().version.to_string(),
             instances: engine.instances().map(InstanceView::from).collect(),
             refresh: engine.refresh().map(RefreshView::from),
+            measured: MeasuredView::of(view),
         }
     }
 }

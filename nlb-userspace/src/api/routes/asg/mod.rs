@@ -1,5 +1,6 @@
 //! Autoscaling groups: what they are, and what they can be asked for.
 
+mod history;
 mod hook;
 mod instance;
 mod read;
@@ -7,8 +8,8 @@ mod refresh;
 mod scale;
 
 use axum::Json;
-use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
+use axum::extract::{DefaultBodyLimit, Path};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -24,7 +25,8 @@ use crate::model::Name;
 
 /// The routes of autoscaling groups.
 pub(super) fn all() -> OpenApiRouter<Served> {
-    OpenApiRouter::new()
+    let long = OpenApiRouter::new().routes(routes!(history::import));
+    long.layer(DefaultBodyLimit::max(history::LONGEST_BODY))
         .routes(routes!(read::groups))
         .routes(routes!(read::group))
         .routes(routes!(read::activities))

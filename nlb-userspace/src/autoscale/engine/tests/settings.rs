@@ -45,6 +45,7 @@ pub(super) fn group(min: u32, max: u32, desired: u32) -> AutoscalingGroup {
         warmup: secs(60),
         default_cooldown: secs(300),
         period: secs(60),
+        node_exporter_port: 9100,
         stabilization: STABILIZATION,
         max_lifetime: None,
         protect_new: false,

@@ -167,6 +167,9 @@ impl<'a> Reader<'a> {
         if !self.takes('(') {
             return Ok(source.clone());
         }
+        if source.is_from_outside() {
+            return Err(format!("{word} is always of the group's own instances: write it without a group"));
+        }
         let group = self.quoted()?;
         let group: Name = group.parse().map_err(|error| format!("{error}"))?;
         self.expect(')')?;
@@ -219,6 +222,7 @@ mod tests {
             ("prometheus(up)", 12, "a text in quotes is missing"),
             ("prometheus(\"up)", 13, "does not end"),
             ("new_flows(\"a b\")", 16, "is not a name"),
+            ("cpu(\"web\")", 5, "cpu is always of the group's own instances"),
             ("1.2.3", 1, "`1.2.3` is no number"),
             ("1e999", 1, "is no number"),
             ("cpu % 2", 5, "`%` where an operator"),

@@ -75,11 +75,14 @@ mod tests {
 
     fn source() -> impl Strategy<Value = Source> {
         let plain = prop::sample::select(PLAIN.map(|(_, source)| source).to_vec());
+        let of_targets: Vec<Source> =
+            PLAIN.map(|(_, source)| source).into_iter().filter(|source| !source.is_from_outside()).collect();
+        let of_targets = prop::sample::select(of_targets);
         let group = "[a-z][a-z0-9.-]{0,8}";
         prop_oneof![
-            4 => plain.clone(),
+            4 => plain,
             1 => "[ -~]{0,12}".prop_map(|query| Source::Prometheus { query }),
-            1 => (group, plain).prop_map(|(group, source)| {
+            1 => (group, of_targets).prop_map(|(group, source)| {
                 Source::OfTargetGroup { group: group.parse().expect("a name"), source: Box::new(source) }
             }),
         ]

@@ -42,6 +42,23 @@ impl Metric {
             Self::Operation { left, right, .. } => [left.sources(), right.sources()].concat(),
         }
     }
+
+    /// Whether a Prometheus server is asked for it.
+    pub fn asks_prometheus(&self) -> bool {
+        self.sources().iter().any(|(source, _)| matches!(source, Source::Prometheus { .. }))
+    }
+
+    /// Whether it needs answers from outside of this host.
+    pub fn is_from_outside(&self) -> bool {
+        self.sources().iter().any(|(source, _)| source.is_from_outside())
+    }
+}
+
+impl Source {
+    /// Whether others measure it: node_exporter on instances, or a Prometheus server.
+    pub const fn is_from_outside(&self) -> bool {
+        matches!(self, Self::Cpu | Self::Memory | Self::Prometheus { .. })
+    }
 }
 
 impl Statistic {

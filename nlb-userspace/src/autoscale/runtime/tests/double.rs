@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use crate::autoscale::model::{InstanceId, LaunchTemplate};
+use crate::autoscale::model::InstanceId;
 use crate::model::Name;
 use crate::providers::{Launch, Provided, ProvidedState, Provider, ProviderError};
 
@@ -93,10 +93,6 @@ impl Double {
 }
 
 impl Provider for Double {
-    fn check(&self, _: &LaunchTemplate) -> Result<(), ProviderError> {
-        Ok(())
-    }
-
     fn list<'a>(&'a self, group: &'a Name) -> BoxFuture<'a, Result<Vec<Provided>, ProviderError>> {
         let provided = |(id, (launch, address)): (&InstanceId, &(Launch, IpAddr))| Provided {
             id: id.clone(),

@@ -6,14 +6,17 @@ mod scene;
 use std::time::Duration;
 
 use super::super::engine::Command;
-use super::super::model::InstanceState;
+use super::super::model::{InstanceState, Process};
 use crate::control::event::Health;
 use double::Fault;
-use scene::Scene;
+use scene::{FILE, Scene};
 
 const ONE: &str = "";
 const TWO: &str = "[[autoscaling_group]]\nname = 'other'\nmin = 1\nmax = 1\ntarget_groups = ['other']\n\
-                   template = { provider = 'exec', port = 80 }\n[[target_group]]\nname = 'other'\nring_size = 256\n";
+                   template = { provider = 'exec', port = 80, settings.command = ['/bin/launch'] }\n[[target_group]]\nname = 'other'\nring_size = 256\n";
+
+const AHEAD: &str =
+    "[[autoscaling_group.predictive_scaling]]\nname = 'ahead'\nmetric = 'sum(new_flows)'\nper_instance = 9\n";
 
 #[tokio::test]
 async fn what_is_wanted_is_launched_becomes_a_target_and_is_ended_once_it_is_drained() {
@@ -64,6 +67,22 @@ async fn a_provider_that_hangs_holds_up_no_other_group() {
 }
 
 #[tokio::test]
+async fn a_provider_stays_while_there_are_instances_of_its() {
+    let mut scene = Scene::begin(ONE);
+    scene.until("both instances are targets", |scene| scene.targets("web").len() == 2).await;
+    let template = "provider = 'webhook', port = 80, settings.url = 'http://localhost/'";
+    let other = FILE.replace("provider = 'exec', port = 80, settings.command = ['/bin/launch']", template);
+    let refused = scene.reload(&other).await.unwrap_err();
+    assert!(refused.to_string().contains("has instances of the provider `exec`, and `webhook`"), "{refused}");
+    assert_eq!(scene.double.running(), 2);
+    scene.reload(&FILE.replace("max = 4\ndesired = 2", "max = 0")).await.unwrap();
+    scene.until("all are gone", |scene| scene.double.running() == 0 && scene.instances("web").is_empty()).await;
+    // The store follows within the minute, or when something is asked for.
+    scene.command("web", Command::Suspend(Process::Launch)).await.unwrap();
+    scene.reload(&other).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_agent_that_is_killed_while_it_launches_loses_nothing_and_launches_nothing_twice() {
     // The moments differ: before the first list, while launches are under way, when targets are there.
     for moment in [0, 20, 60, 200, 500] {
@@ -91,4 +110,21 @@ async fn a_drain_that_an_agent_before_began_is_waited_for() {
     scene.resume();
     scene.until("it is gone", |scene| scene.double.running() == 1).await;
     assert!(scene.double.ended().iter().all(|(_, had_target)| !had_target), "{:?}", scene.double.ended());
+}
+
+#[tokio::test]
+async fn an_imported_past_is_there_at_once_and_after_a_crash_and_one_that_is_refused_changes_nothing() {
+    let mut scene = Scene::begin(AHEAD);
+    scene.until("the group runs", |scene| scene.minutes_missing() == Some(1_440)).await;
+    let unknown = scene.import("sum(bytes)", 10, Duration::ZERO).await.unwrap_err().to_string();
+    assert!(unknown.contains("goes by `sum(bytes)`; they go by: `sum(new_flows)`"), "{unknown}");
+    let ahead = scene.import("sum(new_flows)", 10, Duration::from_secs(3_600)).await.unwrap_err().to_string();
+    assert!(ahead.contains("is not over before"), "{ahead}");
+    assert_eq!(scene.minutes_missing(), Some(1_440));
+
+    scene.import("sum(new_flows)", 1_400, Duration::ZERO).await.unwrap();
+    scene.until("it is taken in", |scene| scene.minutes_missing() == Some(40)).await;
+    scene.kill();
+    scene.resume();
+    scene.until("it is still there", |scene| scene.minutes_missing() == Some(40)).await;
 }

@@ -12,11 +12,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::double::{Double, Fault};
-use crate::agent::handle::AskError;
+use crate::agent::handle::{AskError, ReloadError, ReloadReport};
 use crate::agent::{Handle, Owner};
 use crate::autoscale::engine::Command;
+use crate::autoscale::forecast::Minutes;
 use crate::autoscale::model::InstanceState;
-use crate::autoscale::runtime::{self, Refusal, Runtime, View};
+use crate::autoscale::runtime::{self, Import, Refusal, Runtime, View};
 use crate::clock::Clock;
 use crate::config;
 use crate::control::event::{Health, HealthReport};
@@ -26,10 +27,10 @@ use crate::metrics::HealthChecks;
 use crate::providers::Provider;
 use crate::store::Store;
 
-const FILE: &str = "agent.interfaces = ['e']\nagent.capacity.slots = 65536\n\
+pub(super) const FILE: &str = "agent.interfaces = ['e']\nagent.capacity.slots = 65536\n\
                     [[target_group]]\nname = 'web'\nring_size = 256\nderegistration_delay = '1s'\n\
                     [[autoscaling_group]]\nname = 'web'\nmin = 0\nmax = 4\ndesired = 2\ntarget_groups = ['web']\n\
-                    grace_period = '10s'\ntemplate = { provider = 'exec', port = 80 }\n";
+                    grace_period = '10s'\ntemplate = { provider = 'exec', port = 80, settings.command = ['/bin/launch'] }\n";
 
 /// So long a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -42,7 +43,7 @@ pub(super) struct Scene {
     clock: Clock,
     scaling: runtime::Handle,
     task: JoinHandle<()>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Scene {
@@ -74,7 +75,7 @@ impl Scene {
         let targets = agent.clone();
         double.watch_targets(move |address| targets.snapshot().target_addresses().contains(&address));
         let (scaling, task) = run(&agent, &store, clock, &double);
-        Self { double, agent, events, store, clock, scaling, task, _directory: directory }
+        Self { double, agent, events, store, clock, scaling, task, directory }
     }
 
     /// Ends the runtime as a crash would: what it is at is left as it is.
@@ -89,6 +90,24 @@ impl Scene {
 
     pub(super) async fn command(&self, group: &str, command: Command) -> Result<(), AskError<Refusal>> {
         self.scaling.command(group.parse().unwrap(), command).await
+    }
+
+    /// The group `web` is to take in a load of so many minutes, of which the last ends now or later.
+    pub(super) async fn import(&self, metric: &str, count: u16, later: Duration) -> Result<(), AskError<Refusal>> {
+        let first = self.clock.now() + later - Duration::from_secs(60) * count.into();
+        let minutes = Minutes { first, values: vec![Some(7.0); count.into()] };
+        self.scaling.import("web".parse().unwrap(), Import { metric: metric.parse().unwrap(), minutes }).await
+    }
+
+    /// What has to be recorded before anything is forecast for the group `web`.
+    pub(super) fn minutes_missing(&self) -> Option<usize> {
+        self.view("web")?.forecasts.values().next().map(|outlook| outlook.minutes_missing)
+    }
+
+    /// Writes another file and has it read.
+    pub(super) async fn reload(&self, file: &str) -> Result<ReloadReport, AskError<ReloadError>> {
+        fs::write(self.directory.path().join("nlb.toml"), file).unwrap();
+        self.agent.reload().await
     }
 
     /// The health checks say that of every target.

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::{CAPACITY, Named};
-use crate::autoscale::model::{Hook, HookResult, Transition, WarmPool, WarmState};
+use crate::autoscale::model::{Hook, HookResult, ProviderKind, Transition, WarmPool, WarmState};
 use crate::config::error::Reported;
 use crate::config::reader::{Complaint, Table, Value};
 use crate::config::sections::{name, within};
@@ -46,17 +46,22 @@ fn command(value: Value<'_>) -> Result<Vec<String>, Reported> {
     }
 }
 
-/// Reads `[autoscaling_group.warm_pool]`.
-pub(super) fn warm_pool(table: &Table<'_>) -> Result<WarmPool, Reported> {
+/// Reads `[autoscaling_group.warm_pool]` of a group whose instances are of `provider`, if that is known.
+pub(super) fn warm_pool(table: &Table<'_>, provider: Option<ProviderKind>) -> Result<WarmPool, Reported> {
     let prepared = table.optional("prepared", |value| value.integer(CAPACITY));
     let min = table.optional("min", |value| value.integer(CAPACITY));
     let states = [("stopped", WarmState::Stopped), ("running", WarmState::Running)];
     let state = table.optional("state", |value| value.one_of(&states));
     let reuse_on_scale_in = table.optional("reuse_on_scale_in", |value| value.boolean());
+    let state = state?.unwrap_or_default();
+    if let Some(provider) = provider.filter(|provider| state == WarmState::Stopped && !provider.stops()) {
+        let message = format!("instances of `{}` can't be stopped for a warm pool", provider.as_str());
+        return Err(table.wrong(Complaint::new(message).help("set `state = \"running\"`")));
+    }
     Ok(WarmPool {
         prepared: prepared?,
         min: min?.unwrap_or_default(),
-        state: state?.unwrap_or_default(),
+        state,
         reuse_on_scale_in: reuse_on_scale_in?.unwrap_or_default(),
     })
 }

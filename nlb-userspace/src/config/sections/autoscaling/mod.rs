@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::{name, within};
+use super::{PORTS, name, within};
 use crate::autoscale::model::{
     AutoscalingGroup, Bounds, Hook, PolicyKind, ReplacementBounds, ScheduledAction, TerminationOrder,
 };
@@ -26,6 +26,8 @@ const CAPACITY: RangeInclusive<u32> = 0..=100_000;
 /// Grace, warm-up, cooldowns.
 const REST: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 3600);
 const LIFETIME: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(366 * 24 * 3600);
+/// The port that node_exporter has by default.
+const NODE_EXPORTER: u16 = 9100;
 /// Five minutes, the default of most times of rest.
 const MINUTES: Duration = Duration::from_secs(300);
 
@@ -36,6 +38,8 @@ pub(in crate::config) struct ReadAutoscalingGroup {
     pub(in crate::config) target_groups: Vec<Spanned<Name>>,
     /// Names of policies, hooks and scheduled actions, each kind for itself.
     pub(in crate::config) named: [(&'static str, Vec<Spanned<Name>>); 3],
+    /// What of it asks a Prometheus server, and where that stands.
+    pub(in crate::config) asking: Vec<Spanned<String>>,
     group: Result<AutoscalingGroup, Reported>,
 }
 
@@ -52,9 +56,21 @@ pub(in crate::config) fn autoscaling_group(table: &Table<'_>) -> ReadAutoscaling
         ("hook", known(hooks.iter().map(|read| &read.name).collect())),
         ("scheduled action", known(schedules.iter().map(|read| &read.name).collect())),
     ];
+    let mut asking: Vec<_> = policies.iter().filter_map(asking_policy).collect();
     let listed = target_groups.as_ref().ok().cloned().flatten().unwrap_or_default();
     let group = complete(table, own_name.clone(), target_groups, Parts { policies, hooks, schedules });
-    ReadAutoscalingGroup { name: own_name, target_groups: listed, named, group }
+    if let (Ok(name), Ok(group)) = (&own_name, &group)
+        && group.refresh.alarms.iter().any(|(metric, _)| metric.asks_prometheus())
+    {
+        asking.push(Spanned::new(name.span(), format!("an alarm of `{}`", name.get_ref())));
+    }
+    ReadAutoscalingGroup { name: own_name, target_groups: listed, named, asking, group }
+}
+
+fn asking_policy(policy: &Named<PolicyKind>) -> Option<Spanned<String>> {
+    let (name, kind) = (policy.name.as_ref().ok()?, policy.read.as_ref().ok()?);
+    let asks = kind.metric().asks_prometheus();
+    asks.then(|| Spanned::new(name.span(), format!("policy `{}`", name.get_ref())))
 }
 
 /// What has a name of its own within the group.
@@ -85,6 +101,7 @@ fn complete(
     let periods = [10, 30, 60].map(Duration::from_secs);
     let periods = [("10s", periods[0]), ("30s", periods[1]), ("1m", periods[2])];
     let period = table.optional("period", |value| value.one_of(&periods));
+    let node_exporter_port = table.optional("node_exporter_port", |value| value.integer(PORTS));
     let stabilization = table.optional("stabilization", |value| within(&value, REST));
     let max_lifetime = table.optional("max_lifetime", |value| within(&value, LIFETIME));
     let protect_new = table.optional("protect_new", |value| value.boolean());
@@ -97,7 +114,9 @@ fn complete(
     let replacement = replacement(table, ReplacementBounds::default());
     let launches = table.optional("launches_per_minute", |value| value.integer(1..=10_000_u32));
     let template = template::template(table, own_name.as_ref().ok());
-    let warm_pool = table.table("warm_pool").and_then(|pool| pool.map(|pool| life::warm_pool(&pool)).transpose());
+    let provider = template.as_ref().ok().map(|template| template.provider);
+    let warm_pool = table.table("warm_pool");
+    let warm_pool = warm_pool.and_then(|pool| pool.map(|pool| life::warm_pool(&pool, provider)).transpose());
     let refresh = refresh::refresh(table);
     let policies = parts.policies.into_iter().map(policy::complete).collect::<Vec<_>>();
 
@@ -112,6 +131,7 @@ fn complete(
         warmup: warmup?,
         default_cooldown: default_cooldown?,
         period: period?.unwrap_or(Duration::from_secs(60)),
+        node_exporter_port: node_exporter_port?.unwrap_or(NODE_EXPORTER),
         stabilization: stabilization?.unwrap_or(STABILIZATION),
         max_lifetime: max_lifetime?,
         protect_new: protect_new?.unwrap_or_default(),

@@ -6,8 +6,10 @@ use crate::autoscale::model::{LaunchTemplate, ProviderKind, TemplateVersion};
 use crate::config::error::Reported;
 use crate::config::reader::{Complaint, Table};
 use crate::model::Name;
+use crate::providers::{self, ProviderError};
 
-/// Reads the template of the group in `table`, which is called as the group is. Which version it is, the engine finds out.
+/// Reads the template of the group in `table`, which is called as the group is. Which version it is, the engine finds out; what its
+/// settings mean, the provider.
 pub(super) fn template(table: &Table<'_>, group: Option<&Spanned<Name>>) -> Result<LaunchTemplate, Reported> {
     let Some(template) = table.table("template")? else {
         let complaint = Complaint::new("`[[autoscaling_group]]` needs `[autoscaling_group.template]`");
@@ -23,5 +25,16 @@ pub(super) fn template(table: &Table<'_>, group: Option<&Spanned<Name>>) -> Resu
     // Without a name the group is refused anyway.
     let name = group.map(|name| name.get_ref().clone());
     let name = name.or_else(|| "group".parse().ok()).expect("it is a name");
-    Ok(LaunchTemplate { version: TemplateVersion { name, version: 1 }, provider, port, settings })
+    let read = LaunchTemplate { version: TemplateVersion { name, version: 1 }, provider, port, settings };
+    providers::check(&read).map_err(|error| wrong(&template, error))?;
+    Ok(read)
+}
+
+/// Notes what a provider has against its settings, or that there is no such provider.
+fn wrong(template: &Table<'_>, error: ProviderError) -> Reported {
+    let (key, problem) = match error {
+        ProviderError::Settings { key, problem, .. } => (key, problem),
+        other => ("provider".to_owned(), format!("can't be used: {other}")),
+    };
+    template.wrong_at(&template.place(&key), Complaint::new(format!("`{key}` {problem}")))
 }

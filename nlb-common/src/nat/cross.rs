@@ -1,0 +1,181 @@
+//! Packets of the other IP family (RFC 7915).
+//!
+//! Only the IP header changes. What it carries keeps its bytes but for ports and checksum, and that changes by
+//! [`difference`](super::rewrite::difference) as within a family: an IPv4 address stands in a flow behind the word 0xffff, which
+//! adds nothing to a one's-complement sum, and length and protocol add the same to both pseudo-headers.
+//!
+//! - Traffic class and hops go over (sections 4.1 and 5.1). The flow label is 0.
+//! - IPv4 options, and the IPv6 extension headers that were followed to the payload, stay behind.
+//! - An IPv4 packet of up to 1,260 bytes may be fragmented, a longer one may not: its sender hears of what fits.
+//! - A packet by IPv6 that doesn't fit is never fragmented here, whatever the IPv4 header allowed: its sender hears of that too.
+
+pub mod message;
+
+use super::rewrite::Translated;
+use crate::address::Address;
+use crate::checksum::Checksum;
+use crate::icmp::Control;
+use crate::packet::network::{V4, V6};
+use crate::wire::{Icmp, Ipv4, Ipv6};
+
+/// The longest IPv4 packet made of an IPv6 one that may be fragmented: one of IPv6's least MTU less the difference of the headers.
+const FRAGMENTABLE: u16 = 1_260;
+
+/// What a header hands over to one of the other family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Essence {
+    /// DSCP and ECN.
+    pub traffic_class: u8,
+    /// TTL or hop limit.
+    pub hops: u8,
+    /// Length of the packet, header and payload, as the header says.
+    pub length: usize,
+}
+
+/// What a header of the other family says besides.
+#[derive(Clone, Copy, Debug)]
+pub struct Crossed<'a> {
+    /// Source, of the other family.
+    pub source: &'a Address,
+    /// Destination, of the other family.
+    pub destination: &'a Address,
+    /// Protocol of what follows.
+    pub protocol: u8,
+    /// Its length.
+    pub length: usize,
+    /// Identification of an IPv4 packet that may be fragmented, network byte order.
+    pub identification: u16,
+}
+
+/// A family whose packets can become the other's.
+pub trait Crossing: Control<Ip: Translated> {
+    /// The other family.
+    type Other: Crossing;
+
+    /// What `header` hands over.
+    fn essence(header: &Self::Ip) -> Essence;
+
+    /// A header of this family for a packet that came in the other. `None` if its length field can't say how long it is.
+    fn header(essence: Essence, crossed: Crossed<'_>) -> Option<Self::Ip>;
+
+    /// The message of the other family that says the same as this one of this family about a packet of `length` bytes; without
+    /// checksum. `None` if none does.
+    fn message(message: &Icmp, length: usize) -> Option<Icmp>;
+}
+
+impl Crossing for V4 {
+    type Other = V6;
+
+    #[inline(always)]
+    fn essence(header: &Ipv4) -> Essence {
+        Essence { traffic_class: header.traffic_class, hops: header.ttl, length: header.total_length().into() }
+    }
+
+    #[inline(always)]
+    fn header(essence: Essence, crossed: Crossed<'_>) -> Option<Ipv4> {
+        let length = u16::try_from(Ipv4::LENGTH + crossed.length).ok()?;
+        let (identification, fragment) =
+            if length > FRAGMENTABLE { (0, Ipv4::DONT_FRAGMENT) } else { (crossed.identification, 0) };
+        let header = Ipv4 {
+            version_and_words: Ipv4::PLAIN,
+            traffic_class: essence.traffic_class,
+            total_length: length.to_be(),
+            identification,
+            fragment,
+            ttl: essence.hops,
+            protocol: crossed.protocol,
+            checksum: 0,
+            source: crossed.source.0[3],
+            destination: crossed.destination.0[3],
+        };
+        Some(header.with_checksum())
+    }
+
+    #[inline(always)]
+    fn message(message: &Icmp, length: usize) -> Option<Icmp> {
+        message::into_v6(message, length)
+    }
+}
+
+impl Crossing for V6 {
+    type Other = V4;
+
+    #[inline(always)]
+    fn essence(header: &Ipv6) -> Essence {
+        let length = Ipv6::LENGTH + usize::from(header.payload_length());
+        Essence { traffic_class: header.traffic_class(), hops: header.hop_limit, length }
+    }
+
+    #[inline(always)]
+    fn header(essence: Essence, crossed: Crossed<'_>) -> Option<Ipv6> {
+        Some(Ipv6 {
+            version_class_label: Ipv6::first_word(essence.traffic_class, 0),
+            payload_length: u16::try_from(crossed.length).ok()?.to_be(),
+            next_header: crossed.protocol,
+            hop_limit: essence.hops,
+            source: crossed.source.by_words(),
+            destination: crossed.destination.by_words(),
+        })
+    }
+
+    #[inline(always)]
+    fn message(message: &Icmp, _: usize) -> Option<Icmp> {
+        message::into_v4(message)
+    }
+}
+
+impl Essence {
+    /// The same with one hop less.
+    #[inline(always)]
+    #[must_use]
+    pub const fn after_a_hop(self) -> Self {
+        Self { hops: self.hops.saturating_sub(1), ..self }
+    }
+}
+
+/// The sum of a pseudo-header (RFC 8200, section 8.1), and of IPv4's, whose addresses have a word more that adds nothing.
+#[inline(always)]
+pub const fn pseudo_header(source: &Address, destination: &Address, protocol: u8, length: u16) -> Checksum {
+    let [a, b, c, d] = source.0;
+    let [e, f, g, h] = destination.0;
+    let sum = Checksum::new().add_u32(a).add_u32(b).add_u32(c).add_u32(d);
+    let sum = sum.add_u32(e).add_u32(f).add_u32(g).add_u32(h);
+    sum.add_u16(length.to_be()).add_u16((protocol as u16).to_be())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::protocol;
+
+    const V4_ENDS: [Address; 2] = [Address::v4(1), Address::v4(2)];
+    const V6_ENDS: [Address; 2] = [Address([1; 4]), Address([2; 4])];
+
+    fn crossed([source, destination]: &[Address; 2], length: usize) -> Crossed<'_> {
+        Crossed { source, destination, protocol: protocol::UDP, length, identification: 0x1234 }
+    }
+
+    #[test]
+    fn class_and_hops_go_over() {
+        let essence = Essence { traffic_class: 0xb9, hops: 17, length: 120 };
+        let v4 = V4::header(essence, crossed(&V4_ENDS, 100)).unwrap();
+        assert_eq!(V4::essence(&v4), essence);
+        let v6 = V6::header(essence, crossed(&V6_ENDS, 100)).unwrap();
+        assert_eq!(V6::essence(&v6), Essence { length: 140, ..essence });
+        assert_eq!({ v6.version_class_label }, 0x6b90_0000_u32.to_be(), "no flow label");
+        assert_eq!(essence.after_a_hop().hops, 16);
+    }
+
+    #[test]
+    fn what_may_be_fragmented_has_an_identification_and_what_may_not_has_none() {
+        let essence = Essence { traffic_class: 0, hops: 64, length: 0 };
+        for (length, identification, fragment) in
+            [(1_240, 0x1234, 0), (1_241, 0, Ipv4::DONT_FRAGMENT), (65_515, 0, Ipv4::DONT_FRAGMENT)]
+        {
+            let v4 = V4::header(essence, crossed(&V4_ENDS, length)).unwrap();
+            assert_eq!(({ v4.identification }, { v4.fragment }), (identification, fragment), "{length}");
+        }
+        assert!(V4::header(essence, crossed(&V4_ENDS, 65_516)).is_none());
+        assert!(V6::header(essence, crossed(&V6_ENDS, 65_536)).is_none());
+    }
+}
