@@ -117,6 +117,23 @@ fn a_tunnel_that_is_routed_through_goes_to_the_appliance_like_any_packet() {
 }
 
 #[test]
+fn a_tunnel_from_outside_to_an_appliance_is_dropped() {
+    on_a_router(|| {
+        let mut world = ready();
+        for v6 in [false, true] {
+            let plain = outwards(v6, Segment::Udp);
+            let packet = Described { destination: (plain.destination.0, 6081), ..plain.clone() };
+            world.edge.shield(packet.destination.0.into(), true).unwrap();
+            let ran = world.edge.run(&packet.frame()).unwrap();
+            assert_eq!((ran.action, ran.packet), (Action::Drop, packet.frame()));
+            let elsewhere = world.edge.run(&plain.frame()).unwrap();
+            assert_eq!(elsewhere.packet, to_appliance(&world, 5, hash(&plain), &plain.ip(), &[], &[]), "no tunnel");
+        }
+        assert_eq!(world.edge.drops().unwrap(), [(DropReason::ForeignTunnel, 2)]);
+    });
+}
+
+#[test]
 fn an_appliance_sends_back_nothing_but_packets_of_the_flow_that_it_was_given() {
     on_a_router(|| {
         let world = ready();

@@ -13,12 +13,18 @@ use nlb_ebpf::door::PacketDoor;
 
 use super::super::maps::SHIELDED;
 
-/// Stops a tunnel to an address that is shielded. GUE alone is UDP.
+/// Stops IP in IP and GUE to an address that is shielded.
 #[inline(always)]
 pub(super) fn stop(door: &PacketDoor<'_>, network: &Network) -> Result<(), Stop> {
     let is_tunnel = matches!(network.protocol, protocol::IPV4 | protocol::IPV6) || gue::is_gue(door, network);
-    if is_tunnel && SHIELDED.get_ptr(&network.destination).is_some() {
-        return Err(Stop::Drop(DropReason::ForeignTunnel));
+    if is_tunnel { stop_any(network) } else { Ok(()) }
+}
+
+/// Stops a tunnel of whatever kind to an address that is shielded.
+#[inline(always)]
+pub(super) fn stop_any(network: &Network) -> Result<(), Stop> {
+    match SHIELDED.get_ptr(&network.destination) {
+        Some(_) => Err(Stop::Drop(DropReason::ForeignTunnel)),
+        None => Ok(()),
     }
-    Ok(())
 }

@@ -1,8 +1,8 @@
 //! TCP and UDP for a port that no listener has.
 //!
 //! An exclusive VIP refuses it, as a host would that has no other service (RFC 9293, section 3.10.7.1; RFC 1122, section
-//! 3.2.2.1). Of another VIP the edge's own stack may know more. A GUE tunnel to a VIP or a target is dropped ([`foreign`]). What is
-//! for no VIP may be routed through ([`gateway`](super::gateway)), or come back from an appliance ([`geneve`](super::geneve)).
+//! 3.2.2.1). Of another VIP the edge's own stack may know more. A GUE tunnel to a VIP or a target is dropped ([`foreign`]), one by
+//! GENEVE to a target. What is for no VIP may be routed through ([`gateway`](super::gateway)), or come back from an appliance ([`geneve`](super::geneve)).
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use nlb_common::answer::is_answerable;
@@ -43,8 +43,12 @@ impl Program for Unclaimed {
         foreign::stop(&door, &network)?;
         let transport = transport::read(&door, &network)?;
         let Some(vip) = VIPS.get_ptr(&network.destination) else {
-            let is_geneve = network.protocol == protocol::UDP && transport.destination_port == geneve::PORT.to_be();
-            return Err(Stop::Pass(if is_geneve { NotOurs::Geneve } else { NotOurs::NoVip }));
+            if network.protocol != protocol::UDP || transport.destination_port != geneve::PORT.to_be() {
+                return Err(Stop::Pass(NotOurs::NoVip));
+            }
+            // To an appliance. What one sends back goes to an edge's own address.
+            foreign::stop_any(&network)?;
+            return Err(Stop::Pass(NotOurs::Geneve));
         };
         // SAFETY: an entry stays mapped while the program runs; the agent puts whole entries in place of others.
         if !unsafe { *vip }.is_exclusive() {
