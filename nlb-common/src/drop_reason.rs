@@ -56,8 +56,9 @@ reasons! {
     SourceDenied = "source_denied", "the listener's access list denies the source";
     /// The source has begun as many flows as it may for now.
     NewFlowLimit = "new_flow_limit", "the source begins more new flows than the listener allows";
-    /// The packet doesn't fit the way to its target, and its sender is not told: it was told enough, or can't be.
-    TooBig = "too_big", "the packet does not fit the way to its target, and its sender has been told so often enough";
+    /// The packet doesn't fit the way to its target, or a translated answer the way to its client, and its sender is not told: it was
+    /// told enough, or can't be.
+    TooBig = "too_big", "the packet does not fit its way out, and its sender has been told so often enough";
     /// The packet is for a port of an exclusive VIP that has no listener, and its sender is not told: it was told enough, or can't
     /// be.
     Refused = "refused", "no listener of an exclusive VIP has the port, and the sender can't be told, or was often enough";
@@ -68,8 +69,8 @@ reasons! {
     NoPort = "no_port", "no port is left to translate a new flow with";
     /// A translated packet has no hop left.
     HopLimit = "hop_limit", "a translated packet has no hop left";
-    /// A packet can't be translated into the other IP family: its group doesn't translate from the edge's own address, or it is an
-    /// error message that the other family has none for.
+    /// A packet can't be translated into the other IP family: its group doesn't translate from the edge's own address, it is an
+    /// error message that the other family has none for, or its source route has addresses left.
     OtherFamily = "other_family", "a packet that can't be translated into the other IP family";
     /// What an appliance sent back holds no packet of the flow that it was given.
     BadTunnel = "bad_tunnel", "what an appliance sent back holds no packet of the flow that it was given";

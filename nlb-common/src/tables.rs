@@ -3,8 +3,8 @@
 use crate::address::Address;
 use crate::hash::Affinity;
 pub use crate::listener::{Listener, ListenerKey};
+use crate::nat::cross::fitting;
 use crate::slot::TargetIndex;
-use crate::wire::{Ipv4, Ipv6};
 
 /// A target group's ring and how flows are spread over it.
 ///
@@ -99,14 +99,9 @@ impl Target {
     /// The longest packet that fits from a client of that family: translated into the other one, it is 20 bytes longer or
     /// shorter.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "20 bytes")]
     pub const fn mtu_from(&self, v4: bool) -> u16 {
-        const GROWTH: u16 = (Ipv6::LENGTH - Ipv4::LENGTH) as u16;
-        match (self.forwarding(), v4, self.destination.is_v4()) {
-            (Self::NAT_SOURCE, true, false) => self.mtu.saturating_sub(GROWTH),
-            (Self::NAT_SOURCE, false, true) => self.mtu.saturating_add(GROWTH),
-            _ => self.mtu,
-        }
+        let crosses = self.forwarding() == Self::NAT_SOURCE && v4 != self.destination.is_v4();
+        if crosses { fitting(self.mtu, v4) } else { self.mtu }
     }
 
     /// Whether packets may be sent to this target.

@@ -83,7 +83,7 @@ pub enum WayOutcome {
     Echo = 0,
     /// An error message about a flow was sent to the flow's target.
     Error = 1,
-    /// The sender of a packet that doesn't fit the way to its target was told so.
+    /// The sender of a packet that doesn't fit its way out was told so.
     TooBig = 2,
     /// A TCP packet for a port of an exclusive VIP that has no listener was answered with a reset.
     Reset = 3,

@@ -14,7 +14,7 @@ use crate::wire::Icmp;
 /// Why a packet is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It doesn't fit the way to its target: fragmentation needed (RFC 1191), packet too big (RFC 8201). Said to whoever sends
+    /// It doesn't fit its way out: fragmentation needed (RFC 1191), packet too big (RFC 8201). Said to whoever sends
     /// IPv4 packets that may be fragmented as well: a client that fragments by itself is heard, and its packets arrive.
     TooBig {
         /// The longest packet that fits.

@@ -5,16 +5,20 @@
 //! adds nothing to a one's-complement sum, and length and protocol add the same to both pseudo-headers.
 //!
 //! - Traffic class and hops go over (sections 4.1 and 5.1). The flow label is 0.
-//! - IPv4 options, and the IPv6 extension headers that were followed to the payload, stay behind.
+//! - IPv4 options, and the IPv6 extension headers that were followed to the payload, stay behind. A packet whose source route has
+//!   addresses left goes nowhere (sections 4.1 and 5.1.1); one by IPv6 is no flow's packet here to begin with.
 //! - An IPv4 packet of up to 1,260 bytes may be fragmented, a longer one may not: its sender hears of what fits.
 //! - A packet by IPv6 that doesn't fit is never fragmented here, whatever the IPv4 header allowed: its sender hears of that too.
+//!   [`fitting`] says what it hears.
 
 pub mod message;
+mod source_route;
 
 use super::rewrite::Translated;
 use crate::address::Address;
 use crate::checksum::Checksum;
 use crate::icmp::Control;
+use crate::packet::Door;
 use crate::packet::network::{V4, V6};
 use crate::wire::{Icmp, Ipv4, Ipv6};
 
@@ -55,6 +59,9 @@ pub trait Crossing: Control<Ip: Translated> {
     /// What `header` hands over.
     fn essence(header: &Self::Ip) -> Essence;
 
+    /// Whether the packet whose header stands at `at` has addresses of a source route left to visit.
+    fn is_underway<D: Door + ?Sized>(door: &D, at: usize) -> bool;
+
     /// A header of this family for a packet that came in the other. `None` if its length field can't say how long it is.
     fn header(essence: Essence, crossed: Crossed<'_>) -> Option<Self::Ip>;
 
@@ -69,6 +76,12 @@ impl Crossing for V4 {
     #[inline(always)]
     fn essence(header: &Ipv4) -> Essence {
         Essence { traffic_class: header.traffic_class, hops: header.ttl, length: header.total_length().into() }
+    }
+
+    #[inline(always)]
+    fn is_underway<D: Door + ?Sized>(door: &D, at: usize) -> bool {
+        let Some(length) = door.header::<Ipv4>(at).and_then(Ipv4::header_length) else { return false };
+        length > Ipv4::LENGTH && source_route::is_left(door, at + Ipv4::LENGTH, at + length)
     }
 
     #[inline(always)]
@@ -106,6 +119,12 @@ impl Crossing for V6 {
         Essence { traffic_class: header.traffic_class(), hops: header.hop_limit, length }
     }
 
+    /// It was read up to its payload: what has further nodes to visit is never.
+    #[inline(always)]
+    fn is_underway<D: Door + ?Sized>(_: &D, _: usize) -> bool {
+        false
+    }
+
     #[inline(always)]
     fn header(essence: Essence, crossed: Crossed<'_>) -> Option<Ipv6> {
         Some(Ipv6 {
@@ -131,6 +150,16 @@ impl Essence {
     pub const fn after_a_hop(self) -> Self {
         Self { hops: self.hops.saturating_sub(1), ..self }
     }
+}
+
+/// The bytes by which an IPv6 header is longer than an IPv4 header.
+pub const GROWTH: usize = Ipv6::LENGTH - Ipv4::LENGTH;
+
+/// The longest packet of a family that fits into `mtu` as one of the other. `v4`: it is an IPv4 packet.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "20 bytes")]
+pub const fn fitting(mtu: u16, v4: bool) -> u16 {
+    if v4 { mtu.saturating_sub(GROWTH as u16) } else { mtu.saturating_add(GROWTH as u16) }
 }
 
 /// The sum of a pseudo-header (RFC 8200, section 8.1), and of IPv4's, whose addresses have a word more that adds nothing.
@@ -164,6 +193,13 @@ mod tests {
         assert_eq!(V6::essence(&v6), Essence { length: 140, ..essence });
         assert_eq!({ v6.version_class_label }, 0x6b90_0000_u32.to_be(), "no flow label");
         assert_eq!(essence.after_a_hop().hops, 16);
+    }
+
+    #[test]
+    fn what_fits_is_shorter_before_it_grows_and_longer_before_it_shrinks() {
+        for (mtu, from_v4, from_v6) in [(1_500, 1_480, 1_520), (10, 0, 30), (0xfff0, 0xffdc, 0xffff)] {
+            assert_eq!((fitting(mtu, true), fitting(mtu, false)), (from_v4, from_v6));
+        }
     }
 
     #[test]

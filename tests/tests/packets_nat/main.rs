@@ -3,9 +3,11 @@
 mod errors;
 mod families;
 mod family_errors;
+mod fit;
 mod headers;
 mod ports;
 mod rules;
+mod source_routes;
 
 use std::net::IpAddr;
 

@@ -1,4 +1,5 @@
-//! A packet that doesn't fit the way to its target: its sender is told what does (RFC 1191, RFC 8201).
+//! A packet that doesn't fit the way to its target, or a translated answer the way to its client: its sender is told what does
+//! (RFC 1191, RFC 8201).
 //!
 //! Of a datagram in fragments, the first speaks for all: nobody is told about another (RFC 1122, section 3.2.2).
 
@@ -12,7 +13,7 @@ use nlb_common::way::WayOutcome;
 use nlb_ebpf::door::PacketDoor;
 
 use super::super::functions::Functions;
-use super::{Program, refuse, route};
+use super::{Program, nat, refuse, route};
 
 #[xdp]
 #[inline(always)]
@@ -33,9 +34,12 @@ impl Program for TooBig {
         }
         let network = fragment.network;
         let transport = transport::read(&door, &network)?;
-        let route = route::of(&transport::flow(&network, &transport))?;
-        let refusal = Refusal::TooBig { mtu: route.target.mtu_from(network.source.is_v4()) };
-        refuse::answer::<F>(ctx, &link, &network, refusal).ok_or(Stop::Drop(DropReason::TooBig))?;
+        let flow = transport::flow(&network, &transport);
+        let mtu = match nat::answer_mtu(ctx, &flow, &network) {
+            Some(mtu) => mtu,
+            None => route::of(&flow)?.target.mtu_from(network.source.is_v4()),
+        };
+        refuse::answer::<F>(ctx, &link, &network, Refusal::TooBig { mtu }).ok_or(Stop::Drop(DropReason::TooBig))?;
         super::outcome(WayOutcome::TooBig);
         Ok(xdp_action::XDP_TX)
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! client's packet: listener → slot → session → target → active → new headers → l2 → transmit
-//! target's answer:                   session →          new headers → the client's link → transmit
+//! target's answer:                   session → MTU →    new headers → the client's link → transmit
 //! ```
 //!
 //! New headers are of the same family ([`headers`]), or of the other ([`cross`]). Error messages about either are translated too
@@ -13,6 +13,7 @@
 
 mod cross;
 mod errors;
+mod fit;
 mod headers;
 mod sessions;
 
@@ -29,6 +30,7 @@ use nlb_ebpf::count;
 use nlb_ebpf::door::PacketDoor;
 
 use cross::Crosses;
+pub(super) use fit::answer_mtu;
 pub(in super::super) use sessions::Work;
 
 use super::super::addressed::Offsets;
@@ -140,6 +142,7 @@ fn back<F: Crosses>(ctx: &XdpContext, door: PacketDoor<'_>, packet: &Packet, wor
     if !headers::has_hops::<F>(&door, &packet.link) {
         return Err(Stop::Drop(DropReason::HopLimit));
     }
+    fit::back(ctx, &packet.network, work)?;
     let link = rewrite::<F>(ctx, door, packet, work)?;
     to_client(ctx, &link, work.session.interface)
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use etherparse::{IpDscp, IpEcn, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header};
+use nlb_common::drop_reason::DropReason;
 use nlb_common::hash::Flow;
 
 use super::super::read::Ip;
@@ -57,13 +58,29 @@ pub(super) fn write_checksum(field: &mut [u8], protocol: u8, checksum: u16) {
     field.copy_from_slice(&checksum.to_be_bytes());
 }
 
+/// Whether an IPv4 header has a source route with addresses left (RFC 791, section 3.1).
+pub(super) fn is_underway(header: &[u8]) -> bool {
+    let mut options = if header[0] >> 4 == 4 { &header[20..] } else { &[] };
+    loop {
+        options = match *options {
+            [131 | 137, length, pointer, ..] if pointer <= length => return true,
+            [1, ref rest @ ..] => rest,
+            [kind, length, ..] if kind != 0 && length >= 2 => options.get(usize::from(length)..).unwrap_or_default(),
+            _ => return false,
+        };
+    }
+}
+
 /// The packet, which is of flow `from`, as one of flow `to`.
-pub(super) fn translated(frame: &[u8], ip: &Ip, from: &Flow, to: &Flow) -> Vec<u8> {
+pub(super) fn translated(frame: &[u8], ip: &Ip, from: &Flow, to: &Flow) -> Result<Vec<u8>, DropReason> {
     let header = &frame[ip.packet.start..ip.payload.start];
     let mut payload = frame[ip.payload.clone()].to_vec();
     payload[..4].copy_from_slice(&ports(to));
     let field = checksum_field(from.protocol);
     let crosses = from.source.is_v4() != to.source.is_v4();
+    if crosses && is_underway(header) {
+        return Err(DropReason::OtherFamily);
+    }
     let none = from.protocol == 17 && payload[field..field + 2] == [0, 0];
     if none && crosses {
         let datagram = &payload[..usize::from(word(&payload, 4))];
@@ -77,7 +94,7 @@ pub(super) fn translated(frame: &[u8], ip: &Ip, from: &Flow, to: &Flow) -> Vec<u
     }
     let header =
         if crosses { crossed(header, to, from.protocol, payload.len(), 1) } else { readdressed(header, to, 1) };
-    [header, payload].concat()
+    Ok([header, payload].concat())
 }
 
 /// `header` with other addresses of its family, and so many hops less.

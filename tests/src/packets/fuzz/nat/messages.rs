@@ -6,7 +6,9 @@ use nlb_common::hash::Flow;
 
 use super::super::control::Blamed;
 use super::super::read::Ip;
-use super::headers::{addresses, checksum_field, crossed, ports, readdressed, updated, word, write_checksum};
+use super::headers::{
+    addresses, checksum_field, crossed, is_underway, ports, readdressed, updated, word, write_checksum,
+};
 
 /// The least and the last code, of a type, and what they become.
 type Rule = (u8, u8, u8, u8, Option<u8>);
@@ -96,6 +98,9 @@ pub(super) fn translated(frame: &[u8], ip: &Ip, blamed: &Blamed, quoted: &Flow) 
     let (before, protocol) = (blamed.flow.reversed(), blamed.flow.protocol);
     let v4 = ip.source.is_ipv4();
     let crosses = v4 != quoted.source.is_v4();
+    if crosses && is_underway(outer) {
+        return Err(DropReason::OtherFamily);
+    }
     let own_end = crosses || Address::from(ip.source) == blamed.flow.source;
     let source = if own_end { quoted.destination } else { ip.source.into() };
     let ends = Flow { source, destination: quoted.source, ..*quoted };

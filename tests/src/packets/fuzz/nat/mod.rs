@@ -153,7 +153,9 @@ impl Scene {
             Choice::Over => return Err(End::Drop(DropReason::TargetDrained)),
         };
         let peer = self.sessions.known.get(&flow).map(|session| session.peer).or(remembered);
-        let packet = headers::translated(frame, ip, &flow, &peer.expect("it has a target").reversed());
+        self.ready(index)?;
+        let answers = peer.expect("it has a target");
+        let packet = headers::translated(frame, ip, &flow, &answers.reversed()).map_err(End::Drop)?;
         self.send_to_target(frame, link, ip, index, &packet)
     }
 
@@ -202,7 +204,7 @@ impl Scene {
             return Err(End::Drop(DropReason::HopLimit));
         }
         let session = self.sessions.known.get(flow).ok_or(End::Pass)?.clone();
-        let packet = headers::translated(frame, ip, flow, &session.peer.reversed());
+        let packet = headers::translated(frame, ip, flow, &session.peer.reversed()).map_err(End::Drop)?;
         Ok(self.send_to_client(frame, ip, &session.client, &packet))
     }
 

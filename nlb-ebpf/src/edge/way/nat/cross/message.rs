@@ -55,11 +55,14 @@ pub(in super::super) fn translate<F: Crosses>(
 pub(super) const NO_SUM: u64 = u64::MAX;
 
 /// The sum of what stands before the ports of the quoted packet, and of the pseudo-header if there is one; `None` if no message of
-/// the other family says the same. `length`: what stands behind the message's own IP header.
+/// the other family says the same, or this one has addresses of a source route left to visit. `length`: what stands behind the message's own IP header.
 #[inline(always)]
 pub(super) fn sum<F: Crossing>(ctx: &XdpContext, at: Offsets, length: usize, ports: usize) -> Option<u64> {
     let Offsets { link, payload } = at.bounded();
     let door = PacketDoor::new(ctx);
+    if F::is_underway(&door, link) {
+        return None;
+    }
     let quote = payload + Icmp::LENGTH;
     let quoted = F::essence(door.header(quote)?);
     F::message(door.header(payload)?, quoted.length)?;

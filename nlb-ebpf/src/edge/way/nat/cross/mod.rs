@@ -91,6 +91,7 @@ crosses!(V6, nlb_nat_into_v4, nlb_nat_sum_v6, nlb_nat_message_into_v4);
 const DONE: u32 = 0;
 const NO_HEADROOM: u32 = 1;
 const BROKEN: u32 = 2;
+const UNDERWAY: u32 = 3;
 
 /// The link header of a packet that such a function was asked to turn into one of the other family.
 #[inline(always)]
@@ -98,6 +99,7 @@ fn outcome<F: Crosses>(answer: u32, link: &Link) -> Result<Link, Stop> {
     match answer {
         DONE => Ok(Link { ether_type: OtherIp::<F>::ETHER_TYPE, ..*link }),
         NO_HEADROOM => Err(Stop::Drop(DropReason::NoHeadroom)),
+        UNDERWAY => Err(Stop::Drop(DropReason::OtherFamily)),
         _ => Err(TRUNCATED),
     }
 }
@@ -116,6 +118,9 @@ fn cross<F: Crossing>(ctx: &XdpContext, at: Offsets, length: usize) -> Option<u3
     let (from, answers) = (&work.flow, &work.session.peer);
     let Offsets { link, payload } = at.bounded();
     let mut door = PacketDoor::new(ctx);
+    if F::is_underway(&door, link) {
+        return Some(UNDERWAY);
+    }
     door.write(payload, Ports { source: answers.destination_port, destination: answers.source_port })?;
     let field = payload + headers::checksum_field(from.protocol);
     let before = u16::from_ne_bytes(*door.header(field)?);
