@@ -184,7 +184,8 @@ impl<'a> Agent<'a> {
     }
 
     fn configure(&mut self, configuration: Configuration) -> Result<()> {
-        self.state.configure(configuration, self.state.overlay().clone(), self.now);
+        let prospect = self.state.under(&configuration, self.state.overlay().clone(), self.now);
+        self.state.configure(configuration, prospect, self.now);
         self.write()
     }
 

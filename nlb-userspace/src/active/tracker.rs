@@ -85,6 +85,9 @@ impl ActiveFlows {
 
     /// Follows what is in `watched` from now on, and nothing else.
     pub fn watch(&mut self, watched: Watched, now: Timestamp) {
+        if watched == self.watched {
+            return;
+        }
         let mut before = std::mem::take(&mut self.followed);
         let sole_before: BTreeSet<_> = self.watched.0.iter().filter_map(|group| Some(group.sole?.key)).collect();
         for group in &watched.0 {

@@ -100,7 +100,7 @@ impl<D: Dataplane> Owner<D> {
             outlets,
         };
         let replaces_others = owner.current.targets.is_empty() && !owner.dataplane.attachments().is_empty();
-        owner.write_tables()?;
+        owner.write_tables(Vec::new())?;
         if replaces_others {
             info!("the tables of an earlier agent have another layout or capacity: they serve until these are ready");
             owner.takeover = Some(Instant::now() + TAKEOVER);
@@ -130,8 +130,8 @@ impl<D: Dataplane> Owner<D> {
                 }
                 () = self.trace.over(), if self.trace.is_running() => self.end_trace(),
                 () = self.capture.over(), if self.capture.is_running() => self.end_capture(),
-                () = until(self.takeover), if works && self.takeover.is_some() => self.reconcile(),
-                () = until(self.retry), if !works => self.reconcile(),
+                () = until(self.takeover), if works && self.takeover.is_some() => self.reconcile(Vec::new()),
+                () = until(self.retry), if !works => self.reconcile(Vec::new()),
                 taken = events.recv_many(&mut batch, BATCH) => {
                     if taken == 0 {
                         break;
@@ -152,14 +152,10 @@ impl<D: Dataplane> Owner<D> {
     }
 
     fn events(&mut self, events: impl Iterator<Item = Event>) {
-        let mut changed = false;
-        for event in events {
-            let notices = self.state.handle(event, self.clock.now());
-            changed |= !notices.is_empty();
-            notices.iter().for_each(log);
-        }
-        if changed {
-            self.reconcile();
+        let now = self.clock.now();
+        let changed: Vec<Notice> = events.flat_map(|event| self.state.handle(event, now)).collect();
+        if !changed.is_empty() {
+            self.reconcile(changed);
         }
     }
 
@@ -187,8 +183,9 @@ impl<D: Dataplane> Owner<D> {
         Ok(CounterReading { flow_events: self.dataplane.flow_events()?, active, ..reading })
     }
 
-    fn reconcile(&mut self) {
-        let written = self.write_tables().and_then(|()| self.take_over());
+    /// Writes what has changed, and then says and shows it: whoever reads that can wait, packets can't.
+    fn reconcile(&mut self, changed: Vec<Notice>) {
+        let written = self.write_tables(changed).and_then(|()| self.take_over());
         if let Err(failure) = written {
             error!("the tables can't be written, the next attempt is in {RETRY:?}: {failure}");
             self.failure = Some(failure.to_string());
@@ -223,7 +220,7 @@ impl<D: Dataplane> Owner<D> {
             error!("the active flows can't be read: {failure}");
         }
         if self.state.rebuild_due().is_some_and(|due| due <= now) {
-            self.reconcile();
+            self.reconcile(Vec::new());
         }
         if self.failure.is_some() {
             return;
@@ -266,10 +263,12 @@ impl<D: Dataplane> Owner<D> {
         Ok(())
     }
 
-    fn write_tables(&mut self) -> Result<(), DataplaneError> {
+    /// `changed` is what has made that necessary.
+    fn write_tables(&mut self, changed: Vec<Notice>) -> Result<(), DataplaneError> {
         let (desired, notices) = self.state.rebuild(self.clock.now());
-        notices.iter().for_each(log);
-        self.dataplane.apply(&plan(&self.current, &desired))?;
+        let written = self.dataplane.apply(&plan(&self.current, &desired));
+        changed.iter().chain(&notices).for_each(log);
+        written?;
         self.current = desired;
         self.state.settle();
         self.active.watch(self.state.watched(), self.clock.now());

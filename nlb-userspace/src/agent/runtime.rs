@@ -10,6 +10,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -32,6 +33,10 @@ use crate::{config, dataplane, fragments, health, metrics, netlink, providers};
 /// Events and commands that wait for the owner.
 const WAITING: usize = 16_384;
 
+/// How long the end waits for work that can't be broken off, such as a write into the store. What takes longer, such as a forecast
+/// that is being learnt, is lost with the process, and is begun anew by the next.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Runs the agent that the file at `path` describes, until it is told to stop. The packet path goes on afterwards.
 pub fn run(path: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -39,7 +44,9 @@ pub fn run(path: &Path) -> Result<()> {
         .enable_all()
         .build()
         .context("the runtime can't start: raise the limits of threads and open files")?;
-    runtime.block_on(agent(path))
+    let ended = runtime.block_on(agent(path));
+    runtime.shutdown_timeout(LAST_WORDS);
+    ended
 }
 
 async fn agent(path: &Path) -> Result<()> {

@@ -1,16 +1,17 @@
 //! The tables that the state asks for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use nlb_common::address::Address;
 use nlb_common::guard::{Guard, Rate};
+use nlb_common::slot::TargetIndex;
 use nlb_common::tables::{self, ListenerKey};
 
 use super::event::{NextHop, NoNextHop};
-use super::identity::{endpoint_id, target_tag};
+use super::identity::endpoint_id;
 use super::notice::Notice;
 use super::rings::Stepped;
 use super::select::{Candidate, select};
@@ -18,8 +19,16 @@ use super::snapshot::Routing;
 use super::state::State;
 use super::target_set::TargetSet;
 use crate::dataplane::Tables;
-use crate::model::{Forwarding, Listener, Name, NewFlowLimit, ServedBy, TargetGroup, Timestamp};
+use crate::model::{Forwarding, Listener, Name, NewFlowLimit, ServedBy, TargetGroup, TargetKey, Timestamp};
 use crate::ring::Member;
+
+/// A target of a group, and what a rebuild has looked up of it.
+struct Placed {
+    key: TargetKey,
+    tag: u64,
+    /// Its entry's index; `None`: the table is full.
+    index: Option<TargetIndex>,
+}
 
 impl State {
     /// Computes the tables. What is no longer wanted gives its place back, to rest until [`settle`](Self::settle).
@@ -31,8 +40,8 @@ impl State {
         self.give_back();
         let groups = std::mem::take(&mut self.groups);
         for group in &groups {
-            self.build_targets(group, &mut tables, &mut notices);
-            self.build_group(group, &mut tables, &mut notices, now);
+            let placed = self.build_targets(group, &mut tables, &mut notices);
+            self.build_group(group, &placed, &mut tables, &mut notices, now);
         }
         self.groups = groups;
         self.build_condemned(&mut tables);
@@ -56,7 +65,7 @@ impl State {
         let own = self.listeners.iter().filter_map(|listener| self.own_tag(listener));
         let own: BTreeSet<_> = own.map(|(tag, _)| tag).collect();
         let groups: BTreeSet<_> = self.groups.iter().map(|group| self.tag_of(group)).chain(own).collect();
-        let targets: BTreeSet<_> = self.conditions.keys().map(target_tag).collect();
+        let targets: BTreeSet<_> = self.conditions.values().map(|condition| condition.tag).collect();
         // A pin may name an entry that nobody else does: it goes, and its index is another's, after a sweep only.
         self.condemned = self.target_indexes.owners().filter(|tag| !targets.contains(tag)).copied().collect();
         if let Some(sweep) = &mut self.sweep {
@@ -75,11 +84,17 @@ impl State {
         self.adopted.retain(|tag, _| targets.contains(tag));
     }
 
-    fn build_targets(&mut self, group: &TargetGroup, tables: &mut Tables, notices: &mut Vec<Notice>) {
-        let targets: Vec<_> = self.with_leaving(group).map(|target| (group.key(target), target.address)).collect();
-        for (key, address) in targets {
-            let tag = target_tag(&key);
-            let Some(index) = self.target_indexes.assign(&tag) else {
+    /// Gives the targets in the order of [`with_leaving`](Self::with_leaving).
+    fn build_targets(&mut self, group: &TargetGroup, tables: &mut Tables, notices: &mut Vec<Notice>) -> Vec<Placed> {
+        let placed = |target| {
+            let key = group.key(target);
+            Placed { tag: self.tag_of_target(&key), key, index: None }
+        };
+        let mut targets: Vec<Placed> = self.with_leaving(group).map(placed).collect();
+        for Placed { key, tag, index: place } in &mut targets {
+            let (tag, address) = (*tag, key.address);
+            *place = self.target_indexes.assign(&tag);
+            let Some(index) = *place else {
                 notices.push(Notice::Full { what: "targets", name: format!("target {key}") });
                 continue;
             };
@@ -91,6 +106,7 @@ impl State {
                 .targets
                 .insert(index, tables::Target { port: key.port.to_be(), ..forwarded(entry, group.forwarding) });
         }
+        targets
     }
 
     /// No tunnel may lead to the address from outside, unless that is wished.
@@ -111,14 +127,20 @@ impl State {
     }
 
     /// What each target of `group` may still do, written into its entry. Gives what the group's slots follow from.
-    fn build_lives(&self, group: &TargetGroup, members: &[Member], tables: &mut Tables, now: Timestamp) -> Stepped {
+    fn build_lives(
+        &self,
+        group: &TargetGroup,
+        placed: &[Placed],
+        members: &[Member],
+        tables: &mut Tables,
+        now: Timestamp,
+    ) -> Stepped {
         let (mut exist, mut serve) = (TargetSet::default(), TargetSet::default());
         let members: TargetSet = members.iter().map(|member| member.index).collect();
-        for target in self.with_leaving(group) {
-            let key = group.key(target);
-            let Some(index) = self.target_indexes.get(&target_tag(&key)) else { continue };
+        for Placed { key, index, .. } in placed {
+            let Some(index) = *index else { continue };
             let Some(entry) = tables.targets.get_mut(&index) else { continue };
-            let flags = self.flags(group, &key, members.contains(index), now);
+            let flags = self.flags(group, key, members.contains(index), now);
             entry.flags |= flags;
             exist.insert(index);
             if flags & tables::Target::DEAD == 0 {
@@ -144,7 +166,14 @@ impl State {
         }
     }
 
-    fn build_group(&mut self, group: &TargetGroup, tables: &mut Tables, notices: &mut Vec<Notice>, now: Timestamp) {
+    fn build_group(
+        &mut self,
+        group: &TargetGroup,
+        placed: &[Placed],
+        tables: &mut Tables,
+        notices: &mut Vec<Notice>,
+        now: Timestamp,
+    ) {
         let tag = self.tag_of(group);
         let size = self.size_of(group).get();
         let Some(index) = self.group_indexes.assign(&tag) else {
@@ -155,13 +184,16 @@ impl State {
             notices.push(Notice::Full { what: "slots", name: format!("group {}", group.name) });
             return;
         };
-        let (routing, members) = self.members(group, tables, now);
+        let (routing, members) = self.members(group, placed, tables, now);
         if self.is_fresh(group) {
-            self.begin_risen(group, &members);
+            self.begin_risen(placed, &members);
         }
-        let stepped = self.build_lives(group, &members, tables, now);
+        let stepped = self.build_lives(group, placed, &members, tables, now);
         let tracking = stepped.tracking as u8;
-        let before = self.routings.insert(group.name.clone(), routing);
+        let before = match self.routings.get_mut(&group.name) {
+            Some(known) => Some(std::mem::replace(known, routing)),
+            None => self.routings.insert(group.name.clone(), routing),
+        };
         if let Some(before) = before.filter(|&before| before != routing) {
             notices.push(Notice::Routing { group: group.name.clone(), before, now: routing });
         }
@@ -174,35 +206,40 @@ impl State {
     }
 
     /// The targets of a first ring have their shares from the beginning: there is nobody to take them over from.
-    fn begin_risen(&mut self, group: &TargetGroup, members: &[Member]) {
-        for key in group.targets.iter().map(|target| group.key(target)) {
-            let is_member = members.iter().any(|member| member.identity == target_tag(&key));
-            if let Some(condition) = self.conditions.get_mut(&key).filter(|_| is_member) {
+    fn begin_risen(&mut self, placed: &[Placed], members: &[Member]) {
+        let members: BTreeSet<u64> = members.iter().map(|member| member.identity).collect();
+        for Placed { key, .. } in placed.iter().filter(|placed| members.contains(&placed.tag)) {
+            if let Some(condition) = self.conditions.get_mut(key) {
                 condition.rises_from = None;
             }
         }
     }
 
     /// Who gets new flows of `group`, in the order of their identities.
-    fn members(&self, group: &TargetGroup, tables: &Tables, now: Timestamp) -> (Routing, Vec<Member>) {
+    fn members(
+        &self,
+        group: &TargetGroup,
+        placed: &[Placed],
+        tables: &Tables,
+        now: Timestamp,
+    ) -> (Routing, Vec<Member>) {
         let rising = self.rising(group, now);
-        let placed = |target: &crate::model::Target| {
-            let key = group.key(target);
-            let identity = target_tag(&key);
-            let weight = rising.get(&key).copied().unwrap_or(target.weight);
-            self.target_indexes.get(&identity).map(|index| Member { index, identity, weight })
+        let member = |(target, placed): (&crate::model::Target, &Placed)| {
+            let weight = rising.get(&placed.key).copied().unwrap_or(target.weight);
+            placed.index.map(|index| Member { index, identity: placed.tag, weight })
         };
-        let members: Vec<Option<Member>> = group.targets.iter().map(placed).collect();
+        let members: Vec<Option<Member>> = group.targets.iter().zip(placed).map(member).collect();
         let is_fresh = self.is_fresh(group);
         let candidates: Vec<Candidate<'_>> = group
             .targets
             .iter()
+            .zip(placed)
             .zip(&members)
-            .map(|(target, member)| Candidate {
+            .map(|((target, Placed { key, .. }), member)| Candidate {
                 zone: target.zone.as_ref(),
-                health: self.health_of(&group.key(target)),
+                health: self.health_of(key),
                 awaited: is_fresh && self.awaited_until(group, target, now).is_some(),
-                usable: !self.drains.contains_key(&group.key(target))
+                usable: !self.drains.contains_key(key)
                     && member.is_some_and(|member| {
                         member.weight.get() > 0
                             && tables.targets.get(&member.index).is_some_and(tables::Target::is_ready)
@@ -217,11 +254,10 @@ impl State {
     }
 
     fn build_listeners(&mut self, tables: &mut Tables, notices: &mut Vec<Notice>, now: Timestamp) {
-        let by_group: BTreeMap<Name, usize> =
-            self.listeners_by_group().into_iter().map(|(name, count)| (name.clone(), count)).collect();
         let indexes = self.group_indexes_by_name();
         let mut served = BTreeMap::new();
         let listeners = std::mem::take(&mut self.listeners);
+        let by_group = Self::listeners_by_group(&listeners);
         for listener in &listeners {
             let group = match &listener.served_by {
                 ServedBy::Group(name) => indexes.get(name).copied(),
@@ -248,13 +284,15 @@ impl State {
             };
             let in_group = listener.served_by.groups().next().and_then(|name| by_group.get(name));
             let sketch = Self::sketch(&key, counters, in_group.copied().unwrap_or_default());
-            let mut endpoint = endpoint_id(&listener.name);
-            if let Some(vip) = listener.vip() {
-                let flags = if self.configuration.is_exclusive(vip) { tables::Vip::EXCLUSIVE } else { 0 };
-                tables.vips.insert(key.address, tables::Vip { flags });
-                self.shield(vip, tables);
-                endpoint = 0;
-            }
+            let endpoint = match listener.vip() {
+                Some(vip) => {
+                    let flags = if self.configuration.is_exclusive(vip) { tables::Vip::EXCLUSIVE } else { 0 };
+                    tables.vips.insert(key.address, tables::Vip { flags });
+                    self.shield(vip, tables);
+                    0
+                }
+                None => endpoint_id(&listener.name),
+            };
             let guard = guard(access, listener.new_flows);
             let plain = tables::Listener::new(counters, index, &group);
             let mut value = tables::Listener { sketch, guard, endpoint, ..plain };
@@ -272,7 +310,7 @@ impl State {
     }
 
     /// The index of each group's entry.
-    fn group_indexes_by_name(&self) -> BTreeMap<Name, u32> {
+    fn group_indexes_by_name(&self) -> HashMap<Name, u32> {
         let index = |group: &TargetGroup| Some((group.name.clone(), self.group_indexes.get(&self.tag_of(group))?));
         self.groups.iter().filter_map(index).collect()
     }

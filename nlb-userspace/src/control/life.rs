@@ -1,19 +1,17 @@
 //! A target's life as the packet path sees it: what it may still do, how it leaves, and how it begins slowly.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use nlb_common::slot::TargetIndex;
 use nlb_common::tables;
 
 use super::event::Health;
-use super::identity::target_tag;
 use super::notice::Notice;
 use super::state::State;
 use super::transition::step::HANDSHAKE;
 use crate::model::{
-    Drain, DrainCause, FlowRules, FlowSettings, Name, Target, TargetGroup, TargetKey, Timestamp, Weight,
+    Drain, DrainCause, FlowRules, FlowSettings, Name, Target, TargetGroup, TargetKey, Timestamp, Weight, drains_of,
 };
 
 /// Steps in which a slow start rises: each is a change of the ring.
@@ -33,8 +31,7 @@ pub(super) enum Phase {
 impl State {
     /// The targets of `group` that have entries: registered ones, then those that are leaving.
     pub(super) fn with_leaving<'a>(&'a self, group: &'a TargetGroup) -> impl Iterator<Item = &'a Target> + 'a {
-        let first = TargetKey { group: group.name.clone(), address: Ipv4Addr::UNSPECIFIED.into(), port: 0 };
-        let leaving = self.drains.range(first..).take_while(|(key, _)| key.group == group.name);
+        let leaving = drains_of(&self.drains, &group.name);
         let leaving = leaving.filter(|(_, drain)| drain.cause == DrainCause::Deregistered);
         group.targets.iter().chain(leaving.map(|(_, drain)| &drain.target))
     }
@@ -67,7 +64,7 @@ impl State {
         if rules.tracking == crate::model::Tracking::None {
             return true;
         }
-        let Some(index) = self.target_indexes.get(&target_tag(key)) else { return true };
+        let Some(index) = self.target_indexes.get(&self.tag_of_target(key)) else { return true };
         let awaited = self.rings.values().any(|ring| ring.open.previous.contains(index));
         let handshake = Duration::from_secs(HANDSHAKE.into());
         let counted = self.counted.as_ref();
@@ -101,11 +98,12 @@ impl State {
                 (Phase::Over, DrainCause::Command) => [drain.ends, drain.ends + idle].into_iter().find(|&at| at > now),
             }
         });
-        let failing = self.groups.iter().flat_map(|group| group.targets.iter().map(move |target| (group, target)));
+        let kept = self.groups.iter().filter(|group| !group.flows.unhealthy_draining_interval.is_zero());
+        let failing = kept.flat_map(|group| group.targets.iter().map(move |target| (group, target)));
         let failing = failing.filter_map(|(group, target)| {
             let condition = self.conditions.get(&group.key(target))?;
-            let kept = condition.health == Health::Unhealthy && !group.flows.unhealthy_draining_interval.is_zero();
-            kept.then(|| condition.since + group.flows.unhealthy_draining_interval).filter(|&ends| ends > now)
+            let ends = condition.since + group.flows.unhealthy_draining_interval;
+            (condition.health == Health::Unhealthy && ends > now).then_some(ends)
         });
         drains.chain(failing).chain(self.rise_due(now)).min()
     }

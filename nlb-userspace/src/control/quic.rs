@@ -3,11 +3,10 @@
 use nlb_common::flow::Tracking;
 use nlb_common::quic::{ServerId, ServerKey};
 
-use super::identity::target_tag;
 use super::notice::Notice;
 use super::state::State;
 use crate::dataplane::Tables;
-use crate::model::{DrainCause, Listener, Quic, Target, TargetGroup, TargetKey, Traffic};
+use crate::model::{DrainCause, Listener, Quic, TargetGroup, TargetKey, Traffic};
 
 impl State {
     /// Puts the targets of a listener of QUIC into `tables`: those that have entries, registered ones first. One that leaves keeps
@@ -29,7 +28,7 @@ impl State {
         let leaving = leaving.map(|(key, drain)| (key.clone(), &drain.target));
         let mut owners = std::collections::BTreeMap::<ServerKey, TargetKey>::new();
         for (key, target) in registered.chain(leaving) {
-            let Some(index) = self.target_indexes.get(&target_tag(&key)) else { continue };
+            let Some(index) = self.target_indexes.get(&self.tag_of_target(&key)) else { continue };
             let id = quic.server_id(target);
             let server = ServerKey::new(counters, ServerId::new(quic.config_rotation, id.bytes()));
             match owners.get(&server) {
@@ -55,10 +54,5 @@ impl State {
     /// serves: a connection that begins needs no memory, for its server's first answer gives it an id.
     pub(super) fn quic_tracking(group: &TargetGroup) -> u8 {
         Tracking::from(group.flows.in_force([Traffic::Quic]).tracking) as u8
-    }
-
-    /// The id of a target in connection ids, if a listener of its group asks for them.
-    pub(super) fn server_id_of(&self, group: &TargetGroup, target: &Target) -> Option<crate::model::QuicServerId> {
-        Some(self.configuration.quic_of(&group.name)?.server_id(target))
     }
 }

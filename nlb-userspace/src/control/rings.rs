@@ -75,6 +75,11 @@ impl Ring {
         let shares = shares(slots.iter().map(|slot| slot.current()));
         Self { filled: None, stepped: None, slots, shares, open: OpenSlots::default(), last_change: None }
     }
+
+    /// Whether the slots are still what `stepped` makes of their targets.
+    pub(super) fn is_stepped_by(&self, stepped: &Stepped, now: Timestamp) -> bool {
+        self.stepped.as_ref() == Some(stepped) && self.open.due.is_none_or(|due| due > now)
+    }
 }
 
 impl Stepped {
@@ -130,23 +135,21 @@ impl State {
     ) -> Arc<[Slot]> {
         let (tag, size) = (self.tag_of(group), self.size_of(group));
         let filled = (group.ring, size.min(group.ring_size), members);
+        let is_same = |ring: &&Ring| ring.filled.as_ref() == Some(&filled) && ring.is_stepped_by(&stepped, now);
+        if let Some(ring) = self.rings.get(&tag).filter(is_same) {
+            return Arc::clone(&ring.slots);
+        }
         let before = self.rings.remove(&tag).unwrap_or_else(|| {
             let slots = usize::try_from(size.get()).unwrap_or_default();
             Ring::found(vec![Slot::EMPTY; slots].into())
         });
         let same_members = before.filled.as_ref() == Some(&filled);
-        let due = before.open.due.is_some_and(|due| due <= now);
-        if same_members && !due && before.stepped.as_ref() == Some(&stepped) {
-            let slots = Arc::clone(&before.slots);
-            self.rings.insert(tag, before);
-            return slots;
-        }
-        let held: Vec<TargetIndex> = before.slots.iter().map(|slot| slot.current()).collect();
         let built = if same_members {
-            held.clone()
+            before.slots.iter().map(|slot| slot.current()).collect()
         } else {
             let (kind, size, members) = &filled;
-            repeated(&self.kept_rings.build(tag, (*kind, *size), self.seed, members), held.len())
+            let built = self.kept_rings.build(tag, (*kind, *size), self.seed, members);
+            if built.len() == before.slots.len() { built } else { repeated(&built, before.slots.len()) }
         };
         let (slots, change) =
             self.advance(tag, first_slot, before, Wanted { filled: Some(filled), built, stepped }, now);

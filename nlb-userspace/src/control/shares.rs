@@ -86,9 +86,8 @@ impl State {
         let stepped = Self::stepped_by_all(listener, first, tables);
         let tracking = stepped.tracking as u8;
         let built = self.built_of(tag, size, shares, &groups, &before.slots);
-        let is_due = before.open.due.is_some_and(|due| due <= now);
         let is_same = before.slots.iter().map(|slot| slot.current()).eq(built.iter().copied());
-        let slots = if is_same && !is_due && before.stepped.as_ref() == Some(&stepped) {
+        let slots = if is_same && before.is_stepped_by(&stepped, now) {
             let slots = Arc::clone(&before.slots);
             self.rings.insert(tag, before);
             slots

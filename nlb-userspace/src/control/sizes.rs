@@ -12,7 +12,7 @@
 //! Until then the old size is in force: what a group's ring is called in the kernel, and how large it is, say
 //! [`tag_of`](State::tag_of) and [`size_of`](State::size_of), never the configuration alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use nlb_common::slot::{Slot, Tick};
 
@@ -24,17 +24,30 @@ use super::transition::step::settled;
 use crate::model::{Name, RingSize, TargetGroup, Timestamp, Tracking};
 
 /// The size of each group's ring, where it is known.
-pub(super) type Sizes = BTreeMap<Name, RingSize>;
+pub(super) type Sizes = HashMap<Name, HeldSize>;
+
+/// A ring's size, and the tag that a group with such a ring has: to find it takes less than to make it of the name again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeldSize {
+    size: RingSize,
+    tag: u64,
+}
+
+impl HeldSize {
+    fn new(name: &Name, size: RingSize) -> Self {
+        Self { size, tag: group_tag(name, size.get()) }
+    }
+}
 
 impl State {
     /// The size in force of a group's ring.
     pub(super) fn size_of(&self, group: &TargetGroup) -> RingSize {
-        self.sizes.get(&group.name).copied().unwrap_or(group.ring_size)
+        self.sizes.get(&group.name).map_or(group.ring_size, |held| held.size)
     }
 
     /// What the kernel's tables call a group: another name for each size, so that both rings may be there for a moment.
     pub(super) fn tag_of(&self, group: &TargetGroup) -> u64 {
-        group_tag(&group.name, self.size_of(group).get())
+        self.sizes.get(&group.name).map_or_else(|| group_tag(&group.name, group.ring_size.get()), |held| held.tag)
     }
 
     /// Finds out which size each group's ring was found with. When an agent died between two, either is right.
@@ -42,7 +55,7 @@ impl State {
         let found = groups.iter().filter_map(|group| {
             let sizes = std::iter::once(group.ring_size).chain(RingSize::all());
             let held = |size: &RingSize| self.rings.contains_key(&group_tag(&group.name, size.get()));
-            sizes.into_iter().find(held).map(|size| (group.name.clone(), size))
+            sizes.into_iter().find(held).map(|size| (group.name.clone(), HeldSize::new(&group.name, size)))
         });
         self.sizes = found.collect();
     }
@@ -51,35 +64,37 @@ impl State {
     pub(super) fn resize(&mut self, notices: &mut Vec<Notice>, now: Timestamp) {
         let names: BTreeSet<&Name> = self.groups.iter().map(|group| &group.name).collect();
         self.sizes.retain(|name, _| names.contains(name));
-        for group in &self.groups.clone() {
-            let (tag, wanted) = (self.tag_of(group), group.ring_size);
-            let Some(ring) = self.rings.get(&tag).filter(|_| self.size_of(group) != wanted) else {
-                if !self.rings.contains_key(&tag) {
-                    self.sizes.insert(group.name.clone(), wanted);
-                }
-                continue;
-            };
-            let Some(slots) = self.resized(group, ring, now) else { continue };
-            let next = group_tag(&group.name, wanted.get());
-            let missing = match (self.regions.assign(next, wanted.get()), self.group_indexes.assign(&next)) {
-                (Some(_), Some(_)) => None,
-                (None, _) => Some("slots"),
-                (_, None) => Some("groups"),
-            };
-            // What was given out of one without the other is taken back as nobody's.
-            if let Some(what) = missing {
-                notices.push(Notice::Full {
-                    what,
-                    name: format!("the new ring of group {}: it stays as it is", group.name),
-                });
-                continue;
+        let groups = std::mem::take(&mut self.groups);
+        groups.iter().for_each(|group| self.resize_one(group, notices, now));
+        self.groups = groups;
+    }
+
+    fn resize_one(&mut self, group: &TargetGroup, notices: &mut Vec<Notice>, now: Timestamp) {
+        let (tag, wanted) = (self.tag_of(group), group.ring_size);
+        let Some(ring) = self.rings.get(&tag).filter(|_| self.size_of(group) != wanted) else {
+            if !self.rings.contains_key(&tag) {
+                self.sizes.insert(group.name.clone(), HeldSize::new(&group.name, wanted));
             }
-            let last_change = self.rings.remove(&tag).and_then(|ring| ring.last_change);
-            self.rings.insert(next, Ring { last_change, ..Ring::found(slots.into()) });
-            self.sizes.insert(group.name.clone(), wanted);
-            // What it saw, it saw of other slots.
-            self.abandon_sweep(now);
+            return;
+        };
+        let Some(slots) = self.resized(group, ring, now) else { return };
+        let next = group_tag(&group.name, wanted.get());
+        let missing = match (self.regions.assign(next, wanted.get()), self.group_indexes.assign(&next)) {
+            (Some(_), Some(_)) => None,
+            (None, _) => Some("slots"),
+            (_, None) => Some("groups"),
+        };
+        // What was given out of one without the other is taken back as nobody's.
+        if let Some(what) = missing {
+            notices
+                .push(Notice::Full { what, name: format!("the new ring of group {}: it stays as it is", group.name) });
+            return;
         }
+        let last_change = self.rings.remove(&tag).and_then(|ring| ring.last_change);
+        self.rings.insert(next, Ring { last_change, ..Ring::found(slots.into()) });
+        self.sizes.insert(group.name.clone(), HeldSize::new(&group.name, wanted));
+        // What it saw, it saw of other slots.
+        self.abandon_sweep(now);
     }
 
     /// The slots of `ring` in the size that `group` wants; `None`: not yet.

@@ -1,6 +1,6 @@
 //! The state, and how events change it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +8,12 @@ use std::time::Duration;
 use nlb_common::slot::TargetIndex;
 use nlb_common::tables::{self, FIRST_TARGET, ListenerKey};
 
-use super::event::{Change, ChangeError, Event, Health, HealthReport, NextHop, NoNextHop};
+use super::event::{Event, Health, HealthReport, NextHop, NoNextHop};
 use super::identity::{named_by, target_tag};
 use super::indexes::Indexes;
 use super::kept_rings::KeptRings;
 use super::notice::Notice;
+use super::prospect::Prospect;
 use super::regions::Regions;
 use super::rings::Ring;
 use super::shares::Choice;
@@ -39,7 +40,7 @@ pub struct State {
     /// The configuration's listeners with the overlay applied.
     pub(super) listeners: Vec<Listener>,
     pub(super) seed: u64,
-    pub(super) conditions: BTreeMap<TargetKey, Condition>,
+    pub(super) conditions: HashMap<TargetKey, Condition>,
     pub(super) next_hops: BTreeMap<IpAddr, Result<NextHop, NoNextHop>>,
     pub(super) listener_indexes: Indexes<ListenerKey>,
     pub(super) group_indexes: Indexes<u64>,
@@ -61,7 +62,7 @@ pub struct State {
     /// Targets that are leaving.
     pub(super) drains: Drains,
     /// The settings in force of each group's flows.
-    pub(super) rules: BTreeMap<Name, FlowRules>,
+    pub(super) rules: HashMap<Name, FlowRules>,
     /// Tags of entries that are to go, once a sweep has shown that no pin names them.
     pub(super) condemned: BTreeSet<u64>,
     /// The sweep over all pins that is under way.
@@ -77,12 +78,14 @@ pub struct State {
     /// The tag of the ring that each listener used last.
     pub(super) served: BTreeMap<ListenerKey, u64>,
     /// What each group's routing was at the last rebuild, so that a change is told once.
-    pub(super) routings: BTreeMap<Name, Routing>,
+    pub(super) routings: HashMap<Name, Routing>,
 }
 
 /// A target's health, since when and why.
 #[derive(Clone, Debug)]
 pub(super) struct Condition {
+    /// The target's tag: to find it takes less than to make it of the name again.
+    pub(super) tag: u64,
     pub(super) health: Health,
     pub(super) since: Timestamp,
     pub(super) reason: String,
@@ -129,7 +132,7 @@ impl State {
             listeners: Vec::new(),
             seed: kept.seed,
             packets: PacketClock::new(now, beginning.monotonic),
-            conditions: BTreeMap::new(),
+            conditions: HashMap::new(),
             next_hops: BTreeMap::new(),
             listener_indexes: Indexes::new(0, capacity.listeners),
             group_indexes: Indexes::new(0, capacity.groups),
@@ -141,7 +144,7 @@ impl State {
             rings: BTreeMap::new(),
             kept_rings: KeptRings::default(),
             sizes: Sizes::new(),
-            rules: BTreeMap::new(),
+            rules: HashMap::new(),
             condemned: BTreeSet::new(),
             sweep: None,
             sweep_after: now,
@@ -149,11 +152,12 @@ impl State {
             rebuild_due: None,
             choices: BTreeMap::new(),
             served: BTreeMap::new(),
-            routings: BTreeMap::new(),
+            routings: HashMap::new(),
         };
         state.adopt(found);
         state.adopt_leaving(found, now);
-        state.refresh(now);
+        let groups = state.overlay.apply(&state.configuration);
+        state.refresh(groups, now);
         state
     }
 
@@ -220,54 +224,11 @@ impl State {
         }
     }
 
-    /// Puts another configuration and the runtime changes over it in force. The caller has made durable what is kept.
-    pub fn configure(&mut self, configuration: Configuration, overlay: Overlay, now: Timestamp) {
-        self.drains = self.drains_under(&configuration, &overlay, now);
+    /// Puts another configuration in force, and what [`under`](Self::under) has made of it. The caller has made durable what is kept.
+    pub fn configure(&mut self, configuration: Configuration, prospect: Prospect, now: Timestamp) {
         self.configuration = Arc::new(configuration);
         self.configured = now;
-        self.overlay = overlay;
-        self.refresh(now);
-    }
-
-    /// Puts other runtime changes and drains in force. The caller has made them durable.
-    pub fn set_changes(&mut self, overlay: Overlay, drains: Drains, now: Timestamp) {
-        self.overlay = overlay;
-        self.drains = drains;
-        self.refresh(now);
-    }
-
-    /// The drains that there would be with that configuration and those runtime changes.
-    pub fn drains_under(&self, configuration: &Configuration, overlay: &Overlay, now: Timestamp) -> Drains {
-        drains_after(&self.drains, &self.groups, &overlay.apply(configuration), now)
-    }
-
-    /// The drains with `change`, which the overlay has taken, in it.
-    pub fn drains_with(&self, change: &Change, overlay: &Overlay, now: Timestamp) -> Result<Drains, ChangeError> {
-        let mut drains = self.drains_under(&self.configuration, overlay, now);
-        match change {
-            Change::Drain { target } => {
-                let group = self.groups.iter().find(|group| group.name == target.group);
-                let registered = group.and_then(|group| {
-                    group.targets.iter().find(|known| group.key(known) == *target).map(|known| (group, known))
-                });
-                if let Some((group, known)) = registered {
-                    if drains.contains_key(target) {
-                        return Err(ChangeError::AlreadyDrained { target: target.clone() });
-                    }
-                    let ends = now + group.flows.deregistration_delay;
-                    let drain = Drain { target: known.clone(), cause: DrainCause::Command, began: now, ends };
-                    drains.insert(target.clone(), drain);
-                }
-            }
-            Change::Undrain { target } => {
-                drains.remove(target).ok_or_else(|| ChangeError::NotDrained { target: target.clone() })?;
-            }
-            Change::Register { .. }
-            | Change::Deregister { .. }
-            | Change::SetWeight { .. }
-            | Change::SetShares { .. } => {}
-        }
-        Ok(drains)
+        self.set(prospect, now);
     }
 
     /// The targets that are leaving.
@@ -295,6 +256,11 @@ impl State {
         self.conditions.get(key).map_or(Health::Initial, |condition| condition.health)
     }
 
+    /// The tag of a target.
+    pub(super) fn tag_of_target(&self, key: &TargetKey) -> u64 {
+        self.conditions.get(key).map_or_else(|| target_tag(key), |condition| condition.tag)
+    }
+
     fn next_hop(&mut self, address: IpAddr, way: Result<NextHop, NoNextHop>) -> Option<Notice> {
         let known = self.next_hops.get_mut(&address)?;
         if *known == way {
@@ -317,6 +283,7 @@ impl State {
         }
         let rises_from = (report.health == Health::Healthy).then_some(now);
         *condition = Condition {
+            tag: condition.tag,
             health: report.health,
             since: now,
             reason: report.reason.clone(),
@@ -327,10 +294,10 @@ impl State {
     }
 
     /// Makes what is kept per target fit the targets there are.
-    fn refresh(&mut self, now: Timestamp) {
-        self.groups = self.overlay.apply(&self.configuration);
+    pub(super) fn refresh(&mut self, groups: Vec<TargetGroup>, now: Timestamp) {
+        self.groups = groups;
         self.listeners = self.overlay.listeners(&self.configuration);
-        let mut traffic = BTreeMap::<&Name, Vec<Traffic>>::new();
+        let mut traffic = HashMap::<&Name, Vec<Traffic>>::new();
         for listener in &self.listeners {
             for group in listener.served_by.groups() {
                 traffic.entry(group).or_default().push(listener.traffic());
@@ -343,10 +310,10 @@ impl State {
         self.rules = rules.collect();
         // A drain needs its group, and is over with the registration of its target.
         self.drains = drains_after(&self.drains, &[], &self.groups, now);
-        let mut conditions = BTreeMap::new();
+        let mut conditions = HashMap::new();
         let mut next_hops = BTreeMap::new();
-        let groups = self.groups.clone();
-        let all: Vec<_> = groups.iter().flat_map(|g| self.with_leaving(g).map(|t| (g.key(t), t.address))).collect();
+        let all: Vec<_> =
+            self.groups.iter().flat_map(|g| self.with_leaving(g).map(|t| (g.key(t), t.address))).collect();
         for (key, address) in all {
             let condition = self.conditions.remove(&key).unwrap_or_else(|| self.begin(&key, now));
             conditions.insert(key, condition);
@@ -362,11 +329,12 @@ impl State {
     }
 
     fn begin(&self, key: &TargetKey, now: Timestamp) -> Condition {
-        let (health, reason) = if self.in_service.contains(&target_tag(key)) {
+        let tag = target_tag(key);
+        let (health, reason) = if self.in_service.contains(&tag) {
             (Health::Healthy, "in service before the agent started")
         } else {
             (Health::Initial, "waiting for its first health checks")
         };
-        Condition { health, since: now, reason: reason.into(), rises_from: None, has_failed: false }
+        Condition { tag, health, since: now, reason: reason.into(), rises_from: None, has_failed: false }
     }
 }

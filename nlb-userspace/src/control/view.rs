@@ -5,18 +5,18 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use nlb_common::slot::TargetIndex;
 use nlb_common::tables::Target as Entry;
 
 use super::desired::listener_key;
 use super::event::NoNextHop;
-use super::identity::target_tag;
 use super::snapshot::{
     Draining, GroupState, ListenerState, Origin, ReloadFailure, RingChange, Routing, Snapshot, TargetState,
 };
 use super::state::State;
 use crate::dataplane::Attachment;
 use crate::health::Checked;
-use crate::model::{Drain, Subject, Target, TargetGroup, Timestamp, Weight};
+use crate::model::{Drain, Name, Quic, Subject, Target, TargetGroup, Timestamp, Weight};
 
 /// What a snapshot shows that the state itself doesn't know.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,17 @@ pub struct Outside {
     pub dataplane_error: Option<String>,
 }
 
+/// What all targets of a group are looked at with.
+struct Seen<'a> {
+    /// The targets that the file has.
+    in_file: HashMap<(IpAddr, u16), &'a Target>,
+    /// How many slots each target has.
+    held: &'a BTreeMap<TargetIndex, u32>,
+    /// What connection ids name targets by, if a listener asks for them.
+    quic: Option<Quic>,
+    now: Timestamp,
+}
+
 impl State {
     /// The state as others see it, with what its owner knows of the world `outside`.
     pub fn snapshot(&self, outside: Outside, now: Timestamp) -> Snapshot {
@@ -38,6 +49,10 @@ impl State {
             let counters = self.listener_indexes.get(&listener_key(listener))?;
             Some(ListenerState { listener: listener.clone(), counters, own_ring: self.own_ring_of(listener) })
         });
+        let in_file: HashMap<&Name, &TargetGroup> =
+            self.configuration.groups.iter().map(|group| (&group.name, group)).collect();
+        let groups = self.groups.iter();
+        let groups = groups.filter_map(|group| self.group_state(group, in_file.get(&group.name).copied(), now));
         Snapshot {
             at: now,
             started: self.started,
@@ -49,7 +64,7 @@ impl State {
             reload_failure: outside.reload_failure,
             dataplane_error: outside.dataplane_error,
             listeners: listeners.collect(),
-            groups: self.groups.iter().filter_map(|group| self.group_state(group, now)).collect(),
+            groups: groups.collect(),
         }
     }
 
@@ -86,20 +101,23 @@ impl State {
         self.rings.get(&tag)?.last_change
     }
 
-    fn group_state(&self, group: &TargetGroup, now: Timestamp) -> Option<GroupState> {
+    /// `file`: the group as the file has it.
+    fn group_state(&self, group: &TargetGroup, file: Option<&TargetGroup>, now: Timestamp) -> Option<GroupState> {
         let tag = self.tag_of(group);
         let ring = self.rings.get(&tag)?;
-        let file = self.configuration.group(&group.name).map_or(&[][..], |file| &file.targets);
-        let in_file = file.iter().map(|target| ((target.address, target.port), target)).collect();
+        let in_file = file
+            .map_or(&[][..], |file| &file.targets)
+            .iter()
+            .map(|target| ((target.address, target.port), target))
+            .collect();
+        let quic = self.configuration.quic_of(&group.name);
+        let seen = Seen { in_file, held: &ring.shares, quic, now };
         Some(GroupState {
             name: group.name.clone(),
             index: self.group_indexes.get(&tag)?,
             affinity: group.affinity,
             routing: self.routings.get(&group.name).copied().unwrap_or(Routing::Waiting),
-            targets: self
-                .with_leaving(group)
-                .filter_map(|target| self.target_state(group, target, &in_file, (&ring.shares, now)))
-                .collect(),
+            targets: self.with_leaving(group).filter_map(|target| self.target_state(group, target, &seen)).collect(),
             first_slot: self.regions.held(tag, self.size_of(group).get())?,
             ring: Arc::clone(&ring.slots),
             last_change: ring.last_change,
@@ -113,12 +131,11 @@ impl State {
         &self,
         group: &TargetGroup,
         target: &Target,
-        in_file: &HashMap<(IpAddr, u16), &Target>,
-        (held, now): (&BTreeMap<u32, u32>, Timestamp),
+        &Seen { ref in_file, held, quic, now }: &Seen<'_>,
     ) -> Option<TargetState> {
         let key = group.key(target);
-        let index = self.target_indexes.get(&target_tag(&key))?;
         let condition = self.conditions.get(&key)?;
+        let index = self.target_indexes.get(&condition.tag)?;
         let file = in_file.get(&(target.address, target.port));
         let flags = self.flags(group, &key, held.contains_key(&index), now);
         let draining = self.drains.get(&key).map(|&Drain { cause, began, ends, .. }| {
@@ -139,7 +156,7 @@ impl State {
             serves: flags & Entry::DEAD == 0,
             draining,
             pins: self.pins_of(index),
-            quic_server_id: self.server_id_of(group, target),
+            quic_server_id: quic.map(|quic| quic.server_id(target)),
             key,
         })
     }

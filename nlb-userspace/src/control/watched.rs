@@ -1,27 +1,26 @@
 //! Whose active flows are to be estimated, and which listeners have a sketch of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use nlb_common::tables::{Listener as Entry, ListenerKey};
 
 use super::desired::listener_key;
-use super::identity::target_tag;
 use super::state::State;
 use crate::active::{Watched, WatchedGroup, WatchedListener};
-use crate::model::{Name, ServedBy};
+use crate::model::{Listener, Name, ServedBy};
 
 impl State {
     /// How many listeners each group has; more than one where it shares one.
-    pub(super) fn listeners_by_group(&self) -> BTreeMap<&Name, usize> {
-        let mut listeners = BTreeMap::new();
-        for listener in &self.listeners {
+    pub(super) fn listeners_by_group(listeners: &[Listener]) -> HashMap<&Name, usize> {
+        let mut by_group = HashMap::new();
+        for listener in listeners {
             // Of one that groups share, none has the flows for itself.
             let weight = if matches!(listener.served_by, ServedBy::Shares(_)) { 2 } else { 1 };
             for group in listener.served_by.groups() {
-                *listeners.entry(group).or_default() += weight;
+                *by_group.entry(group).or_default() += weight;
             }
         }
-        listeners
+        by_group
     }
 
     /// The sketch of a listener with these counters, in a group that has so many. One that has its group for itself needs none:
@@ -32,10 +31,10 @@ impl State {
 
     /// Whose active flows are to be estimated, as [`rebuild`](Self::rebuild) has put them into the tables.
     pub fn watched(&self) -> Watched {
-        let by_group = self.listeners_by_group();
+        let by_group = Self::listeners_by_group(&self.listeners);
         let mut groups: BTreeMap<&Name, WatchedGroup> = BTreeMap::new();
         for group in &self.groups {
-            let tags = self.with_leaving(group).map(|target| target_tag(&group.key(target)));
+            let tags = self.with_leaving(group).map(|target| self.tag_of_target(&group.key(target)));
             let targets = tags.filter_map(|tag| Some((tag, self.target_indexes.get(&tag)?))).collect();
             groups.insert(&group.name, WatchedGroup { targets, ..WatchedGroup::default() });
         }

@@ -1,10 +1,11 @@
 //! Targets that are leaving.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Target, TargetGroup, TargetKey, Timestamp};
+use super::{Name, Target, TargetGroup, TargetKey, Timestamp};
 
 /// A target that gets no new flows and keeps those that it has for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,10 +39,15 @@ pub fn drains_after(drains: &Drains, before: &[TargetGroup], after: &[TargetGrou
     let mut next = Drains::new();
     let before: HashMap<_, _> = before.iter().map(|group| (&group.name, &group.targets[..])).collect();
     for group in after {
+        let was = before.get(&group.name).copied().unwrap_or_default();
+        let mut leaving = drains_of(drains, &group.name).peekable();
+        if leaving.peek().is_none() && (was.is_empty() || was == group.targets) {
+            continue;
+        }
         let by_socket: HashMap<_, _> =
             group.targets.iter().map(|target| ((target.address, target.port), target)).collect();
         let registered = |key: &TargetKey| by_socket.get(&(key.address, key.port)).copied();
-        for (key, drain) in drains.iter().filter(|(key, _)| key.group == group.name) {
+        for (key, drain) in leaving {
             match (registered(key), drain.cause) {
                 (Some(target), DrainCause::Command) => {
                     next.insert(key.clone(), Drain { target: target.clone(), ..drain.clone() });
@@ -52,7 +58,7 @@ pub fn drains_after(drains: &Drains, before: &[TargetGroup], after: &[TargetGrou
                 }
             }
         }
-        for target in before.get(&group.name).copied().unwrap_or_default() {
+        for target in was {
             let key = group.key(target);
             if registered(&key).is_none() && !next.contains_key(&key) {
                 let ends = now + group.flows.deregistration_delay;
@@ -62,6 +68,12 @@ pub fn drains_after(drains: &Drains, before: &[TargetGroup], after: &[TargetGrou
         }
     }
     next
+}
+
+/// The drains of a group's targets.
+pub fn drains_of<'a>(drains: &'a Drains, group: &'a Name) -> impl Iterator<Item = (&'a TargetKey, &'a Drain)> {
+    let first = TargetKey { group: group.clone(), address: Ipv4Addr::UNSPECIFIED.into(), port: 0 };
+    drains.range(first..).take_while(move |(key, _)| key.group == *group)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use std::net::IpAddr;
 pub use access::{Access, AccessList, Networks, NewFlowLimit, Verdict};
 pub use agent::{AgentSettings, Capacity, PrometheusServer, XdpMode};
 pub use change::{Change, ChangeError, Subject};
-pub use drain::{Drain, DrainCause, Drains, drains_after};
+pub use drain::{Drain, DrainCause, Drains, drains_after, drains_of};
 pub use flow_settings::{FlowRules, FlowSettings, Tracking, Traffic};
 pub use group::{Affinity, Forwarding, RingKind, RingSize, TargetGroup};
 pub use health_check::{CodeRange, HealthCheck, Probe};

@@ -8,8 +8,9 @@ use nlb_common::slot::TargetIndex;
 /// Slots whose target differs between the rings `old` and `new`, counted in slots of the larger one. Slots without a
 /// target count as slots of the target 0, here and in [`least_moved`]: a first ring moves all of its slots.
 pub fn moved(old: &[TargetIndex], new: &[TargetIndex]) -> u32 {
-    let size = old.len().max(new.len());
-    count(repeated(old, size).zip(repeated(new, size)).filter(|(old, new)| old != new).count())
+    let mut moved = 0_u32;
+    each(old, new, |old, new| moved += u32::from(old != new));
+    moved
 }
 
 /// The least that any ring with the shares of `new` would have moved: the sum over all targets, those that `new` has
@@ -18,20 +19,21 @@ pub fn moved(old: &[TargetIndex], new: &[TargetIndex]) -> u32 {
 /// Every slot that a target loses is a slot that moves, and a ring that takes exactly those from `old` reaches the
 /// shares of `new`; so this is a lower bound that some ring attains.
 pub fn least_moved(old: &[TargetIndex], new: &[TargetIndex]) -> u32 {
-    let size = old.len().max(new.len());
     let greatest = old.iter().chain(new).max().map_or(0, |&target| target as usize);
     let mut lost = vec![0_i64; greatest + 1];
-    repeated(old, size).for_each(|target| lost[target as usize] += 1);
-    repeated(new, size).for_each(|target| lost[target as usize] -= 1);
+    each(old, new, |old, new| {
+        lost[old as usize] += 1;
+        lost[new as usize] -= 1;
+    });
     u32::try_from(lost.iter().filter(|&&slots| slots > 0).sum::<i64>()).unwrap_or(u32::MAX)
 }
 
-/// The ring repeated to `size` slots; a ring of no slots is one that has no targets.
-fn repeated(ring: &[TargetIndex], size: usize) -> impl Iterator<Item = TargetIndex> {
-    let ring = if ring.is_empty() { &[0] } else { ring };
-    ring.iter().copied().cycle().take(size)
-}
-
-fn count(slots: usize) -> u32 {
-    u32::try_from(slots).unwrap_or(u32::MAX)
+/// Hands each slot's targets in both rings over, the shorter one repeated; a ring of no slots is one that has no targets.
+fn each(old: &[TargetIndex], new: &[TargetIndex], mut see: impl FnMut(TargetIndex, TargetIndex)) {
+    let [old, new] = [old, new].map(|ring| if ring.is_empty() { &[0] } else { ring });
+    if old.len() >= new.len() {
+        old.chunks(new.len()).for_each(|part| part.iter().zip(new).for_each(|(&old, &new)| see(old, new)));
+    } else {
+        new.chunks(old.len()).for_each(|part| old.iter().zip(part).for_each(|(&old, &new)| see(old, new)));
+    }
 }

@@ -182,12 +182,8 @@ impl<'a> Edge<'a> {
 
     /// An operator's change. One that is refused changes nothing: whether it was made.
     pub fn change(&mut self, change: &Change, clock: Clock) -> Result<bool> {
-        let mut overlay = self.state.overlay().clone();
-        if overlay.record(change.clone(), self.state.configuration()).is_err() {
-            return Ok(false);
-        }
-        let Ok(drains) = self.state.drains_with(change, &overlay, clock.now()) else { return Ok(false) };
-        self.state.set_changes(overlay, drains, clock.now());
+        let Ok(prospect) = self.state.with(change, clock.now()) else { return Ok(false) };
+        self.state.set(prospect, clock.now());
         self.resolve(clock);
         self.reconcile(clock)?;
         Ok(true)

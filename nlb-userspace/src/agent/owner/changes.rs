@@ -26,12 +26,12 @@ impl<D: Dataplane> Owner<D> {
         let mut report = reload::difference(self.state.configuration(), &configuration);
         let settled = overlay.settle(&configuration);
         settled.iter().for_each(|change| info!("{change}"));
-        let drains = self.state.drains_under(&configuration, &overlay, now);
-        self.keep(&overlay, &drains);
+        let prospect = self.state.under(&configuration, overlay, now);
+        self.keep(prospect.overlay(), prospect.drains());
         let dropped = |lost: Settled| DroppedChange { change: lost.change(), reason: lost.because.to_string() };
         report.dropped = settled.into_iter().map(dropped).collect();
-        self.state.configure(configuration, overlay, now);
-        self.reconcile();
+        self.state.configure(configuration, prospect, now);
+        self.reconcile(Vec::new());
         info!("configuration reloaded from {}: {}", self.file.display(), reload::summary(&report));
         Ok(report)
     }
@@ -52,15 +52,14 @@ impl<D: Dataplane> Owner<D> {
     pub(super) fn change(&mut self, change: &Change) -> Result<ChangeReport, ChangeError> {
         let subject = change.subject();
         let told = change.to_string();
-        let mut overlay = self.state.overlay().clone();
-        overlay.record(change.clone(), self.state.configuration())?;
         let now = self.clock.now();
-        let drains = self.state.drains_with(change, &overlay, now)?;
-        self.store.save(&overlay, &drains).map_err(|error| ChangeError::NotKept { reason: error.to_string() })?;
-        self.kept.clone_from(&drains);
+        let prospect = self.state.with(change, now)?;
+        let kept = self.store.save(prospect.overlay(), prospect.drains());
+        kept.map_err(|error| ChangeError::NotKept { reason: error.to_string() })?;
+        self.kept.clone_from(prospect.drains());
         let before = self.state.last_ring_change(&subject);
-        self.state.set_changes(overlay, drains, now);
-        self.reconcile();
+        self.state.set(prospect, now);
+        self.reconcile(Vec::new());
         let after = self.state.last_ring_change(&subject);
         info!("{told}");
         Ok(ChangeReport { ring: after.filter(|_| after != before), subject })

@@ -126,15 +126,14 @@ impl Bench {
     /// The file says this now.
     pub(super) fn configure(&mut self, mut configuration: Configuration) {
         configuration.agent.capacity.slots = 1 << 12;
-        self.state.configure(configuration, self.state.overlay().clone(), self.now);
+        let prospect = self.state.under(&configuration, self.state.overlay().clone(), self.now);
+        self.state.configure(configuration, prospect, self.now);
         self.reconcile();
     }
 
     pub(super) fn change(&mut self, change: &Change) -> Result<(), ChangeError> {
-        let mut overlay = self.state.overlay().clone();
-        overlay.record(change.clone(), self.state.configuration())?;
-        let drains = self.state.drains_with(change, &overlay, self.now)?;
-        self.state.set_changes(overlay, drains, self.now);
+        let prospect = self.state.with(change, self.now)?;
+        self.state.set(prospect, self.now);
         self.reconcile();
         Ok(())
     }

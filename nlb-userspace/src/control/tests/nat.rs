@@ -42,8 +42,8 @@ fn packets_come_from_an_address_that_the_edge_has_whatever_tunnels_come_from() {
     let mut bench = Bench::new(settings, &[A]);
     let mut configuration = (**bench.state.configuration()).clone();
     configuration.agent.source_v4 = Some("192.0.2.0/28".parse().unwrap());
-    let overlay = bench.state.overlay().clone();
-    bench.state.configure(configuration, overlay, bench.now);
+    let prospect = bench.state.under(&configuration, bench.state.overlay().clone(), bench.now);
+    bench.state.configure(configuration, prospect, bench.now);
     bench.reconcile();
     let (_, entry) = bench.entry(A).unwrap();
     assert_eq!((entry.source, entry.source_bits), (Address::from(std::net::IpAddr::from([10, 0, 0, 254])), 0));

@@ -11,13 +11,14 @@ mod shares;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
 pub use settled::{Moot, Settled, Was};
 pub use shares::ShareKey;
 
-use super::{Change, ChangeError, Configuration, Name, Target, TargetGroup, TargetKey, Weight};
+use super::{Change, ChangeError, Configuration, Listener, Name, Target, TargetGroup, TargetKey, Weight};
 
 /// Every change in force, by what it changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,20 +55,28 @@ impl Overlay {
         file.groups
             .iter()
             .map(|group| {
+                let mut of_group = self.of_group(&group.name).peekable();
+                if of_group.peek().is_none() {
+                    return group.clone();
+                }
                 let from_file = group.targets.iter().filter_map(|target| match self.get(&group.key(target)) {
                     Some(Overridden::Deregistered) => None,
                     Some(&Overridden::Weight(weight)) => Some(Target { weight, ..target.clone() }),
                     Some(Overridden::Registered(_)) | None => Some(target.clone()),
                 });
-                let at_run_time = self.targets.iter().filter_map(|(key, change)| match change {
-                    Overridden::Registered(target) if key.group == group.name && moot(key, change, file).is_none() => {
-                        Some(target.clone())
-                    }
+                let at_run_time = of_group.filter_map(|(key, change)| match change {
+                    Overridden::Registered(target) if moot(key, change, file).is_none() => Some(target.clone()),
                     _ => None,
                 });
                 TargetGroup { targets: from_file.chain(at_run_time).collect(), ..group.clone() }
             })
             .collect()
+    }
+
+    /// The changes of a group's targets.
+    fn of_group<'a>(&'a self, group: &'a Name) -> impl Iterator<Item = (&'a TargetKey, &'a Overridden)> + 'a {
+        let first = TargetKey { group: group.clone(), address: Ipv4Addr::UNSPECIFIED.into(), port: 0 };
+        self.targets.range(first..).take_while(move |(key, _)| key.group == *group)
     }
 
     /// Adds `change`; on an error nothing is changed. Drains are kept elsewhere: here it is only seen whether their
@@ -157,7 +166,16 @@ impl Overlay {
     /// Whether the tables hold the file's targets with all changes, and `more` besides.
     pub fn check_room(&self, file: &Configuration, more: usize) -> Result<(), ChangeError> {
         let capacity = file.agent.capacity.targets;
-        let needed = self.apply(file).iter().map(|group| group.targets.len()).sum::<usize>() + more;
+        let in_file = file.groups.iter().map(|group| group.targets.len()).sum::<usize>();
+        let (mut come, mut gone) = (more, 0);
+        for (_, change) in self.targets.iter().filter(|(key, change)| moot(key, change, file).is_none()) {
+            match change {
+                Overridden::Registered(_) => come += 1,
+                Overridden::Deregistered => gone += 1,
+                Overridden::Weight(_) => {}
+            }
+        }
+        let needed = in_file + come - gone;
         if u32::try_from(needed).is_ok_and(|needed| needed <= capacity) {
             Ok(())
         } else {
@@ -167,8 +185,13 @@ impl Overlay {
 
     /// Whether QUIC's connection ids can tell a target that is to be registered from all others of its listeners.
     fn check_server_id(&self, key: &TargetKey, target: &Target, file: &Configuration) -> Result<(), ChangeError> {
+        let of_quic = |listener: &&Listener| listener.quic.is_some() && listener.served_by.is_by(&key.group);
+        let mut listeners = file.listeners.iter().filter(of_quic).peekable();
+        if listeners.peek().is_none() {
+            return Ok(());
+        }
         let groups = self.apply(file);
-        for listener in file.listeners.iter().filter(|listener| listener.served_by.is_by(&key.group)) {
+        for listener in listeners {
             let Some(quic) = listener.quic else { continue };
             let id = quic.server_id(target);
             if id.bytes().len() != usize::from(quic.server_id_length) {

@@ -64,7 +64,9 @@ impl World {
     }
 
     fn configure(&mut self, text: &str) -> Vec<Notice> {
-        self.state.configure(configuration(text), self.state.overlay().clone(), self.now);
+        let configuration = configuration(text);
+        let prospect = self.state.under(&configuration, self.state.overlay().clone(), self.now);
+        self.state.configure(configuration, prospect, self.now);
         self.write()
     }
 
@@ -77,10 +79,8 @@ impl World {
     }
 
     fn change(&mut self, change: &Change) {
-        let mut overlay = self.state.overlay().clone();
-        overlay.record(change.clone(), self.state.configuration()).unwrap();
-        let drains = self.state.drains_with(change, &overlay, self.now).unwrap();
-        self.state.set_changes(overlay, drains, self.now);
+        let prospect = self.state.with(change, self.now).unwrap();
+        self.state.set(prospect, self.now);
         self.write();
     }
 
