@@ -1,14 +1,15 @@
 //! A systemd of the laboratory.
 
 use std::fs;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nlb_tests::lab::{Lab, Options, Process, wait_until};
 use nlb_userspace::autoscale::model::{LaunchTemplate, ProviderKind, TemplateVersion};
 use serde_json::{Map, Value, json};
+use tempfile::TempDir;
 
 const PROGRAM: &str = "/lib/systemd/systemd";
 const UNITS: &str = "/lib/systemd/system";
@@ -20,9 +21,8 @@ const TARGETS: [(&str, &str); 5] =
 /// The bus's own units.
 const BUS: [&str; 2] = ["dbus.service", "dbus.socket"];
 
-/// The manager's own socket, and the bus's.
-const SOCKET: &str = "run/systemd/private";
-pub(super) const BUS_SOCKET: &str = "run/dbus/system_bus_socket";
+/// Where the bus listens.
+const SOCKET: &str = "run/dbus/system_bus_socket";
 
 /// `$1` is a new cgroup, `$2` the manager's folder.
 const START: &str = r#"
@@ -47,6 +47,7 @@ pub(super) struct Manager {
     cgroup: PathBuf,
     /// Its folder, which its services may write to.
     pub(super) directory: PathBuf,
+    _folder: TempDir,
     /// Around it.
     pub(super) lab: Lab,
 }
@@ -64,7 +65,9 @@ impl Manager {
             return Ok(None);
         };
         let lab = Lab::new(Options { targets: 0, ..Options::default() })?;
-        let directory = lab.dir().join("systemd");
+        // The laboratory's own folder is below the `/run` that the manager has another one in place of.
+        let folder = tempfile::tempdir()?;
+        let directory = folder.path().to_owned();
         for part in ["run", "said", "units"] {
             fs::create_dir_all(directory.join(part))?;
         }
@@ -80,25 +83,27 @@ impl Manager {
         let mut command = host.command("sh")?;
         command.args(["-ec", START, "sh"]).arg(&cgroup).arg(&directory).arg(PROGRAM);
         let process = host.spawn("systemd", command)?;
-        let manager = Self { process, cgroup, directory, lab };
-        let listens = || [SOCKET, BUS_SOCKET].iter().all(|socket| manager.listens(socket)).then_some(());
-        let up = wait_until("systemd and a bus listen", Duration::from_secs(30), listens);
+        let manager = Self { process, cgroup, directory, _folder: folder, lab };
+        let answers = || manager.answers().then_some(());
+        let up = wait_until("systemd answers at its bus", Duration::from_secs(30), answers);
         up.with_context(|| manager.process.log())?;
         Ok(Some(manager))
     }
 
-    fn listens(&self, socket: &str) -> bool {
-        UnixStream::connect(self.directory.join(socket)).is_ok()
+    fn address(&self) -> String {
+        format!("unix:path={}", self.directory.join(SOCKET).display())
     }
 
-    pub(super) fn address(&self, socket: &str) -> String {
-        format!("unix:path={}", self.directory.join(socket).display())
+    fn answers(&self) -> bool {
+        let mut command = Command::new("busctl");
+        command.args(["--address", &self.address(), "status", "org.freedesktop.systemd1"]);
+        command.output().is_ok_and(|output| output.status.success())
     }
 
     /// A template whose units wait, with something changed.
     pub(super) fn template(&self, change: impl FnOnce(&mut Map<String, Value>)) -> Result<LaunchTemplate> {
         let mut settings = json!({
-            "bus": self.address(SOCKET),
+            "bus": self.address(),
             "command": ["/bin/sleep", "1000"],
             "addresses": "10.3.0.100-10.3.0.102/24",
             "bridge": "lan",
