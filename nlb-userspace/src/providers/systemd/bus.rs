@@ -20,7 +20,7 @@ const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// How long one call may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// What the socket is called at which the manager is reached without a bus between.
+/// The manager's own socket, where no bus is between. It names itself there as only a bus may, which `zbus` 5 doesn't take.
 const OWN_SOCKET: &str = "/systemd/private";
 
 /// Where the manager is reached.
@@ -28,7 +28,7 @@ const OWN_SOCKET: &str = "/systemd/private";
 pub(super) enum Place {
     /// By the system's bus.
     System,
-    /// By a bus at a socket, or at the manager's own socket.
+    /// By a bus at a socket.
     Socket(Address),
 }
 
@@ -37,7 +37,7 @@ impl Place {
     pub(super) fn parse(text: &str) -> Option<Self> {
         match text {
             "system" => Some(Self::System),
-            _ if text.starts_with("unix:path=/") => text.parse().ok().map(Self::Socket),
+            _ if text.starts_with("unix:path=/") && !text.ends_with(OWN_SOCKET) => text.parse().ok().map(Self::Socket),
             _ => None,
         }
     }
@@ -45,9 +45,6 @@ impl Place {
     fn builder(&self) -> Result<Builder<'static>, Error> {
         match self {
             Self::System => Builder::system(),
-            Self::Socket(address) if address.to_string().ends_with(OWN_SOCKET) => {
-                Builder::address(address.clone()).map(Builder::p2p)
-            }
             Self::Socket(address) => Builder::address(address.clone()),
         }
     }

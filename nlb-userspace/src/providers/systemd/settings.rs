@@ -65,7 +65,7 @@ impl UnitSettings {
         settings.serves_a_port("a unit")?;
         let bus = settings.text("bus")?.unwrap_or("system");
         let place = Place::parse(bus).ok_or_else(|| {
-            let right = "give \"system\", or a socket as \"unix:path=/run/systemd/private\"";
+            let right = "give \"system\", or a bus's socket as \"unix:path=/run/dbus/system_bus_socket\"";
             settings.wrong("bus", format!("is {bus:?}: {right}"))
         })?;
         let bridge = settings.text("bridge")?;
