@@ -99,7 +99,7 @@ packages() {
     local wanted=(iproute2 iputils-ping nginx curl iperf3 ethtool socat bind9-dnsutils dnsmasq-base tcpdump nftables procps openssl
         ca-certificates build-essential)
     if $with_tests; then
-        wanted+=(git jq python3-venv tshark prometheus prometheus-node-exporter docker.io)
+        wanted+=(git jq python3-venv tshark prometheus prometheus-node-exporter docker.io dbus systemd)
         # The virtual machine with other kernels.
         if [ "$(uname -m)" = x86_64 ]; then wanted+=(qemu-system-x86 xz-utils ipvsadm); fi
         command -v busybox >/dev/null || wanted+=(busybox-static)

@@ -16,8 +16,11 @@ mod hex;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod open;
+mod pool;
 mod process;
 mod settings;
+#[cfg(feature = "systemd")]
+mod systemd;
 #[cfg(test)]
 mod tests;
 mod webhook;

@@ -11,6 +11,8 @@ use super::exec::Exec;
 #[cfg(feature = "kubernetes")]
 use super::kubernetes::Kubernetes;
 use super::process::Processes;
+#[cfg(feature = "systemd")]
+use super::systemd::Systemd;
 use super::webhook::Webhook;
 use super::{Provider, ProviderError};
 use crate::autoscale::model::{LaunchTemplate, ProviderKind};
@@ -33,6 +35,9 @@ pub fn open(template: &LaunchTemplate, directory: &Path) -> Result<Arc<dyn Provi
         ProviderKind::Kubernetes => Arc::new(Kubernetes::provider(template)?),
         #[cfg(feature = "ec2")]
         ProviderKind::Ec2 => Arc::new(Ec2::provider(template)?),
+        #[cfg(feature = "systemd")]
+        ProviderKind::Systemd => Arc::new(Systemd::new(template)?),
+        #[cfg(not(all(feature = "docker", feature = "ec2", feature = "kubernetes", feature = "systemd")))]
         missing => return Err(ProviderError::NotBuiltIn(missing)),
     })
 }

@@ -1,12 +1,14 @@
 //! Reads a template's settings, and says of a wrong one which and what would be right.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::ProviderError;
+use super::pool::Pool;
 use crate::autoscale::model::LaunchTemplate;
 
 /// Most letters of what a service or a command complains that are passed on.
@@ -58,6 +60,33 @@ impl<'a> Settings<'a> {
             }
             path => Ok(path.map(PathBuf::from)),
         }
+    }
+
+    /// An address.
+    pub(super) fn address(self, key: &str) -> Result<Option<IpAddr>, ProviderError> {
+        let address = self.text(key)?.map(str::parse).transpose();
+        address.map_err(|_| self.wrong(key, "is no address: give one as \"10.3.0.1\""))
+    }
+
+    /// The addresses that instances are given.
+    pub(super) fn pool(self, key: &str) -> Result<Pool, ProviderError> {
+        let range = "10.3.0.100-10.3.0.199/24";
+        let addresses = self.required(key, range)?;
+        Pool::parse(addresses).ok_or_else(|| {
+            self.wrong(key, format!("is {addresses:?}, no range within a network: give one as {range:?}"))
+        })
+    }
+
+    /// The template says which port `what` serves.
+    pub(super) fn serves_a_port(self, what: &str) -> Result<(), ProviderError> {
+        if self.0.port != 0 {
+            return Ok(());
+        }
+        Err(ProviderError::Settings {
+            template: self.0.version.name.clone(),
+            key: "port".to_owned(),
+            problem: format!("is missing: {what} serves the port that it is told"),
+        })
     }
 
     /// Program and arguments: the program by its absolute path.

@@ -1,5 +1,7 @@
 #[cfg(all(feature = "docker", feature = "ec2", feature = "kubernetes"))]
 mod elsewhere;
+#[cfg(feature = "systemd")]
+mod units;
 
 use serde_json::{Map, Value, json};
 
@@ -90,7 +92,7 @@ fn a_provider_that_is_not_built_in_is_said_to_be() {
     for kind in ProviderKind::ALL {
         let is_built_in = match kind {
             ProviderKind::Process | ProviderKind::Exec | ProviderKind::Webhook => true,
-            ProviderKind::Systemd => false,
+            ProviderKind::Systemd => cfg!(feature = "systemd"),
             ProviderKind::Docker => cfg!(feature = "docker"),
             ProviderKind::Kubernetes => cfg!(feature = "kubernetes"),
             ProviderKind::Ec2 => cfg!(feature = "ec2"),

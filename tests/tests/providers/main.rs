@@ -6,4 +6,5 @@ mod ec2;
 mod exec;
 mod kubernetes;
 mod process;
+mod systemd;
 mod webhook;

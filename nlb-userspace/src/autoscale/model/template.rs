@@ -63,7 +63,7 @@ impl ProviderKind {
 
     /// Whether an instance of it can be stopped, and started again sooner than another one is launched.
     pub const fn stops(self) -> bool {
-        !matches!(self, Self::Kubernetes | Self::Ec2)
+        !matches!(self, Self::Systemd | Self::Kubernetes | Self::Ec2)
     }
 
     /// As it is written in a configuration.

@@ -11,7 +11,6 @@
 //! left half made is made anew by the next launch with the token, or ended.
 
 mod namespace;
-mod pool;
 mod record;
 mod server;
 mod settings;

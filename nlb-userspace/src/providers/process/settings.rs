@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::pool::Pool;
 use crate::autoscale::model::LaunchTemplate;
 use crate::providers::ProviderError;
+use crate::providers::pool::Pool;
 use crate::providers::settings::Settings;
 
 /// Seconds that a server has to end by itself.
@@ -50,22 +50,7 @@ impl ProcessSettings {
             "namespace_prefix",
             "stop_timeout",
         ])?;
-        if template.port == 0 {
-            let problem = "is missing: a process serves the port that it is told";
-            let name = template.version.name.clone();
-            return Err(ProviderError::Settings {
-                template: name,
-                key: "port".to_owned(),
-                problem: problem.to_owned(),
-            });
-        }
-        let range = "10.3.0.100-10.3.0.199/24";
-        let addresses = settings.required("addresses", range)?;
-        let pool = Pool::parse(addresses).ok_or_else(|| {
-            settings.wrong("addresses", format!("is {addresses:?}, no range within a network: give one as {range:?}"))
-        })?;
-        let gateway = settings.text("gateway")?.map(str::parse).transpose();
-        let gateway = gateway.map_err(|_| settings.wrong("gateway", "is no address: give one as \"10.3.0.1\""))?;
+        settings.serves_a_port("a process")?;
         let prefix = settings.text("namespace_prefix")?.unwrap_or("nlb-");
         if prefix.is_empty() || prefix.len() > LONGEST_PREFIX || !prefix.chars().all(is_plain) {
             let right = format!("is {prefix:?}: give 1 to {LONGEST_PREFIX} letters, digits, `-` or `_`");
@@ -76,8 +61,8 @@ impl ProcessSettings {
             environment: settings.texts("environment")?,
             bridge: settings.required("bridge", "br0")?.to_owned(),
             bridge_namespace: settings.text("bridge_namespace")?.map(str::to_owned),
-            pool,
-            gateway,
+            pool: settings.pool("addresses")?,
+            gateway: settings.address("gateway")?,
             prefix: prefix.to_owned(),
             stop_timeout: settings.seconds("stop_timeout", STOP)?,
         })
