@@ -14,6 +14,7 @@ use crate::capture::{FilterError, UnknownListener};
 use crate::control::ChangeError;
 use crate::dataplane::DataplaneError;
 use crate::explain::MixedFamilies;
+use crate::model::Forwarding;
 
 /// Why a request has no good answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +114,7 @@ impl From<ChangeError> for Failure {
                 Self::unprocessable(what, format!("give {length} bytes in hexadecimal, two digits each"))
             }
             ChangeError::IsListener { .. } => Self::unprocessable(what, "register the target host's own address"),
+            ChangeError::OtherFamily { vip, .. } => Self::unprocessable(what, Forwarding::help_to_answer(vip)),
             ChangeError::NotKept { .. } => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, what, "nothing was changed; see the agent's log")
             }

@@ -197,9 +197,9 @@ fn targets_that_are_vips(top: &Table<'_>, groups: &[ReadGroup], listeners: &[Rea
 
 /// Who gets packets of another family than the client's can't answer to him, but to the edge.
 fn targets_of_another_family(top: &Table<'_>, groups: &[ReadGroup], listeners: &[ReadListener]) {
-    let is_answered = |group: &&ReadGroup| matches!(group.forwarding, Ok(Some(Forwarding::Nat { source: false })));
-    let translated = groups.iter().filter(is_answered);
-    for (group, name) in translated.filter_map(|group| Some((group, group.name.as_ref().ok()?.get_ref()))) {
+    for group in groups {
+        let (Ok(Some(forwarding)), Ok(name)) = (&group.forwarding, &group.name) else { continue };
+        let name = name.get_ref();
         let of_group = |listener: &&ReadListener| {
             listener.groups.as_ref().is_ok_and(|groups| groups.iter().any(|(wanted, _)| wanted.get_ref() == name))
         };
@@ -207,15 +207,10 @@ fn targets_of_another_family(top: &Table<'_>, groups: &[ReadGroup], listeners: &
         let vips: Vec<_> = vips.collect();
         for address in group.targets.iter().filter_map(|target| target.address.as_ref().ok()) {
             let target = *address.get_ref();
-            let Some(vip) = vips.iter().find(|vip| vip.get_ref().is_ipv4() != target.is_ipv4()) else { continue };
+            let Some(vip) = vips.iter().find(|vip| !forwarding.can_answer(*vip.get_ref(), target)) else { continue };
             let (line, vip) = (top.line(&vip.span()), vip.get_ref());
             let message = format!("target {target} is of another family than listener {vip} (line {line})");
-            let family = if vip.is_ipv4() { "IPv4" } else { "IPv6" };
-            let help = format!(
-                "it can't answer the client's own address: set `source_nat = true`, so that it answers to the edge's, give \
-                 the target's {family} address, or use `ipip` or `gue`"
-            );
-            top.wrong_at(&address.span(), Complaint::new(message).help(help));
+            top.wrong_at(&address.span(), Complaint::new(message).help(Forwarding::help_to_answer(*vip)));
         }
     }
 }

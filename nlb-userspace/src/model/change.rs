@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{GroupShare, Name, QuicServerId, Target, TargetKey, Weight};
+use super::{Forwarding, GroupShare, Name, QuicServerId, Target, TargetKey, Weight};
 
 /// A change made at run time, over the file. It survives a restart of the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -224,6 +224,16 @@ pub enum ChangeError {
         address: IpAddr,
         /// Name of a listener that has it.
         listener: Name,
+    },
+    /// Such a target could not answer the client's own address.
+    #[error("target {target} is of another family than listener `{listener}`: {}", Forwarding::help_to_answer(*vip))]
+    OtherFamily {
+        /// The address asked for.
+        target: IpAddr,
+        /// Name of a listener whose packets it would get.
+        listener: Name,
+        /// Its address.
+        vip: IpAddr,
     },
     /// The change could not be made durable, so it was not made.
     #[error("the change can't be kept: {reason}")]

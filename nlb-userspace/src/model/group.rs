@@ -152,6 +152,30 @@ impl Forwarding {
         }
     }
 
+    /// The MTU that a way to `target` needs for a packet of so many bytes to listener `vip`.
+    pub const fn needed(self, length: u32, vip: IpAddr, target: IpAddr) -> u32 {
+        match (self, vip, target) {
+            (Self::Nat { .. }, IpAddr::V4(_), IpAddr::V6(_)) => length.saturating_add(20),
+            (Self::Nat { .. }, IpAddr::V6(_), IpAddr::V4(_)) => length.saturating_sub(20),
+            _ => length.saturating_add(self.overhead(target)),
+        }
+    }
+
+    /// Whether `target` can answer the clients of listener `vip`. Who gets packets of another family can't answer the client's own
+    /// address.
+    pub const fn can_answer(self, vip: IpAddr, target: IpAddr) -> bool {
+        !matches!(self, Self::Nat { source: false }) || vip.is_ipv4() == target.is_ipv4()
+    }
+
+    /// What to do where a target can't answer.
+    pub fn help_to_answer(vip: IpAddr) -> String {
+        let family = if vip.is_ipv4() { "IPv4" } else { "IPv6" };
+        format!(
+            "it can't answer the client's own address: set `source_nat = true`, so that it answers to the edge's, give the target's \
+             {family} address, or use `ipip` or `gue`"
+        )
+    }
+
     /// The longest packet to listener `vip` that fits a way of `mtu` bytes to `target`: one that is translated into the other
     /// family changes its header for that one's.
     pub const fn room(self, mtu: u32, vip: IpAddr, target: IpAddr) -> u32 {

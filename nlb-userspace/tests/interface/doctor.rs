@@ -241,6 +241,16 @@ const OBSTACLES: &[(&str, Harm, Severity, &str, &str)] = &[
         "ip link set eth0 mtu 1500",
     ),
     (
+        "no room for a client's IPv4 packet that becomes one by IPv6",
+        |facts| {
+            harmed(facts).groups[0].forwarding = "nat".to_owned();
+            harmed(facts).groups[0].targets[1].next_hop.as_mut().unwrap().mtu = 1519;
+        },
+        Severity::Warn,
+        "MTU",
+        "ip link set eth0 mtu 1520",
+    ),
+    (
         "drops that grow",
         |facts| {
             let drops = &mut harmed(facts).counters.as_mut().unwrap().1.drops;

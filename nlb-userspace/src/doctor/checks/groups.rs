@@ -1,9 +1,10 @@
 //! Listeners, rings, health, and the way to each target.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::super::{EdgeFacts, Finding, HostFacts};
-use crate::api::dto::{GroupView, Health, Routing, TargetView};
+use crate::api::dto::{GroupView, Health, ListenerView, Routing, TargetView};
 use crate::model::Forwarding;
 
 /// From the listener to the target's host.
@@ -34,9 +35,19 @@ pub(super) fn judge(edge: &EdgeFacts, host: &HostFacts, client_mtu: u32) -> Vec<
     }));
     for group in &edge.groups {
         findings.extend(ring(group));
-        findings.extend(group.targets.iter().flat_map(|target| self::target(group, target, client_mtu)));
+        let vips: Vec<_> = vips_of(group, &edge.listeners).collect();
+        findings.extend(group.targets.iter().flat_map(|target| self::target(group, target, &vips, client_mtu)));
     }
     findings
+}
+
+/// The addresses of the listeners that lead to the group.
+fn vips_of(group: &GroupView, listeners: &[ListenerView]) -> impl Iterator<Item = IpAddr> {
+    let name = &group.summary.name;
+    let leads = move |listener: &&ListenerView| {
+        listener.target_group == *name || listener.shares.iter().any(|share| share.target_group == *name)
+    };
+    listeners.iter().filter(leads).map(|listener| listener.address)
 }
 
 fn ring(group: &GroupView) -> Vec<Finding> {
@@ -80,7 +91,7 @@ fn ring(group: &GroupView) -> Vec<Finding> {
     std::iter::once(ring).chain(routing).collect()
 }
 
-fn target(group: &GroupView, target: &TargetView, client_mtu: u32) -> Vec<Finding> {
+fn target(group: &GroupView, target: &TargetView, vips: &[IpAddr], client_mtu: u32) -> Vec<Finding> {
     let name = format!("{}/{}", target.target_group, target.socket());
     let health = match target.health {
         Health::Healthy => Finding::ok("health", format!("{name} is healthy: {}", target.reason)),
@@ -95,10 +106,10 @@ fn target(group: &GroupView, target: &TargetView, client_mtu: u32) -> Vec<Findin
             "ask it as the check does, from this host: curl, nc; is its service up, does its firewall let this edge in?",
         ),
     };
-    vec![way(group, target, &name, client_mtu), health]
+    vec![way(group, target, &name, vips, client_mtu), health]
 }
 
-fn way(group: &GroupView, target: &TargetView, name: &str, client_mtu: u32) -> Finding {
+fn way(group: &GroupView, target: &TargetView, name: &str, vips: &[IpAddr], client_mtu: u32) -> Finding {
     let Some(hop) = &target.next_hop else {
         let why = target.no_next_hop.as_deref().unwrap_or("not resolved yet");
         return Finding::fail(
@@ -109,7 +120,8 @@ fn way(group: &GroupView, target: &TargetView, name: &str, client_mtu: u32) -> F
     };
     let forwarding = Forwarding::named(&group.forwarding).unwrap_or_default();
     let outer = forwarding.overhead(target.address);
-    let needed = client_mtu.saturating_add(outer);
+    let needed = vips.iter().map(|&vip| forwarding.needed(client_mtu, vip, target.address)).max();
+    let needed = needed.unwrap_or_else(|| client_mtu.saturating_add(outer));
     if hop.mtu < needed {
         let inner = hop.mtu.saturating_sub(outer);
         return Finding::warn(

@@ -101,6 +101,14 @@ impl Overlay {
         if let Some(listener) = file.listeners.iter().find(|listener| listener.vip() == Some(target.address)) {
             return Err(ChangeError::IsListener { address: target.address, listener: listener.name.clone() });
         }
+        let forwarding = file.group(&key.group).map(|group| group.forwarding).unwrap_or_default();
+        let served = file.listeners.iter().filter(|listener| listener.served_by.is_by(&key.group));
+        if let Some((listener, vip)) = served
+            .filter_map(|listener| Some((listener, listener.vip()?)))
+            .find(|&(_, vip)| !forwarding.can_answer(vip, target.address))
+        {
+            return Err(ChangeError::OtherFamily { target: target.address, listener: listener.name.clone(), vip });
+        }
         self.check_room(file, 1)?;
         self.check_server_id(&key, file.target(&key).unwrap_or(&target), file)?;
         match file.target(&key) {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Access, AgentSettings, FlowSettings, HealthCheck, Listener, Protocol, RingKind, RingSize, ServedBy,
+    Access, AgentSettings, FlowSettings, Forwarding, HealthCheck, Listener, Protocol, RingKind, RingSize, ServedBy,
 };
 
 type Targets = BTreeMap<TargetKey, Target>;
@@ -227,6 +227,27 @@ fn changes_that_make_no_sense_are_refused_with_their_reason() {
     let error = overlay.record(register("a", target(3, 1, None)), &file).unwrap_err();
     assert_eq!(error, ChangeError::Full { what: "targets", capacity: 1 });
     assert!(overlay.check_room(&file, 0).is_ok());
+}
+
+#[test]
+fn a_target_that_could_not_answer_its_listeners_clients_is_refused() {
+    let in_file = Targets::from([(key("a", 1), target(1, 100, None))]);
+    let mut file = file(&GROUPS, &in_file, Some(9));
+    let v6 = Target { address: "2001:db8::7".parse().unwrap(), ..target(1, 100, None) };
+    let register =
+        |group: &str, target: &Target| Change::Register { group: group.parse().unwrap(), target: target.clone() };
+    file.groups.iter_mut().for_each(|group| group.forwarding = Forwarding::Nat { source: false });
+    let mut overlay = Overlay::default();
+    let error = overlay.record(register("a", &v6), &file).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "target 2001:db8::7 is of another family than listener `vip`: it can't answer the client's own address: set \
+         `source_nat = true`, so that it answers to the edge's, give the target's IPv4 address, or use `ipip` or `gue`"
+    );
+    overlay.record(register("a", &target(2, 100, None)), &file).expect("of the listener's family");
+    overlay.record(register("b", &v6), &file).expect("no listener leads there");
+    file.groups[0].forwarding = Forwarding::Nat { source: true };
+    overlay.record(register("a", &v6), &file).expect("it answers to the edge");
 }
 
 #[test]
