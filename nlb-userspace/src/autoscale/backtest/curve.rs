@@ -90,8 +90,8 @@ pub fn sweep(demand: &Demand, first: usize) -> Swept {
     let targets = || (6..=100).step_by(2).map(|percent| f64::from(percent) / 100.0);
     let hpa = |target| point(target, &mut Hpa::new(demand.setting, target));
     let tracking = |target| point(target, &mut Tracking::new(demand.setting, target));
-    // Closer together the closer to 1.
-    let shares: Vec<f64> = (0..60).map(|step| 1.0 - 0.6 * 0.9_f64.powi(step)).collect();
+    // Closer together the closer to 1, up to the greatest quantile that a policy may have.
+    let shares: Vec<f64> = (0..83).map(|step| 1.0 - 0.6 * 0.9_f64.powi(step)).collect();
     let ours = shares.iter().zip(quantiles(demand, &shares)).map(|(&setting, run)| {
         let measures = run.measures(demand, first);
         Point { setting, hours: measures.instance_hours, time_under: measures.time_under }

@@ -15,6 +15,13 @@ const SCALES: usize = 4;
 /// Quantiles by which scales are judged: those that capacity is provided for.
 const JUDGED: [f64; 3] = [0.8, 0.95, 0.99];
 
+/// The tail is one in so many of the errors, and at least so many.
+const TAIL: usize = 50;
+const LEAST_TAIL: usize = 4;
+
+/// What is rarer than this, relative to one in all errors, is taken for as rare: certainty has no quantile.
+const LEAST_RARITY: f64 = 1e-6;
+
 /// The scales of one forecast.
 pub(super) type Scales = [f64; SCALES];
 
@@ -105,15 +112,31 @@ impl Sorted {
         self.order.push_back(number);
     }
 
-    /// By linear interpolation between the ranks, of which conformal prediction has one more than there are numbers.
+    /// By linear interpolation between the ranks, of which conformal prediction has one more than there are numbers. Beyond
+    /// the greatest number the tail goes on as an exponential one does: what is rarer than anything seen is greater, too.
     fn quantile(&self, share: f64) -> Option<f64> {
         let last = self.sorted.len().checked_sub(1)?;
         let most = f64::from(u32::try_from(last).unwrap_or(u32::MAX));
+        let rarity = (1.0 - share) * (most + 2.0);
+        if rarity < 1.0 {
+            return Some(self.sorted[last] - self.excess() * rarity.max(LEAST_RARITY).ln());
+        }
         let rank = (share * (most + 2.0) - 1.0).clamp(0.0, most);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank from 0 to the last")]
         let lower = rank.floor() as usize;
         let upper = self.sorted[(lower + 1).min(last)];
         Some(self.sorted[lower] + (upper - self.sorted[lower]) * rank.fract())
+    }
+
+    /// By how much the greatest numbers exceed the next smaller one, on average: the scale of an exponential tail. 0 while
+    /// there is none that is smaller.
+    fn excess(&self) -> f64 {
+        let top = self.sorted.len().div_ceil(TAIL).max(LEAST_TAIL);
+        let Some((rest, top)) = self.sorted.len().checked_sub(top).map(|place| self.sorted.split_at(place)) else {
+            return 0.0;
+        };
+        let count = f64::from(u32::try_from(top.len()).unwrap_or(u32::MAX));
+        rest.last().map_or(0.0, |next| top.iter().map(|number| number - next).sum::<f64>() / count)
     }
 }
 
@@ -128,10 +151,27 @@ mod tests {
             errors.push(f64::from(error), [1.0; SCALES]);
         }
         assert_eq!(errors.len(), 99);
-        for (share, expected) in [(0.5, 148.0), (0.9, 188.0), (0.0, 99.0), (1.0, 197.0)] {
+        for (share, expected) in [(0.5, 148.0), (0.9, 188.0), (0.0, 99.0), (0.99, 197.0)] {
             let quantile = errors.quantile(share, &[1.0; SCALES]).expect("errors");
             assert!((quantile - expected).abs() < 1e-9, "{share}: {quantile}");
         }
+    }
+
+    #[test]
+    fn quantiles_go_on_beyond_the_greatest_error_as_the_tail_does() {
+        // A thousand errors as evenly as an exponential distribution has them: quantiles are known.
+        let mut errors = Errors::new(1_000);
+        for index in 0..1_000_u32 {
+            errors.push(-(1.0 - (f64::from(index) + 0.5) / 1_000.0).ln(), [1.0; SCALES]);
+        }
+        let quantile = |share| errors.quantile(share, &[1.0; SCALES]).expect("errors");
+        let shares = [0.998, 0.999, 0.999_1, 0.999_9, 0.999_99, 1.0];
+        assert!(shares.windows(2).all(|pair| quantile(pair[0]) < quantile(pair[1])), "{:?}", shares.map(quantile));
+        for share in [0.999_9, 0.999_99] {
+            let right = -(1.0_f64 - share).ln();
+            assert!((quantile(share) / right - 1.0).abs() < 0.1, "{share}: {}, not {right}", quantile(share));
+        }
+        assert!(quantile(1.0).is_finite());
     }
 
     #[test]

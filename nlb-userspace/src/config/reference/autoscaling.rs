@@ -312,7 +312,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 r#""10m""#,
                 "how far ahead of need instances are launched",
             ),
-            key("quantile", "0.5 to 0.999", Is("0.9"), "0.95", "quantile of the forecast to provision for"),
+            key("quantile", "0.5 to 0.9999", Is("0.9"), "0.95", "quantile of the forecast to provision for"),
             key("resolution", r#"`"5m"` or `"1h"`"#, Is(r#""1h""#), r#""5m""#, "time between the forecast's points"),
             key(
                 "raise_max",

@@ -95,7 +95,7 @@ fn simple() -> impl Strategy<Value = PolicyKind> {
 fn predictive() -> impl Strategy<Value = PolicyKind> {
     let mode = select(vec![PredictiveMode::ForecastOnly, PredictiveMode::ForecastAndScale]);
     let raise = of(0_u8..=100);
-    (metric(), 0.001..1e6, mode, secs(0..=3599), 0.5..0.999, select(vec![300_u64, 3600]), raise).prop_map(
+    (metric(), 0.001..1e6, mode, secs(0..=3599), 0.5..0.9999, select(vec![300_u64, 3600]), raise).prop_map(
         |(load, per_instance, mode, buffer, quantile, resolution, raise)| {
             PolicyKind::Predictive(Predictive {
                 load,

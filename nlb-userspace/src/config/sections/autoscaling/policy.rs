@@ -158,7 +158,7 @@ fn predictive_scaling(table: &Table<'_>) -> Result<PolicyKind, Reported> {
         [("forecast_only", PredictiveMode::ForecastOnly), ("forecast_and_scale", PredictiveMode::ForecastAndScale)];
     let mode = table.optional("mode", |value| value.one_of(&modes));
     let buffer = table.optional("buffer", |value| within(&value, BUFFER));
-    let quantile = table.optional("quantile", |value| value.number(0.5..=0.999));
+    let quantile = table.optional("quantile", |value| value.number(0.5..=0.9999));
     let resolutions = [("5m", Duration::from_secs(300)), ("1h", Duration::from_secs(3600))];
     let resolution = table.optional("resolution", |value| value.one_of(&resolutions));
     let raise_by = table.optional("raise_max", |value| value.integer(0..=100_u8));
