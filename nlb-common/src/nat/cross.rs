@@ -153,13 +153,13 @@ impl Essence {
 }
 
 /// The bytes by which an IPv6 header is longer than an IPv4 header.
-pub const GROWTH: usize = Ipv6::LENGTH - Ipv4::LENGTH;
+#[expect(clippy::cast_possible_truncation, reason = "20 bytes")]
+pub const GROWTH: u16 = (Ipv6::LENGTH - Ipv4::LENGTH) as u16;
 
 /// The longest packet of a family that fits into `mtu` as one of the other. `v4`: it is an IPv4 packet.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "20 bytes")]
 pub const fn fitting(mtu: u16, v4: bool) -> u16 {
-    if v4 { mtu.saturating_sub(GROWTH as u16) } else { mtu.saturating_add(GROWTH as u16) }
+    if v4 { mtu.saturating_sub(GROWTH) } else { mtu.saturating_add(GROWTH) }
 }
 
 /// The sum of a pseudo-header (RFC 8200, section 8.1), and of IPv4's, whose addresses have a word more that adds nothing.

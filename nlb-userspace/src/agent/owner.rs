@@ -100,7 +100,7 @@ impl<D: Dataplane> Owner<D> {
             outlets,
         };
         let replaces_others = owner.current.targets.is_empty() && !owner.dataplane.attachments().is_empty();
-        owner.write_tables(Vec::new())?;
+        owner.write_tables(&[])?;
         if replaces_others {
             info!("the tables of an earlier agent have another layout or capacity: they serve until these are ready");
             owner.takeover = Some(Instant::now() + TAKEOVER);
@@ -130,8 +130,8 @@ impl<D: Dataplane> Owner<D> {
                 }
                 () = self.trace.over(), if self.trace.is_running() => self.end_trace(),
                 () = self.capture.over(), if self.capture.is_running() => self.end_capture(),
-                () = until(self.takeover), if works && self.takeover.is_some() => self.reconcile(Vec::new()),
-                () = until(self.retry), if !works => self.reconcile(Vec::new()),
+                () = until(self.takeover), if works && self.takeover.is_some() => self.reconcile(&[]),
+                () = until(self.retry), if !works => self.reconcile(&[]),
                 taken = events.recv_many(&mut batch, BATCH) => {
                     if taken == 0 {
                         break;
@@ -155,7 +155,7 @@ impl<D: Dataplane> Owner<D> {
         let now = self.clock.now();
         let changed: Vec<Notice> = events.flat_map(|event| self.state.handle(event, now)).collect();
         if !changed.is_empty() {
-            self.reconcile(changed);
+            self.reconcile(&changed);
         }
     }
 
@@ -184,7 +184,7 @@ impl<D: Dataplane> Owner<D> {
     }
 
     /// Writes what has changed, and then says and shows it: whoever reads that can wait, packets can't.
-    fn reconcile(&mut self, changed: Vec<Notice>) {
+    fn reconcile(&mut self, changed: &[Notice]) {
         let written = self.write_tables(changed).and_then(|()| self.take_over());
         if let Err(failure) = written {
             error!("the tables can't be written, the next attempt is in {RETRY:?}: {failure}");
@@ -220,7 +220,7 @@ impl<D: Dataplane> Owner<D> {
             error!("the active flows can't be read: {failure}");
         }
         if self.state.rebuild_due().is_some_and(|due| due <= now) {
-            self.reconcile(Vec::new());
+            self.reconcile(&[]);
         }
         if self.failure.is_some() {
             return;
@@ -264,7 +264,7 @@ impl<D: Dataplane> Owner<D> {
     }
 
     /// `changed` is what has made that necessary.
-    fn write_tables(&mut self, changed: Vec<Notice>) -> Result<(), DataplaneError> {
+    fn write_tables(&mut self, changed: &[Notice]) -> Result<(), DataplaneError> {
         let (desired, notices) = self.state.rebuild(self.clock.now());
         let written = self.dataplane.apply(&plan(&self.current, &desired));
         changed.iter().chain(&notices).for_each(log);

@@ -36,7 +36,7 @@ pub fn into_v4(message: &Icmp) -> Option<Icmp> {
         (1, 0 | 2 | 3) => (3, 1, 0),
         (1, 1) => (3, 10, 0),
         (1, 4) => (3, 3, 0),
-        (2, _) => (3, 4, rest.saturating_sub(GROWTH as u32).min(0xffff)),
+        (2, _) => (3, 4, rest.saturating_sub(u32::from(GROWTH)).min(0xffff)),
         (3, code) => (11, code, 0),
         // The pointer is the first byte.
         (4, 0) => (12, 0, pointer_into_v4(rest)? << 24),
@@ -50,7 +50,7 @@ pub fn into_v4(message: &Icmp) -> Option<Icmp> {
 #[inline(always)]
 fn mtu_into_v6(mtu: u32, length: usize) -> u32 {
     let mtu = if mtu == 0 { plateau(length) } else { mtu };
-    (mtu + GROWTH as u32).max(LEAST_MTU)
+    (mtu + u32::from(GROWTH)).max(LEAST_MTU)
 }
 
 /// The MTU of a router that doesn't say it: the next usual one below the packet's length (RFC 1191, section 7). All below IPv6's

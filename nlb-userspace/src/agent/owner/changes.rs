@@ -31,7 +31,7 @@ impl<D: Dataplane> Owner<D> {
         let dropped = |lost: Settled| DroppedChange { change: lost.change(), reason: lost.because.to_string() };
         report.dropped = settled.into_iter().map(dropped).collect();
         self.state.configure(configuration, prospect, now);
-        self.reconcile(Vec::new());
+        self.reconcile(&[]);
         info!("configuration reloaded from {}: {}", self.file.display(), reload::summary(&report));
         Ok(report)
     }
@@ -59,7 +59,7 @@ impl<D: Dataplane> Owner<D> {
         self.kept.clone_from(prospect.drains());
         let before = self.state.last_ring_change(&subject);
         self.state.set(prospect, now);
-        self.reconcile(Vec::new());
+        self.reconcile(&[]);
         let after = self.state.last_ring_change(&subject);
         info!("{told}");
         Ok(ChangeReport { ring: after.filter(|_| after != before), subject })
