@@ -55,7 +55,6 @@ extern "C" fn nlb_nat_answer_mtu(ctx: *mut xdp_md, length: usize) -> u32 {
 }
 
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "16 bits at most")]
 fn longest(ctx: &XdpContext, work: &Work, length: usize) -> u16 {
     let mut mtu = 0;
     // SAFETY: the context is the one that the kernel called the program with, and `mtu` outlives the call.
