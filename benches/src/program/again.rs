@@ -30,6 +30,7 @@ impl Again {
             .override_global("DESTINATION", &packet.destination_v4(), true)
             .override_global("DESTINATION_V6", &packet.destination_v6(), true)
             .override_global("DESTINATION_MASK", &packet.destination_mask, true)
+            .override_global("HEADER", &packet.header(), true)
             .override_global("MESSAGE", &packet.message(), true)
             .override_global("FLOW_MASK", &(flows - 1), true)
             .load(programs::MEASURE)
@@ -40,14 +41,14 @@ impl Again {
         Ok(Self { ebpf, frame, flows })
     }
 
-    /// What the program says to each packet, by one run.
+    /// What the program says to a packet that no run has changed yet.
     pub(super) fn action(&self) -> Result<u32> {
         Ok(self.run(1)?.0)
     }
 
-    /// Sees every flow once, so that a measurement begins with what a later packet finds.
-    pub(super) fn warm(&self) -> Result<()> {
-        self.run(self.flows.max(BATCH)).map(drop)
+    /// Sees every flow once, so that a measurement begins with what a later packet finds. What the program says to the last packet.
+    pub(super) fn warm(&self) -> Result<u32> {
+        Ok(self.run(self.flows.max(BATCH))?.0)
     }
 
     /// Mean nanoseconds of a run, over `batches` calls.

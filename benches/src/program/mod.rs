@@ -68,9 +68,11 @@ fn measure(settings: Settings, report: &mut Report) -> Result<()> {
             let title = || format!("row '{}', {name}", row.name);
             let (action, first) = (again.action()?, expected(row));
             ensure!(action == first, "{} gives XDP action {action} and not {first}", title());
-            again.warm()?;
-            let (action, last) = (again.action()?, if told_enough(row, flows) { XDP_DROP } else { first });
-            ensure!(action == last, "{} gives XDP action {action} and not {last} once it is warm", title());
+            let last = if told_enough(row, flows) { XDP_DROP } else { first };
+            // The last of many runs has a packet that was restored after each of them.
+            for action in [again.warm()?, again.action()?] {
+                ensure!(action == last, "{} gives XDP action {action} and not {last} once it is warm", title());
+            }
             courses.push(Course { row, flows: name, again, samples: Vec::new() });
         }
     }

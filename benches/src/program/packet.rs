@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use etherparse::{Icmpv4Type, Icmpv6Type, PacketBuilder, TcpHeader, icmpv4, icmpv6};
+use etherparse::{Icmpv4Type, Icmpv6Type, Ipv4Header, Ipv6Header, PacketBuilder, TcpHeader, icmpv4, icmpv6};
 
 /// VIPs of both families. Some packets go to the addresses that follow the first.
 pub(super) const VIP_V4: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 0);
@@ -24,8 +24,8 @@ pub(super) const SERVER_ID: [u8; 2] = [7, 7];
 /// A short header, and a connection id's first byte.
 const QUIC: [u8; 2] = [0x40, 0];
 
-/// Where an IPv4 header stands.
-const V4: usize = 14;
+/// Where an IP header stands.
+const IP: usize = 14;
 /// The identifications of datagrams of which first fragments come, and others.
 const FIRST_DATAGRAM: u16 = 1;
 pub(super) const LATER_DATAGRAM: u16 = 2;
@@ -71,6 +71,8 @@ pub(super) struct Packet {
     pub(super) kind: Kind,
     /// Which bits of a flow's number are added to the VIP.
     pub(super) destination_mask: u32,
+    /// Whether it is translated, so that other things are changed in it than its addresses.
+    pub(super) translated: bool,
 }
 
 impl Packet {
@@ -138,12 +140,12 @@ impl Packet {
     fn fragment(&self) -> Vec<u8> {
         let whole = Self { kind: Kind::Udp, ..*self }.frame();
         let mut frame = [&whole[..], &[0; 6]].concat();
-        let length = u16::try_from(frame.len() - V4).expect("short");
-        frame[V4 + 2..][..2].copy_from_slice(&length.to_be_bytes());
+        let length = u16::try_from(frame.len() - IP).expect("short");
+        frame[IP + 2..][..2].copy_from_slice(&length.to_be_bytes());
         let (identification, word) =
             if self.kind == Kind::FirstFragment { (FIRST_DATAGRAM, 0x2000_u16) } else { (LATER_DATAGRAM, 8) };
-        frame[V4 + 4..][..2].copy_from_slice(&identification.to_be_bytes());
-        frame[V4 + 6..][..2].copy_from_slice(&word.to_be_bytes());
+        frame[IP + 4..][..2].copy_from_slice(&identification.to_be_bytes());
+        frame[IP + 6..][..2].copy_from_slice(&word.to_be_bytes());
         frame
     }
 
@@ -165,12 +167,25 @@ impl Packet {
         whole
     }
 
-    /// What an answer changes in the packet behind its IP header, as it was: type, code and checksum of an echo request.
+    /// What is changed in the packet behind its IP header, as it was: type, code and checksum of an echo request, or the ports of a
+    /// packet that is translated.
     pub(super) fn message(&self) -> u32 {
-        let at = if self.v6() { 54 } else { 34 };
-        match (self.kind, self.frame().get(at..at + 4).map(<[u8; 4]>::try_from)) {
-            (Kind::Echo, Some(Ok(bytes))) => u32::from_ne_bytes(bytes),
-            _ => 0,
-        }
+        let at = if self.v6() { IP + Ipv6Header::LEN } else { IP + Ipv4Header::MIN_LEN };
+        if self.kind == Kind::Echo || self.translated { word(&self.frame(), at) } else { 0 }
     }
+
+    /// What is changed in the IP header before the addresses of a packet that is translated, as it was: all of it, if it gets a
+    /// header of the other family.
+    pub(super) fn header(&self) -> [u32; 3] {
+        if !self.translated {
+            return [0; 3];
+        }
+        let frame = self.frame();
+        [word(&frame, IP), word(&frame, IP + 4), if self.v6() { 0 } else { word(&frame, IP + 8) }]
+    }
+}
+
+/// Four bytes of a frame, as they stand there.
+fn word(frame: &[u8], at: usize) -> u32 {
+    u32::from_ne_bytes(frame[at..][..4].try_into().expect("four bytes"))
 }

@@ -139,6 +139,8 @@ pub(super) const ROWS: &[Row] = &[
     Row { name: "v4 udp nat", way: NAT, kind: Kind::Udp, ..TRANSLATED },
     Row { name: "v6 tcp nat", v6: true, way: Way { v6: true, ..NAT }, ..TRANSLATED },
     Row { name: "v4 tcp nat, from the edge", way: NAT_SOURCE, ..TRANSLATED },
+    Row { name: "v4 tcp nat into v6", way: Way { v6: true, ..NAT_SOURCE }, ..TRANSLATED },
+    Row { name: "v6 tcp nat into v4", v6: true, way: NAT_SOURCE, ..TRANSLATED },
     Row { name: "v4 tcp geneve, through a gateway", ..GATEWAY },
     Row { name: "v6 tcp geneve, through a gateway", v6: true, way: GENEVE_V6, ..GATEWAY },
     Row { name: "v4 tcp geneve, tracking all", slots: Slots::Pinned, tracking: Tracking::All, ..GATEWAY },

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use nix::time::{ClockId, clock_gettime};
 use nlb_common::address::Address;
 use nlb_common::datagram::{Datagram, DatagramKey};
+use nlb_common::flow::Tracking;
 use nlb_common::layout::edge;
 use nlb_common::listener::Claim;
 use nlb_common::quic::{ServerId, ServerKey};
@@ -36,7 +37,8 @@ pub(super) fn packet(row: &Row) -> Packet {
         (_, false) => VIP_V4.into(),
         (_, true) => VIP_V6.into(),
     };
-    Packet { vip, port: port(row), kind: row.kind, destination_mask: row.vips - 1 }
+    let translated = row.tracking == Tracking::Translated;
+    Packet { vip, port: port(row), kind: row.kind, destination_mask: row.vips - 1, translated }
 }
 
 fn port(row: &Row) -> u16 {

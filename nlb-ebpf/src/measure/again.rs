@@ -33,9 +33,13 @@ static DESTINATION_MASK: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static FLOW_MASK: Global<u32> = Global::new(0);
 
-/// What stands behind the IP header, if a program changes it: type, code and checksum of an echo request. 0 if none does.
+/// What stands behind the IP header, if a program changes it: type, code and checksum of an echo request, or ports. 0 if none does.
 #[unsafe(no_mangle)]
 static MESSAGE: Global<u32> = Global::new(0);
+
+/// What stands in the IP header before the addresses, if a program changes it; the last word is IPv4's. 0 if none does.
+#[unsafe(no_mangle)]
+static HEADER: Global<[u32; 3]> = Global::new([0; 3]);
 
 /// Number of the last flow.
 #[map]
@@ -47,6 +51,7 @@ static MEASURED: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
 /// Offsets of what is written.
 const ETHER_TYPE: usize = 12;
+const HEADERS: usize = 14;
 const V4_ADDRESSES: usize = 26;
 const V6_ADDRESSES: usize = 22;
 const V4_MESSAGE: usize = 34;
@@ -62,9 +67,11 @@ const FIRST_V6: u64 = 0x2001_0db8_8000_0000;
 #[inline(always)]
 pub(super) fn restore(ctx: &XdpContext) -> Option<()> {
     let flow = next_flow()?;
-    let grown = (ctx.data_end() - ctx.data()).checked_sub(LENGTH.load() as usize)?;
-    // Called even if there is nothing to take off: it costs the same for every measured program.
-    let mut door = PacketDoor::new(ctx).shrink(grown).ok()?;
+    let (length, wanted) = (ctx.data_end() - ctx.data(), LENGTH.load() as usize);
+    let door = PacketDoor::new(ctx);
+    // Called even if there is nothing to take off: it costs the same for every measured program. What was translated from IPv6 into
+    // IPv4 is shorter than it was.
+    let mut door = if length >= wanted { door.shrink(length - wanted) } else { door.grow(wanted - length) }.ok()?;
     let v6 = IS_V6.load() != 0;
     let ether_type = if v6 { EtherType::IPV6 } else { EtherType::IPV4 };
     door.write(0, [2_u8, 0xed, 0xce, 0, 0, 1, 2, 0xc1])?;
@@ -77,6 +84,14 @@ pub(super) fn restore(ctx: &XdpContext) -> Option<()> {
     } else {
         let destination = DESTINATION.load().wrapping_add(flow & DESTINATION_MASK.load());
         door.write(V4_ADDRESSES, (u64::from(FIRST_V4 | flow) << 32 | u64::from(destination)).to_be_bytes())?;
+    }
+    let [first, second, third] = HEADER.load();
+    if first != 0 {
+        door.write(HEADERS, first.to_ne_bytes())?;
+        door.write(HEADERS + 4, second.to_ne_bytes())?;
+        if !v6 {
+            door.write(HEADERS + 8, third.to_ne_bytes())?;
+        }
     }
     let message = MESSAGE.load();
     if message != 0 {
