@@ -6,9 +6,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A command in the project's root, with the installed tools on its path.
+///
+/// `cargo run` has told this program which package it is of. Some build scripts ask cargo to run them again when that changes (ring's
+/// does): a cargo that is told so builds nearly everything again, and the next one that isn't does too.
 pub(crate) fn command(root: &Path, program: &str) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root).env("PATH", search_path(installed()));
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
