@@ -19,7 +19,7 @@ fn wrong_settings_are_named_with_what_would_be_right() {
     for (port, settings, key, right) in [
         (80, unit("command", json!(["server"])), "settings.command", "absolute path"),
         (80, unit("addresses", json!("127.0.0.1")), "settings.addresses", "10.3.0.100-10.3.0.199/24"),
-        (80, unit("bus", json!("unix:path=/run/dbus/system_bus_socket")), "settings.bus", "a bus's socket"),
+        (80, unit("bus", json!("unix:path=/run/systemd/private")), "settings.bus", "a bus's socket"),
         (80, unit("bus", json!("tcp:host=10.0.0.1")), "settings.bus", "\"system\""),
         (80, unit("bus", json!("unix:path=run")), "settings.bus", "\"system\""),
         (80, unit("gateway", json!("10.3.0.1")), "settings.gateway", "`bridge`"),
