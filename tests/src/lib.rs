@@ -8,3 +8,4 @@ pub mod packets;
 pub mod prove;
 pub mod run;
 pub mod segment;
+mod sys;

@@ -1,13 +1,14 @@
 //! Runs the kernel programs on single packets with `BPF_PROG_TEST_RUN`, on the real kernel and without an interface.
 //!
 //! Each [`Edge`] and [`TargetHost`] loads its own copy of the program with its own unpinned maps, so that tests run side by
-//! side. The kernel lets packets seem to have come in by the loopback interface: [`INGRESS`].
+//! side; those that come one after the other in a process [share](shared) it. The kernel lets packets seem to have come in by the loopback interface: [`INGRESS`].
 
 mod capture;
 mod counts;
 mod flows;
 mod fragments;
 mod listeners;
+mod shared;
 mod target_host;
 
 use std::collections::HashMap as Map;
@@ -30,6 +31,8 @@ use nlb_common::tables::{Listener, ListenerKey, Target, Vip};
 use nlb_common::way::Way;
 use nlb_userspace::dataplane::Mapped;
 use nlb_userspace::programs;
+
+use shared::{Made, Shared};
 
 pub use capture::Captured;
 pub use target_host::TargetHost;
@@ -77,7 +80,7 @@ impl Action {
 
 /// The edge's program.
 pub struct Edge {
-    ebpf: Ebpf,
+    ebpf: Shared,
     /// The keys that it was loaded with.
     pub keys: HashKeys,
     /// The listener table: who stands where.
@@ -102,28 +105,30 @@ impl Edge {
     /// Loads the program, with room for so many entries, or listeners, in the tables of those names.
     pub fn load_sized(seed: u64, trace: bool, room: &[(&str, u32)]) -> Result<Self> {
         let keys = HashKeys::from_seed(seed);
-        let trace = u8::from(trace);
-        let mut loader = EbpfLoader::new();
-        let mut listeners = entries_for(1);
-        for &(table, entries) in room {
-            if table == layout::edge::LISTENERS {
-                listeners = entries_for(entries);
-            }
-            let entries = if table == layout::edge::LISTENERS { listeners } else { entries };
-            loader.map_max_entries(table, entries);
-        }
+        let listeners = room.iter().rfind(|(table, _)| *table == layout::edge::LISTENERS);
+        let listeners = entries_for(listeners.map_or(1, |&(_, listeners)| listeners));
         let shift = shift_of(listeners);
-        let mut ebpf = loader
-            .override_global(layout::edge::HASH_KEYS, &keys, true)
-            .override_global(layout::edge::LISTENER_SHIFT, &shift, true)
-            .override_global(layout::edge::TRACE, &trace, true)
-            .load(programs::EDGE)
-            .context("cannot load the edge's maps")?;
-        load_program(&mut ebpf, layout::edge::PROGRAM)?;
+        let made = Made { seed, trace, room: room.iter().map(|&(table, room)| (table.to_owned(), room)).collect() };
+        let ebpf = Shared::of(made, || {
+            let trace = u8::from(trace);
+            let mut loader = EbpfLoader::new();
+            for &(table, entries) in room {
+                let entries = if table == layout::edge::LISTENERS { listeners } else { entries };
+                loader.map_max_entries(table, entries);
+            }
+            let mut ebpf = loader
+                .override_global(layout::edge::HASH_KEYS, &keys, true)
+                .override_global(layout::edge::LISTENER_SHIFT, &shift, true)
+                .override_global(layout::edge::TRACE, &trace, true)
+                .load(programs::EDGE)
+                .context("cannot load the edge's maps")?;
+            load_program(&mut ebpf, layout::edge::PROGRAM)?;
+            for &way in Way::ALL {
+                open_way(&mut ebpf, way)?;
+            }
+            Ok(ebpf)
+        })?;
         let slots = Mapped::new(second_handle(&ebpf, layout::edge::SLOTS)?, layout::edge::SLOTS, "slots")?;
-        for &way in Way::ALL {
-            open_way(&mut ebpf, way)?;
-        }
         Ok(Self { ebpf, keys, places: Map::new(), listeners: Map::new(), shift, slots })
     }
 

@@ -26,8 +26,8 @@ fn everything() -> Order {
     Order { until: u64::MAX, chance: Order::one_in(1), keep: 256, ..Order::default() }
 }
 
-fn world(seed: u64, room: u32, order: Order) -> (World, Captured) {
-    let (mut edge, captured) = Edge::load_capturing(seed, room).unwrap();
+fn world(room: u32, order: Order) -> (World, Captured) {
+    let (mut edge, captured) = Edge::load_capturing(1, room).unwrap();
     edge.set_order(order).unwrap();
     (World::around(edge).unwrap(), captured)
 }
@@ -42,7 +42,7 @@ fn frame(bytes: &[u8]) -> CapturedFrame {
 
 #[test]
 fn a_packet_is_captured_as_it_came_and_as_it_left() {
-    let (world, mut captured) = world(1, ROOM, everything());
+    let (world, mut captured) = world(ROOM, everything());
     for vip in [0, 1] {
         for index in 1..=4 {
             for segment in [Segment::Syn, Segment::Data, Segment::Udp] {
@@ -60,7 +60,7 @@ fn a_packet_is_captured_as_it_came_and_as_it_left() {
 
 #[test]
 fn why_a_packet_was_dropped_and_what_a_way_did_is_told() {
-    let (mut world, mut captured) = world(2, ROOM, everything());
+    let (mut world, mut captured) = world(ROOM, everything());
     world.edge.set_slot(2, Slot::EMPTY).unwrap();
     let plain = packet(0, 1, Segment::Data);
     let mut nobodys = plain.clone();
@@ -85,8 +85,8 @@ fn why_a_packet_was_dropped_and_what_a_way_did_is_told() {
 
 #[test]
 fn a_captured_packet_goes_the_way_that_it_would_have_gone() {
-    let (captured, mut records) = world(3, ROOM, everything());
-    let plain = World::new(3).unwrap();
+    let (captured, mut records) = world(ROOM, everything());
+    let plain = World::new().unwrap();
     for (_, sent) in corpus::files().into_iter().filter(|(_, sent)| sent.len() >= SHORTEST) {
         let [with, without] = [captured.edge.run_captured(&sent), plain.edge.run(&sent)].map(Result::unwrap);
         assert_eq!((with.action, with.packet), (without.action, without.packet), "{sent:02x?}");
@@ -98,7 +98,7 @@ fn a_captured_packet_goes_the_way_that_it_would_have_gone() {
 
 #[test]
 fn no_more_is_kept_of_a_frame_than_was_asked_for() {
-    let (mut world, mut captured) = world(4, ROOM, everything());
+    let (mut world, mut captured) = world(ROOM, everything());
     let mut long = packet(0, 1, Segment::Data);
     long.payload = 900;
     let sent = long.frame();
@@ -113,7 +113,7 @@ fn no_more_is_kept_of_a_frame_than_was_asked_for() {
 
 #[test]
 fn an_order_that_has_ended_captures_nothing_and_stops_nothing() {
-    let (mut world, mut captured) = world(5, ROOM, Order { until: 1, ..everything() });
+    let (mut world, mut captured) = world(ROOM, Order { until: 1, ..everything() });
     let sent = packet(0, 1, Segment::Data).frame();
     let ran = world.edge.run_captured(&sent).unwrap();
     assert_eq!((ran.action, captured.take().len()), (Action::Tx, 0));
@@ -124,7 +124,7 @@ fn an_order_that_has_ended_captures_nothing_and_stops_nothing() {
 
 #[test]
 fn a_sample_is_about_as_large_as_was_asked_for() {
-    let (mut world, mut captured) = world(6, ROOM, everything());
+    let (mut world, mut captured) = world(ROOM, everything());
     let sent = packet(0, 1, Segment::Data).frame();
     for (one_in, least, most) in [(1, 2_000, 2_000), (10, 120, 280), (1_000_000, 0, 2)] {
         world.edge.set_order(Order { chance: Order::one_in(one_in), ..everything() }).unwrap();
@@ -139,7 +139,7 @@ fn a_sample_is_about_as_large_as_was_asked_for() {
 
 #[test]
 fn what_finds_no_room_is_counted_and_goes_its_way() {
-    let (world, mut captured) = world(7, 4_096, everything());
+    let (world, mut captured) = world(4_096, everything());
     let sent = packet(0, 1, Segment::Data).frame();
     for _ in 0..100 {
         assert_eq!(world.edge.run_captured(&sent).unwrap().action, Action::Tx);
@@ -191,7 +191,7 @@ fn conditions() -> impl Strategy<Value = Vec<Condition>> {
 
 #[test]
 fn the_kernel_captures_what_the_filters_words_say() {
-    let (mut world, mut captured) = world(8, ROOM, everything());
+    let (mut world, mut captured) = world(ROOM, everything());
     world.edge.set_slot(2, Slot::EMPTY).unwrap();
     let mut packets = Vec::new();
     for vip in [0, 1] {

@@ -10,7 +10,7 @@ use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Target};
 use nlb_tests::packets::described::{TAGGINGS, networks};
 use nlb_tests::packets::hash::hash as reference_hash;
-use nlb_tests::packets::world::{VIPS, WAYS, port, target};
+use nlb_tests::packets::world::{SEED, VIPS, WAYS, port, target};
 use nlb_tests::packets::{Described, Extension, Kind, Network, Segment, World};
 use nlb_tests::run::{Action, INGRESS, Ran};
 
@@ -36,7 +36,7 @@ fn assert_tunnelled(world: &World, packet: &Described, index: u32) -> Ran {
 
 #[test]
 fn every_combination_of_headers_reaches_every_kind_of_target() {
-    let world = World::new(1).unwrap();
+    let world = World::new().unwrap();
     for network in networks(BOUND) {
         for tags in TAGGINGS {
             for segment in Segment::ALL {
@@ -56,7 +56,7 @@ fn every_combination_of_headers_reaches_every_kind_of_target() {
 
 #[test]
 fn every_traffic_class_is_copied_whole() {
-    let world = World::new(2).unwrap();
+    let world = World::new().unwrap();
     for vip in VIPS {
         for traffic_class in 0..=u8::MAX {
             for index in [1, 3] {
@@ -69,7 +69,7 @@ fn every_traffic_class_is_copied_whole() {
 
 #[test]
 fn the_outer_source_varies_within_its_prefix_and_only_by_flow() {
-    let mut world = World::new(3).unwrap();
+    let mut world = World::new().unwrap();
     for (way, widths) in [(1, 0..=32_u8), (3, 0..=64)] {
         for source_bits in widths {
             let index = world.add(Target { source_bits, ..target(way) }).unwrap();
@@ -91,7 +91,7 @@ fn the_outer_source_varies_within_its_prefix_and_only_by_flow() {
 
 #[test]
 fn what_pads_the_frame_stays_behind_the_packet_and_counts_for_nothing() {
-    let world = World::new(4).unwrap();
+    let world = World::new().unwrap();
     for vip in VIPS {
         for padding in 0..=46 {
             for index in 1..=4 {
@@ -109,9 +109,8 @@ fn what_pads_the_frame_stays_behind_the_packet_and_counts_for_nothing() {
 #[test]
 fn the_slot_is_the_hashes_and_its_current_target_is_chosen() {
     const SLOTS: u32 = 64;
-    const SEED: u64 = 5;
     for affinity in [Affinity::Flow, Affinity::SourceIp, Affinity::SourceIpPort, Affinity::SourceSubnet] {
-        let mut world = World::new(SEED).unwrap();
+        let mut world = World::new().unwrap();
         let group = Group {
             tag: 1,
             first_slot: 1_000,
@@ -158,7 +157,7 @@ fn client(like: IpAddr, number: u16) -> IpAddr {
 
 #[test]
 fn counters_hold_exactly_what_was_forwarded() {
-    let world = World::new(6).unwrap();
+    let world = World::new().unwrap();
     let mut expected = [Counters::default(); 4];
     for (round, segment) in Segment::ALL.into_iter().cycle().take(100).enumerate() {
         let index = 1 + u32::try_from(round % 3).unwrap();
@@ -230,7 +229,7 @@ fn what_is_not_ours_passes_untouched_and_uncounted() {
             table.push(("IPv6 with another protocol", changed(v6, Segment::Syn, |frame| frame[IP + 6] = protocol)));
         }
     }
-    let world = World::new(7).unwrap();
+    let world = World::new().unwrap();
     for (what, frame) in table {
         let ran = world.edge.run(&frame).unwrap();
         assert_eq!((ran.action, &ran.packet), (Action::Pass, &frame), "{what}: {frame:02x?}");
@@ -244,7 +243,7 @@ fn what_is_not_ours_passes_untouched_and_uncounted() {
 
 #[test]
 fn every_other_tcp_flag_leaves_a_packet_ours() {
-    let world = World::new(8).unwrap();
+    let world = World::new().unwrap();
     for flags in 0..=u8::MAX {
         let frame = changed(VIPS[0], Segment::Data, |frame| frame[IP + 20 + 13] = flags);
         let before = world.edge.target_counters(1).unwrap();
@@ -256,7 +255,7 @@ fn every_other_tcp_flag_leaves_a_packet_ours() {
 
 /// A world with a port for each way that tables can fail to give a target.
 fn broken_world() -> (World, Vec<(&'static str, u32, DropReason)>) {
-    let mut world = World::new(9).unwrap();
+    let mut world = World::new().unwrap();
     let mut table = Vec::new();
     let unready = world.add(Target { flags: 0, ..target(1) }).unwrap();
     table.push(("a target without next hop", unready, DropReason::NoNextHop));
@@ -311,7 +310,7 @@ fn assert_dropped(world: &World, frame: &[u8], reason: DropReason, what: &str) {
 
 #[test]
 fn headers_that_cannot_be_are_dropped_with_their_reason() {
-    let world = World::new(10).unwrap();
+    let world = World::new().unwrap();
     let [v4, v6] = VIPS;
     for version_and_words in (0..=u8::MAX).filter(|first| first >> 4 != 4 || first & 0xf < 5) {
         let frame = changed(v4, Segment::Data, |frame| frame[IP] = version_and_words);
@@ -364,7 +363,7 @@ fn headers_that_cannot_be_are_dropped_with_their_reason() {
 
 #[test]
 fn a_frame_that_is_cut_off_anywhere_is_dropped_where_it_ends() {
-    let world = World::new(11).unwrap();
+    let world = World::new().unwrap();
     for network in networks(BOUND) {
         for tags in TAGGINGS {
             let packet = Described {
@@ -393,7 +392,7 @@ fn a_frame_that_is_cut_off_anywhere_is_dropped_where_it_ends() {
 
 #[test]
 fn a_packet_that_says_itself_how_short_it_is_is_dropped_where_it_ends() {
-    let world = World::new(12).unwrap();
+    let world = World::new().unwrap();
     for network in networks(BOUND) {
         for segment in Segment::ALL {
             let packet = Described { network: network.clone(), ..Described::new(vip(&network), port(1), segment) };

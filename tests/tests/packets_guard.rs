@@ -18,8 +18,8 @@ use nlb_tests::run::Action;
 const LIST: u32 = 7;
 
 /// A world whose first listeners have that guard.
-fn guarded(seed: u64, guard: Guard) -> World {
-    let mut world = World::new(seed).unwrap();
+fn guarded(guard: Guard) -> World {
+    let mut world = World::new().unwrap();
     let group = Group { tag: 1, first_slot: 1, ..Group::default() };
     for vip in VIPS {
         for protocol in PROTOCOLS {
@@ -31,8 +31,8 @@ fn guarded(seed: u64, guard: Guard) -> World {
     world
 }
 
-fn with_list(seed: u64, networks: &[(IpNet, bool)]) -> World {
-    let mut world = guarded(seed, Guard { access: LIST, ..Guard::NONE });
+fn with_list(networks: &[(IpNet, bool)]) -> World {
+    let mut world = guarded(Guard { access: LIST, ..Guard::NONE });
     world.edge.set_access(LIST, networks).unwrap();
     world
 }
@@ -55,7 +55,7 @@ fn everybody(allowed: bool) -> [(IpNet, bool); 2] {
 fn the_longest_prefix_decides_whatever_headers_a_packet_has() {
     let lists = [(network("198.51.100.0/24"), false), (network("2001:db8:c::/48"), false)];
     let holes = [(network("198.51.100.7/32"), true), (network("2001:db8:c::7/128"), true)];
-    let world = with_list(1, &[&everybody(true)[..], &lists, &holes].concat());
+    let world = with_list(&[&everybody(true)[..], &lists, &holes].concat());
     let mut denied = 0;
     for network in networks(8) {
         for tags in TAGGINGS {
@@ -99,7 +99,7 @@ fn random_sources_are_treated_as_a_search_through_all_networks_says() {
         networks.push((IpNet::new(source, length).unwrap().trunc(), bits[10] & 1 == 0));
     }
     // Of one network that is there twice, the later one counts.
-    let world = with_list(2, &networks);
+    let world = with_list(&networks);
     let mut verdicts = [0; 2];
     for _ in 0..5_000 {
         let source = address(&bytes(12));
@@ -114,14 +114,14 @@ fn random_sources_are_treated_as_a_search_through_all_networks_says() {
 
 #[test]
 fn a_list_that_is_not_there_lets_nobody_in() {
-    let world = guarded(4, Guard { access: LIST, ..Guard::NONE });
+    let world = guarded(Guard { access: LIST, ..Guard::NONE });
     let packet = from([198, 51, 100, 7].into(), Segment::Data);
     assert_eq!(world.edge.run(&packet.frame()).unwrap().action, Action::Drop);
 }
 
 #[test]
 fn listeners_without_guard_ask_nothing() {
-    let mut world = with_list(5, &everybody(false));
+    let mut world = with_list(&everybody(false));
     world.edge.set_access(LIST, &everybody(false)).unwrap();
     let packet = Described::new(VIPS[0].parse().unwrap(), port(3), Segment::Data);
     assert_eq!(world.edge.run(&packet.frame()).unwrap().action, Action::Tx);
@@ -142,7 +142,7 @@ fn passing(world: &World, sources: &[IpAddr]) -> Vec<usize> {
 
 #[test]
 fn each_source_begins_as_many_flows_as_its_bucket_holds() {
-    let world = guarded(6, Guard { prefix_v4: 32, prefix_v6: 64, rate: SLOW, ..Guard::NONE });
+    let world = guarded(Guard { prefix_v4: 32, prefix_v6: 64, rate: SLOW, ..Guard::NONE });
     let sources: Vec<IpAddr> = ["198.51.100.7", "198.51.100.8", "2001:db8:c::7", "2001:db8:c:1::7"]
         .map(|source| source.parse().unwrap())
         .to_vec();
@@ -156,7 +156,7 @@ fn each_source_begins_as_many_flows_as_its_bucket_holds() {
 
 #[test]
 fn sources_of_one_prefix_share_a_bucket() {
-    let world = guarded(7, Guard { prefix_v4: 24, prefix_v6: 64, rate: SLOW, ..Guard::NONE });
+    let world = guarded(Guard { prefix_v4: 24, prefix_v6: 64, rate: SLOW, ..Guard::NONE });
     for sources in [["198.51.100.7", "198.51.100.200"], ["2001:db8:c::7", "2001:db8:c::ffff:1"]] {
         let passed = passing(&world, &sources.map(|source| source.parse().unwrap()));
         assert!((40..45).contains(&passed[0]) && passed[1] < 5, "{passed:?} of {sources:?}");
@@ -165,7 +165,7 @@ fn sources_of_one_prefix_share_a_bucket() {
 
 #[test]
 fn what_does_not_begin_a_flow_is_never_limited() {
-    let world = guarded(8, Guard { prefix_v4: 32, prefix_v6: 64, rate: SLOW, ..Guard::NONE });
+    let world = guarded(Guard { prefix_v4: 32, prefix_v6: 64, rate: SLOW, ..Guard::NONE });
     let source = IpAddr::from([198, 51, 100, 7]);
     assert!(passing(&world, &[source])[0] < 60, "its bucket is empty");
     for segment in [Segment::SynAck, Segment::Data, Segment::Fin, Segment::Rst, Segment::Udp] {
@@ -178,7 +178,7 @@ fn what_does_not_begin_a_flow_is_never_limited() {
 #[test]
 fn tokens_come_back() {
     let fast = Rate { per_second: 1_000_000, burst: 1 };
-    let world = guarded(9, Guard { prefix_v4: 32, prefix_v6: 64, rate: fast, ..Guard::NONE });
+    let world = guarded(Guard { prefix_v4: 32, prefix_v6: 64, rate: fast, ..Guard::NONE });
     // A run takes longer than a token does: somewhere between one and all of them pass, and after a pause always one.
     for _ in 0..20 {
         std::thread::sleep(std::time::Duration::from_millis(1));
@@ -190,7 +190,7 @@ fn tokens_come_back() {
 /// A router's address says nothing of the client whose flow it speaks of, and an echo is of no listener.
 #[test]
 fn icmp_is_answered_and_taken_to_targets_whomever_a_list_denies() {
-    let world = with_list(10, &everybody(false));
+    let world = with_list(&everybody(false));
     for vip in VIPS {
         let asked = Described::new(vip.parse().unwrap(), port(1), Segment::Data);
         assert_eq!(world.edge.run(&asked.frame()).unwrap().action, Action::Drop);

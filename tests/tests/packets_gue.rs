@@ -38,8 +38,8 @@ fn other(way: u32) -> Target {
 }
 
 /// A world, and for each way out a GUE target with its slot's other target.
-fn world(seed: u64) -> (World, [(u32, u32); 4]) {
-    let mut world = World::new(seed).unwrap();
+fn world() -> (World, [(u32, u32); 4]) {
+    let mut world = World::new().unwrap();
     let pairs = [1, 2, 3, 4].map(|way| (world.add(by_gue(way)).unwrap(), world.add(other(way)).unwrap()));
     (world, pairs)
 }
@@ -54,7 +54,7 @@ fn names_a_second(segment: Segment) -> bool {
 
 #[test]
 fn every_combination_of_headers_is_framed_as_the_reference_frames_it() {
-    let (mut world, pairs) = world(1);
+    let (mut world, pairs) = world();
     for named in [false, true] {
         for (way, &(index, second)) in WAYS.iter().zip(&pairs) {
             world.edge.set_slot(index, Slot::closed(index, if named { second } else { 0 })).unwrap();
@@ -98,7 +98,7 @@ fn the_other_target_is_named_exactly_when_it_could_serve() {
         ("IP in IP", false, |other| Target { flags: other.flags & !Target::GUE, ..other }),
         ("gone", false, |_| Target::default()),
     ];
-    let (mut world, pairs) = world(2);
+    let (mut world, pairs) = world();
     let (index, second) = pairs[0];
     let packet = Described::new(ip(VIPS[0]), port(index), Segment::Data);
     let assert_names = |world: &World, named: Option<IpAddr>, what: &str| {
@@ -120,7 +120,7 @@ fn the_other_target_is_named_exactly_when_it_could_serve() {
 
 #[test]
 fn in_a_transition_a_packet_names_the_target_that_it_does_not_go_to() {
-    let (mut world, pairs) = world(3);
+    let (mut world, pairs) = world();
     for (index, second) in pairs {
         world.edge.set_slot(index, Slot::open(index, second, Tick::at(0))).unwrap();
         for vip in VIPS {
@@ -137,7 +137,7 @@ fn in_a_transition_a_packet_names_the_target_that_it_does_not_go_to() {
 
 #[test]
 fn a_target_by_ip_in_ip_is_sent_nothing_else_whatever_its_slot_holds() {
-    let (mut world, pairs) = world(4);
+    let (mut world, pairs) = world();
     for way in 1..=4 {
         world.edge.set_slot(way, Slot::closed(way, pairs[way as usize - 1].1)).unwrap();
         let packet = Described::new(ip(VIPS[0]), port(way), Segment::Data);
@@ -148,7 +148,7 @@ fn a_target_by_ip_in_ip_is_sent_nothing_else_whatever_its_slot_holds() {
 
 #[test]
 fn what_the_edge_sends_arrives_as_the_client_sent_it() {
-    let (world, pairs) = world(5);
+    let (world, pairs) = world();
     let host = host();
     let mut packets = 0;
     for network in networks(4) {

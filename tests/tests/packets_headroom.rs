@@ -11,7 +11,7 @@ const TX: u32 = 3;
 
 #[test]
 fn a_packet_without_room_for_its_outer_header_is_dropped_and_counted() {
-    let world = World::new(1).unwrap();
+    let world = World::new().unwrap();
     let frame = |index| {
         let packet = Described::new(VIPS[0].parse().unwrap(), port(index), Segment::Data);
         let room = PACKET + packet.payload - packet.frame().len();

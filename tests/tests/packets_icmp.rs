@@ -25,7 +25,7 @@ fn assert_passed(world: &World, frame: &[u8], what: &str) {
 
 #[test]
 fn an_echo_to_a_vip_is_answered_by_the_same_packet_turned_round() {
-    let world = World::new(1).unwrap();
+    let world = World::new().unwrap();
     let mut asked = 0;
     for network in networks(8) {
         let vip = VIPS[usize::from(matches!(network, Network::V6(_)))];
@@ -46,7 +46,7 @@ fn an_echo_to_a_vip_is_answered_by_the_same_packet_turned_round() {
 
 #[test]
 fn a_broken_checksum_stays_as_broken_as_it_was() {
-    let world = World::new(2).unwrap();
+    let world = World::new().unwrap();
     for vip in VIPS {
         let there = carrier(vip);
         let at = there.link_length() + there.header_length() + 2;
@@ -64,7 +64,7 @@ fn a_broken_checksum_stays_as_broken_as_it_was() {
 
 #[test]
 fn whatever_is_no_echo_to_a_vip_from_a_single_host_passes_untouched() {
-    let world = World::new(3).unwrap();
+    let world = World::new().unwrap();
     let echo = Message::echo(false, payload(56));
     for (vip, stranger) in VIPS.into_iter().zip(["203.0.113.11", "2001:db8:f::11"]) {
         assert_passed(&world, &echo.frame(&carrier(stranger)), "to an address of nobody");
@@ -101,7 +101,7 @@ fn whatever_is_no_echo_to_a_vip_from_a_single_host_passes_untouched() {
 
 #[test]
 fn an_address_is_answered_for_as_long_as_it_is_a_vip() {
-    let mut world = World::new(4).unwrap();
+    let mut world = World::new().unwrap();
     for vip in VIPS {
         let frame = Message::echo(false, payload(8)).frame(&carrier(vip));
         assert_eq!(world.edge.run(&frame).unwrap().action, Action::Tx);

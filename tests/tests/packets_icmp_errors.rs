@@ -50,7 +50,7 @@ fn assert_taken(world: &World, asked: &Described, carrier: &Described, message: 
 
 #[test]
 fn an_error_about_a_flow_goes_whole_to_the_flows_target_however_little_it_quotes() {
-    let mut world = World::new(1).unwrap();
+    let mut world = World::new().unwrap();
     for way in [1, 3] {
         world.add(Target { flags: Target::READY | Target::GUE, ..target(way) }).unwrap();
     }
@@ -79,7 +79,7 @@ fn an_error_about_a_flow_goes_whole_to_the_flows_target_however_little_it_quotes
 
 #[test]
 fn an_error_about_a_remembered_flow_follows_it_and_leaves_the_memory_as_it_was() {
-    let mut world = World::new(2).unwrap();
+    let mut world = World::new().unwrap();
     let previous = 2;
     world.edge.set_slot(1, Slot::open(1, previous, Tick::at(1))).unwrap();
     for network in [Network::V4 { options: 0 }, Network::V6(Vec::new())] {
@@ -99,7 +99,7 @@ fn an_error_about_a_remembered_flow_follows_it_and_leaves_the_memory_as_it_was()
 
 #[test]
 fn an_error_about_an_answer_that_was_cut_goes_where_its_first_piece_says() {
-    let world = World::new(4).unwrap();
+    let world = World::new().unwrap();
     let options = Extension { kind: Kind::Destination, units: 0 };
     let networks = [0, 8].map(|options| Network::V4 { options });
     for network in networks.into_iter().chain([Vec::new(), vec![options]].map(Network::V6)) {
@@ -120,7 +120,7 @@ fn an_error_about_an_answer_that_was_cut_goes_where_its_first_piece_says() {
 
 #[test]
 fn what_quotes_no_answer_of_a_vip_passes_untouched() {
-    let world = World::new(3).unwrap();
+    let world = World::new().unwrap();
     for network in [Network::V4 { options: 0 }, Network::V4 { options: 8 }, Network::V6(Vec::new())] {
         let kind = ERRORS[family(&network)][0];
         let (asked, answer) = flow(&network, 1, Segment::Data);

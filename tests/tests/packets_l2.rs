@@ -20,7 +20,7 @@ fn vip(network: &Network) -> IpAddr {
 
 #[test]
 fn every_combination_of_headers_is_sent_on_as_it_came_in_a_frame_to_the_target() {
-    let mut world = World::new(1).unwrap();
+    let mut world = World::new().unwrap();
     for way in 1..=4 {
         let index = world.add(by_l2(way)).unwrap();
         let action = if WAYS[way as usize - 1].1 == INGRESS { Action::Tx } else { Action::Redirect };

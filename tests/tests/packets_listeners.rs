@@ -36,8 +36,8 @@ fn listener(number: u32) -> Listener {
 }
 
 /// A world whose targets 1 and 2 have two slots for the listeners of this file.
-fn world(seed: u64) -> World {
-    let mut world = World::new(seed).unwrap();
+fn world() -> World {
+    let mut world = World::new().unwrap();
     for index in [1, 2] {
         world.edge.set_target(index, target(1)).unwrap();
         world.edge.set_slot(1_999 + index, Slot::closed(index, 0)).unwrap();
@@ -85,7 +85,7 @@ fn narrowest(ranges: &[(u16, u16)], port: u16) -> Option<u32> {
 
 #[test]
 fn the_most_specific_listener_takes_a_port_whatever_family_and_protocol() {
-    let mut world = world(1);
+    let mut world = world();
     let most = u32::try_from(RANGES.len()).unwrap();
     for (vip, protocol) in VIPS.iter().flat_map(|vip| PROTOCOLS.map(|protocol| (vip, protocol))) {
         for (number, (first, last)) in (0..).zip(RANGES) {
@@ -108,7 +108,7 @@ fn the_most_specific_listener_takes_a_port_whatever_family_and_protocol() {
 
 #[test]
 fn a_range_takes_its_own_address_and_protocol_alone() {
-    let mut world = world(2);
+    let mut world = world();
     world.edge.set_listener(ListenerKey::of_ports(address(VIPS[0]), 6, 100, 200), listener(0)).unwrap();
     let cases = [(VIPS[0], Segment::Syn, Some(0)), (VIPS[0], Segment::Udp, None), (VIPS[1], Segment::Syn, None)];
     for (vip, segment, expected) in cases {
@@ -121,7 +121,7 @@ fn a_range_takes_its_own_address_and_protocol_alone() {
 
 #[test]
 fn as_many_ranges_as_there_may_be_are_all_found_and_one_that_goes_leaves_its_ports_to_the_wider() {
-    let mut world = world(3);
+    let mut world = world();
     let most = u32::try_from(MOST).unwrap();
     let step = 1_000 / u16::try_from(MOST).unwrap();
     let mut ranges: Vec<(u16, u16)> =
@@ -145,7 +145,7 @@ fn as_many_ranges_as_there_may_be_are_all_found_and_one_that_goes_leaves_its_por
 
 #[test]
 fn a_range_has_the_flows_of_all_its_ports_in_its_own_sketch() {
-    let mut world = world(4);
+    let mut world = world();
     world.edge.set_listener(ListenerKey::of_ports(address(VIPS[0]), 6, 100, 200), listener(1)).unwrap();
     assert!(world.edge.sketch(LISTENER_FLOWS, 1).unwrap().is_empty());
     for port in 100..=200 {

@@ -39,7 +39,7 @@ struct Scene {
 
 impl Scene {
     fn new(length: u8, tracking: Tracking, affinity: Affinity) -> Self {
-        let mut world = World::new(u64::from(length)).unwrap();
+        let mut world = World::new().unwrap();
         for slot in 0..SLOTS {
             world.edge.set_slot(FIRST_SLOT + slot, Slot::closed(BY_HASH, 0)).unwrap();
         }

@@ -138,7 +138,7 @@ fn all_four_tunnels_are_taken_off_whatever_is_inside() {
 
 #[test]
 fn what_the_edge_sends_arrives_as_the_client_sent_it() {
-    let world = World::new(1).unwrap();
+    let world = World::new().unwrap();
     let host = host();
     for network in networks(8) {
         for segment in Segment::ALL {

@@ -32,7 +32,7 @@ fn answered(packet: &Described, mtu: u16) -> Vec<u8> {
 
 #[test]
 fn a_packet_that_just_fits_goes_on_and_a_longer_one_is_answered_with_what_fits() {
-    let mut world = World::new(1).unwrap();
+    let mut world = World::new().unwrap();
     let mut number = 0;
     let mut told = 0;
     for (mtu, gue) in [(1_480, 0), (1_460, Target::GUE), (1_280, 0), (700, 0), (300, 0)] {
@@ -76,7 +76,7 @@ fn a_packet_that_just_fits_goes_on_and_a_longer_one_is_answered_with_what_fits()
 #[test]
 fn a_source_is_told_so_often_and_no_more_and_others_are_told_all_the_same() {
     const SENT: u16 = 500;
-    let mut world = World::new(2).unwrap();
+    let mut world = World::new().unwrap();
     let index = world.add(Target { mtu: 1_400, ..target(1) }).unwrap();
     for vip in VIPS {
         let v6 = vip.contains(':');
@@ -101,7 +101,7 @@ fn a_source_is_told_so_often_and_no_more_and_others_are_told_all_the_same() {
 
 #[test]
 fn nobody_is_told_who_is_not_a_single_host() {
-    let mut world = World::new(3).unwrap();
+    let mut world = World::new().unwrap();
     let index = world.add(Target { mtu: 1_400, ..target(1) }).unwrap();
     for (vip, source) in [(VIPS[0], "255.255.255.255"), (VIPS[0], "0.0.0.0"), (VIPS[1], "ff02::1"), (VIPS[1], "::")] {
         let packet = Described { payload: 1_440, ..Described::new(vip.parse().unwrap(), port(index), Segment::Udp) };

@@ -24,8 +24,8 @@ fn ip(text: &str) -> IpAddr {
 }
 
 /// An edge that shields its VIPs and targets, as an agent tells it.
-fn world(seed: u64) -> World {
-    let mut world = World::new(seed).unwrap();
+fn world() -> World {
+    let mut world = World::new().unwrap();
     for address in VIPS.into_iter().chain(TARGETS) {
         world.edge.shield(ip(address).into(), true).unwrap();
     }
@@ -50,7 +50,7 @@ fn tunnels(ip: &[u8]) -> [(IpNumber, Vec<u8>); 2] {
 
 #[test]
 fn a_tunnel_to_a_vip_or_a_target_is_dropped_whoever_sends_it() {
-    let world = world(1);
+    let world = world();
     let mut dropped = 0;
     for family in [0, 1] {
         for destination in [VIPS[family], TARGETS[family]] {
@@ -72,8 +72,8 @@ fn a_tunnel_to_a_vip_or_a_target_is_dropped_whoever_sends_it() {
 
 #[test]
 fn what_is_no_tunnel_to_them_passes_untouched() {
-    let shielding = world(2);
-    let plain = World::new(2).unwrap();
+    let shielding = world();
+    let plain = World::new().unwrap();
     for family in [0, 1] {
         for inner in inner() {
             let [(in_ip, of_ip), (udp, of_gue)] = tunnels(&inner);
@@ -102,7 +102,7 @@ fn what_is_no_tunnel_to_them_passes_untouched() {
 /// A listener may have the port of GUE as any other. Its target gets what the client sent, and doesn't open that.
 #[test]
 fn a_tunnel_that_a_listener_takes_stays_shut_at_the_target() {
-    let mut world = world(3);
+    let mut world = world();
     let host = host();
     let (mut arrived, group) = (0, Group { tag: 1, first_slot: 1, ..Group::default() });
     for (family, vip) in VIPS.into_iter().enumerate() {

@@ -19,8 +19,8 @@ const QUOTE: [usize; 2] = [548, 1_232];
 /// The port of nobody.
 const PORT: u16 = 7_999;
 
-fn world(seed: u64, flags: u32) -> World {
-    let mut world = World::new(seed).unwrap();
+fn world(flags: u32) -> World {
+    let mut world = World::new().unwrap();
     for vip in VIPS {
         world.edge.set_vip(Address::from(vip.parse::<IpAddr>().unwrap()), Some(Vip { flags })).unwrap();
     }
@@ -50,7 +50,7 @@ fn refused(packet: &Described) -> Vec<u8> {
 
 #[test]
 fn an_exclusive_vip_resets_tcp_and_calls_udp_unreachable() {
-    let world = world(1, Vip::EXCLUSIVE);
+    let world = world(Vip::EXCLUSIVE);
     let (mut client, mut resets, mut unreachable) = (0, 0, 0);
     for network in networks(3) {
         for tags in TAGGINGS {
@@ -78,7 +78,7 @@ fn an_exclusive_vip_resets_tcp_and_calls_udp_unreachable() {
 
 #[test]
 fn what_an_exclusive_vip_cannot_answer_is_dropped() {
-    let world = world(2, Vip::EXCLUSIVE);
+    let world = world(Vip::EXCLUSIVE);
     for (number, network) in [Network::V4 { options: 0 }, Network::V6(Vec::new())].into_iter().enumerate() {
         let reset = packet(&network, Segment::Rst, 1);
         let group = if number == 0 { "255.255.255.255" } else { "ff02::1" };
@@ -98,7 +98,7 @@ fn what_an_exclusive_vip_cannot_answer_is_dropped() {
 #[test]
 fn udp_is_told_so_often_and_no_more() {
     const SENT: u64 = 500;
-    let world = world(3, Vip::EXCLUSIVE);
+    let world = world(Vip::EXCLUSIVE);
     for network in [Network::V4 { options: 0 }, Network::V6(Vec::new())] {
         let before = world.edge.drops().unwrap().iter().map(|(_, packets)| packets).sum::<u64>();
         let frame = packet(&network, Segment::Udp, 1).frame();
@@ -111,7 +111,7 @@ fn udp_is_told_so_often_and_no_more() {
 #[test]
 fn any_other_address_passes_what_no_listener_takes() {
     for flags in [0, !Vip::EXCLUSIVE] {
-        let world = world(4, flags);
+        let world = world(flags);
         for network in [Network::V4 { options: 0 }, Network::V6(Vec::new())] {
             for segment in Segment::ALL {
                 let frame = packet(&network, segment, 1).frame();
@@ -120,7 +120,7 @@ fn any_other_address_passes_what_no_listener_takes() {
             }
         }
     }
-    let world = world(5, Vip::EXCLUSIVE);
+    let world = world(Vip::EXCLUSIVE);
     for stranger in ["203.0.113.11", "2001:db8:f::11"] {
         let frame = Described::new(stranger.parse().unwrap(), PORT, Segment::Syn).frame();
         assert_eq!(world.edge.run(&frame).unwrap().action, Action::Pass, "{stranger}");

@@ -2,11 +2,12 @@
 //!
 //! Written as instructions, because a driver with little headroom is nothing that the test run can play by itself.
 
-use std::io::Error;
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use aya::programs::Xdp;
+
+use crate::sys::{bpf, bpf_mut};
 
 /// Length of the packets that the shim moves.
 pub const PACKET: usize = 64;
@@ -114,18 +115,4 @@ fn load(program: &[Instruction]) -> Result<OwnedFd> {
 fn owned(fd: i64) -> Result<OwnedFd> {
     // SAFETY: the system call just gave this descriptor, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd)?) })
-}
-
-fn bpf(command: i64, attributes: &[u64]) -> Result<i64> {
-    bpf_mut(command, &mut attributes.to_vec())
-}
-
-/// The system call. The callers lay out `union bpf_attr` of each command as 64-bit words (little-endian).
-fn bpf_mut(command: i64, attributes: &mut [u64]) -> Result<i64> {
-    let size = size_of_val(attributes);
-    // SAFETY: the kernel reads and writes `size` bytes of `attributes`, and what the addresses in them lead to: the callers
-    // keep those alive until this returns.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes.as_mut_ptr(), size) };
-    ensure!(result >= 0, Error::last_os_error());
-    Ok(result)
 }

@@ -29,6 +29,6 @@ fn world_around(edge: Edge) -> World {
     world
 }
 
-fn new_world(seed: u64) -> World {
-    world_around(Edge::load(seed).unwrap())
+fn new_world() -> World {
+    world_around(Edge::load(world::SEED).unwrap())
 }

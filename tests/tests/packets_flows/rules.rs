@@ -244,7 +244,7 @@ fn counts(world: &World) -> Vec<(FlowEvent, u64)> {
 
 #[test]
 fn every_rule_holds_for_both_families() {
-    let mut world = new_world(21);
+    let mut world = new_world();
     for row in rows() {
         for vip in VIPS {
             let packet = Described::new(vip.parse().unwrap(), port(1), row.packet);
@@ -299,7 +299,7 @@ fn every_rule_holds_for_both_families() {
 
 #[test]
 fn a_group_without_tracking_asks_no_table_whatever_its_slots_say() {
-    let mut world = new_world(22);
+    let mut world = new_world();
     for slot in [open(), closed()] {
         for packet in Segment::ALL {
             let row = Row {
@@ -325,7 +325,7 @@ fn a_group_without_tracking_asks_no_table_whatever_its_slots_say() {
 
 #[test]
 fn a_pin_never_leads_to_the_next_owner_of_its_targets_number() {
-    let mut world = new_world(23);
+    let mut world = new_world();
     for (table, segment) in [(HALF_OPEN, Syn), (HALF_OPEN, Data), (ESTABLISHED, Data), (DATAGRAMS, Udp)] {
         let packet = Described::new(VIPS[0].parse().unwrap(), port(1), segment);
         world.edge.set_slot(PLACE, closed()).unwrap();
@@ -339,7 +339,7 @@ fn a_pin_never_leads_to_the_next_owner_of_its_targets_number() {
 
 #[test]
 fn steady_slots_never_ask_the_flow_tables() {
-    let mut world = new_world(24);
+    let mut world = new_world();
     for index in 1..=4 {
         for vip in VIPS {
             for segment in Segment::ALL {

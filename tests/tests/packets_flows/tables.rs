@@ -53,7 +53,7 @@ fn when_the_table_is_full_flows_are_forwarded_all_the_same_and_counted() {
 
 #[test]
 fn a_flood_of_syns_pushes_out_no_established_flow() {
-    let mut world = new_world(42);
+    let mut world = new_world();
     world.edge.set_slot(1, Slot::open(1, 2, Tick::at(1))).unwrap();
     let old = 1..=100;
     let new = 101..=200;
@@ -77,7 +77,7 @@ fn a_flood_of_syns_pushes_out_no_established_flow() {
 
 #[test]
 fn a_flow_that_several_cpus_pin_at_once_has_one_target() {
-    let mut world = new_world(43);
+    let mut world = new_world();
     world.edge.set_slot(1, Slot::open(1, 4, Tick::at(1))).unwrap();
     let slots = world.edge.ebpf().take_map(SLOTS).unwrap();
     let mut slots = aya::maps::Array::<_, Slot>::try_from(slots).unwrap();

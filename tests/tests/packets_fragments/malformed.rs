@@ -20,7 +20,7 @@ fn first(packet: &Described, length: usize) -> Vec<u8> {
 
 #[test]
 fn what_cannot_be_a_piece_is_dropped_and_counted_even_if_its_datagram_is_known() {
-    let world = World::new(1).unwrap();
+    let world = World::new().unwrap();
     let mut expected = 0;
     for vip in VIPS {
         let header = if vip.contains(':') { 0 } else { 20 };
@@ -52,7 +52,7 @@ fn what_cannot_be_a_piece_is_dropped_and_counted_even_if_its_datagram_is_known()
 
 #[test]
 fn pieces_that_overlap_or_come_twice_reach_the_same_target() {
-    let world = World::new(2).unwrap();
+    let world = World::new().unwrap();
     for vip in VIPS {
         for segment in [Segment::Data, Segment::Udp] {
             let packet = packet(vip, 1, segment);
@@ -70,7 +70,7 @@ fn pieces_that_overlap_or_come_twice_reach_the_same_target() {
 
 #[test]
 fn a_first_piece_without_its_whole_header_is_dropped_and_those_that_follow_are() {
-    let world = World::new(3).unwrap();
+    let world = World::new().unwrap();
     for vip in VIPS {
         for (segment, length, reason) in [
             (Segment::Data, 8, DropReason::TruncatedTransport),
@@ -94,7 +94,7 @@ fn a_first_piece_without_its_whole_header_is_dropped_and_those_that_follow_are()
 
 #[test]
 fn whatever_is_for_other_addresses_passes_untouched() {
-    let mut world = World::new(4).unwrap();
+    let mut world = World::new().unwrap();
     for stranger in ["203.0.113.11", "2001:db8:f::11"] {
         for segment in [Segment::Data, Segment::Udp] {
             let packet = packet(stranger, 1, segment);
@@ -114,7 +114,7 @@ fn whatever_is_for_other_addresses_passes_untouched() {
 
 #[test]
 fn a_datagram_to_a_port_of_nobody_passes_whole_unless_the_vip_is_exclusive() {
-    let mut world = World::new(5).unwrap();
+    let mut world = World::new().unwrap();
     for (vip, segment) in crate::services() {
         let packet = Described { payload: 100, ..Described::new(vip.parse().unwrap(), 7_999, segment) };
         let pieces = [first(&packet, 64), piece(&packet, 64, true, 8), piece(&packet, 72, false, 3)];
@@ -140,7 +140,7 @@ fn a_datagram_to_a_port_of_nobody_passes_whole_unless_the_vip_is_exclusive() {
 
 #[test]
 fn a_protocol_that_is_not_balanced_passes_whatever_the_order() {
-    let mut world = World::new(6).unwrap();
+    let mut world = World::new().unwrap();
     for vip in VIPS {
         let packet = packet(vip, 1, Segment::Udp);
         for offset in [64, 0, 128] {
@@ -158,7 +158,7 @@ fn a_protocol_that_is_not_balanced_passes_whatever_the_order() {
 
 #[test]
 fn an_atomic_fragment_is_a_whole_packet() {
-    let world = World::new(7).unwrap();
+    let world = World::new().unwrap();
     for segment in [Segment::Data, Segment::Udp, Segment::Chunk] {
         let packet = packet(VIPS[1], 1, segment);
         let ip = Piece { identification: 7, offset: 0, more: false }.ip(&packet, &packet.transport());

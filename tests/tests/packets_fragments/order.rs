@@ -32,7 +32,7 @@ fn assert_whole(world: &mut World, packet: &Described, pieces: &[Vec<u8>; 3], or
 
 #[test]
 fn every_order_of_pieces_reaches_the_flows_target_by_every_way() {
-    let mut world = World::new(1).unwrap();
+    let mut world = World::new().unwrap();
     let mut identification = 0;
     for forwarding in FORWARDINGS {
         for way in ways() {
@@ -61,7 +61,7 @@ fn every_order_of_pieces_reaches_the_flows_target_by_every_way() {
 
 #[test]
 fn extension_headers_and_options_before_the_pieces_change_nothing() {
-    let mut world = World::new(2).unwrap();
+    let mut world = World::new().unwrap();
     let chain = |kinds: &[Kind]| Network::V6(kinds.iter().map(|&kind| Extension { kind, units: 1 }).collect());
     let networks = [
         Network::V4 { options: 4 },
@@ -84,7 +84,7 @@ fn extension_headers_and_options_before_the_pieces_change_nothing() {
 
 #[test]
 fn pieces_of_a_pinned_flow_reach_its_target_and_not_the_slots() {
-    let mut world = World::new(3).unwrap();
+    let mut world = World::new().unwrap();
     let mut identification = 0;
     for (vip, segment) in services() {
         // Of a transition from 3 to 2, and after it; pinned to 4.
@@ -105,7 +105,7 @@ fn pieces_of_a_pinned_flow_reach_its_target_and_not_the_slots() {
 
 #[test]
 fn a_first_piece_is_remembered_as_any_packet_of_its_flow() {
-    let mut world = World::new(4).unwrap();
+    let mut world = World::new().unwrap();
     let group = Group { tag: 1, first_slot: 1, tracking: Tracking::All as u8, ..Group::default() };
     world.edge.set_group(1, group).unwrap();
     world.edge.set_slot(1, Slot::closed(2, 0).with_pins(true)).unwrap();
@@ -120,7 +120,7 @@ fn a_first_piece_is_remembered_as_any_packet_of_its_flow() {
 
 #[test]
 fn datagrams_that_come_at_once_are_told_apart() {
-    let mut world = World::new(5).unwrap();
+    let mut world = World::new().unwrap();
     for (vip, segment) in services() {
         let packets = [1, 2, 3, 4].map(|index| {
             let mut packet = packet(vip, index, segment);

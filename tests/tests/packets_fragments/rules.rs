@@ -39,7 +39,7 @@ fn seconds() -> u32 {
 
 #[test]
 fn every_piece_is_counted_for_its_listener_and_target() {
-    let world = World::new(1).unwrap();
+    let world = World::new().unwrap();
     let (mut expected, mut number) = (Counters::default(), 0);
     for vip in VIPS {
         for segment in Segment::ALL {
@@ -59,7 +59,7 @@ fn every_piece_is_counted_for_its_listener_and_target() {
 #[test]
 fn an_access_list_holds_for_pieces_without_ports_too() {
     const LISTS: [u32; 2] = [7, 8];
-    let mut world = World::new(2).unwrap();
+    let mut world = World::new().unwrap();
     for (list, allowed) in LISTS.into_iter().zip([true, false]) {
         let everybody = ["0.0.0.0/0", "::/0"].map(|network| (network.parse().unwrap(), allowed));
         world.edge.set_access(list, &everybody).unwrap();
@@ -85,7 +85,7 @@ fn an_access_list_holds_for_pieces_without_ports_too() {
 
 #[test]
 fn pieces_of_translated_flows_are_dropped() {
-    let mut world = World::new(3).unwrap();
+    let mut world = World::new().unwrap();
     for forwarding in [Target::NAT, Target::NAT_SOURCE] {
         let index = world.add(by(1, forwarding)).unwrap();
         for slot in [Slot::closed(index, 0), Slot::closed(index, 0).with_pins(true)] {
@@ -106,7 +106,7 @@ fn pieces_of_translated_flows_are_dropped() {
 #[test]
 fn of_pieces_that_do_not_fit_the_first_one_is_answered_and_no_other() {
     const MTU: u16 = 100;
-    let mut world = World::new(4).unwrap();
+    let mut world = World::new().unwrap();
     let index = world.add(Target { mtu: MTU, ..target(1) }).unwrap();
     for (number, (vip, segment)) in (0..).zip(services()) {
         let packet = Described { payload: 400, ..packet(vip, index, segment) };
@@ -125,7 +125,7 @@ fn of_pieces_that_do_not_fit_the_first_one_is_answered_and_no_other() {
 
 #[test]
 fn a_first_piece_counts_for_half_a_minute() {
-    let mut world = World::new(5).unwrap();
+    let mut world = World::new().unwrap();
     for (number, (vip, segment)) in (0..).zip(services()) {
         let packet = packet(vip, 1, segment);
         let [first, second, third] = in_three(&packet, number, [24, 64]);
@@ -145,7 +145,7 @@ fn a_first_piece_counts_for_half_a_minute() {
 
 #[test]
 fn what_an_agent_has_given_up_is_dropped_and_counted() {
-    let mut world = World::new(6).unwrap();
+    let mut world = World::new().unwrap();
     for (vip, segment) in services() {
         let packet = packet(vip, 1, segment);
         let [first, second, third] = in_three(&packet, 1, [24, 64]);
@@ -162,7 +162,7 @@ fn what_an_agent_has_given_up_is_dropped_and_counted() {
 
 #[test]
 fn an_index_that_was_given_to_another_target_brings_nothing_to_it() {
-    let mut world = World::new(7).unwrap();
+    let mut world = World::new().unwrap();
     let packet = packet(VIPS[0], 1, Segment::Udp);
     let [first, second, third] = in_three(&packet, 1, [24, 64]);
     assert_sent(&world, &packet, &first, 1);
@@ -202,7 +202,7 @@ fn a_full_table_forgets_the_oldest_and_confuses_nothing() {
 
 #[test]
 fn early_pieces_that_nobody_takes_are_dropped_and_counted() {
-    let mut world = World::new(9).unwrap();
+    let mut world = World::new().unwrap();
     let packet = packet(VIPS[0], 1, Segment::Udp);
     for number in 0..1_000 {
         let [_, second, _] = in_three(&packet, number, [24, 64]);

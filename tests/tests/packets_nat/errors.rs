@@ -56,7 +56,7 @@ fn assert_translated(world: &World, quoted: &Described, expected: &Described, he
 #[test]
 fn an_error_about_a_packet_of_either_side_reaches_its_sender() {
     for forwarding in [Target::NAT, Target::NAT_SOURCE] {
-        let (world, indexes) = world(1, forwarding);
+        let (world, indexes) = world(forwarding);
         let mut messages = 0;
         for index in [indexes[0], indexes[2]] {
             let target = world.targets[index as usize - 1];
@@ -84,7 +84,7 @@ fn an_error_about_a_packet_of_either_side_reaches_its_sender() {
 
 #[test]
 fn an_error_about_a_flow_that_is_not_remembered_passes_untouched() {
-    let (world, indexes) = world(2, Target::NAT);
+    let (world, indexes) = world(Target::NAT);
     for index in [indexes[0], indexes[2]] {
         let target = world.targets[index as usize - 1];
         let asked = request(&world, index, Segment::Data);

@@ -63,7 +63,7 @@ fn comes_back(world: &World, said: &Described, asked: &Described) {
 
 #[test]
 fn every_combination_of_headers_changes_its_family_there_and_back() {
-    let (world, indexes) = world(1, Target::NAT_SOURCE);
+    let (world, indexes) = world(Target::NAT_SOURCE);
     for (way, index) in WAYS.iter().zip(indexes) {
         let target = world.targets[index as usize - 1];
         for network in networks(4).into_iter().filter(|network| way.0 != matches!(network, Network::V4 { .. })) {
@@ -88,7 +88,7 @@ fn every_combination_of_headers_changes_its_family_there_and_back() {
 
 #[test]
 fn an_ipv4_packet_may_be_fragmented_up_to_1260_bytes() {
-    let (world, indexes) = world(2, Target::NAT_SOURCE);
+    let (world, indexes) = world(Target::NAT_SOURCE);
     let target = world.targets[indexes[0] as usize - 1];
     for (payload, flags) in [(1_220, 0), (1_221, 0x40)] {
         let asked = Described { payload, ..request_of_the_other(&world, indexes[0], Segment::Data) };
@@ -99,7 +99,7 @@ fn an_ipv4_packet_may_be_fragmented_up_to_1260_bytes() {
 
 #[test]
 fn a_datagram_without_checksum_gets_one() {
-    let (world, indexes) = world(3, Target::NAT_SOURCE);
+    let (world, indexes) = world(Target::NAT_SOURCE);
     let without = |packet: &Described| {
         let mut frame = frame(packet);
         let field = packet.link_length() + packet.header_length() + 6;
@@ -131,7 +131,7 @@ fn a_datagram_without_checksum_gets_one() {
 
 #[test]
 fn what_fits_is_as_long_as_the_way_takes_in_the_targets_family() {
-    let (world, indexes) = world(4, Target::NAT_SOURCE);
+    let (world, indexes) = world(Target::NAT_SOURCE);
     for (index, mtu) in [(indexes[0], 3_020), (indexes[2], 2_980)] {
         let target = world.targets[index as usize - 1];
         for segment in [Segment::Data, Segment::Udp] {
@@ -150,7 +150,7 @@ fn what_fits_is_as_long_as_the_way_takes_in_the_targets_family() {
 
 #[test]
 fn what_fits_is_said_of_the_target_that_is_remembered() {
-    let (mut world, indexes) = world(5, Target::NAT_SOURCE);
+    let (mut world, indexes) = world(Target::NAT_SOURCE);
     let (v4, v6) = (indexes[0], indexes[2]);
     let asked = request(&world, v4, Segment::Data);
     // The flow has a target by IPv6 when its slot goes to one by IPv4.
@@ -164,7 +164,7 @@ fn what_fits_is_said_of_the_target_that_is_remembered() {
 
 #[test]
 fn a_packet_without_a_hop_left_does_not_change_its_family_either() {
-    let (world, indexes) = world(6, Target::NAT_SOURCE);
+    let (world, indexes) = world(Target::NAT_SOURCE);
     for index in [indexes[0], indexes[2]] {
         let asked = Described { hop_limit: 1, ..request_of_the_other(&world, index, Segment::Syn) };
         assert_eq!(run(&world, &asked).action, Action::Drop);

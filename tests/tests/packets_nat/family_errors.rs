@@ -96,7 +96,7 @@ fn assert_translated(world: &World, [quoted, expected]: &[Described; 2], head: &
 
 #[test]
 fn an_error_about_a_packet_of_either_side_reaches_its_sender_in_his_family() {
-    let (world, indexes) = world(1, Target::NAT_SOURCE);
+    let (world, indexes) = world(Target::NAT_SOURCE);
     let mut messages = 0;
     for index in [indexes[0], indexes[2]] {
         let target = world.targets[index as usize - 1];
@@ -114,7 +114,7 @@ fn an_error_about_a_packet_of_either_side_reaches_its_sender_in_his_family() {
 
 #[test]
 fn an_error_that_only_one_family_has_is_dropped_and_counted() {
-    let (world, indexes) = world(2, Target::NAT_SOURCE);
+    let (world, indexes) = world(Target::NAT_SOURCE);
     for index in [indexes[0], indexes[2]] {
         let Known { asked, said } = known(&world, index, Segment::Data);
         for [quoted, _] in [asked, said] {
@@ -130,7 +130,7 @@ fn an_error_that_only_one_family_has_is_dropped_and_counted() {
 
 #[test]
 fn what_was_wrong_in_a_message_before_is_still_wrong() {
-    let (world, indexes) = world(3, Target::NAT_SOURCE);
+    let (world, indexes) = world(Target::NAT_SOURCE);
     for index in [indexes[0], indexes[2]] {
         let Known { asked: [arrived, asked], .. } = known(&world, index, Segment::Data);
         let v4 = arrived.source.0.is_ipv4();

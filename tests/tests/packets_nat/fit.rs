@@ -80,7 +80,7 @@ fn move_client(world: &mut World, said: &Described, interface: u32) {
 #[test]
 fn an_answer_that_grows_beyond_what_the_client_takes_is_answered_with_what_fits() {
     own_interfaces();
-    let (world, indexes) = world(1, Target::NAT_SOURCE);
+    let (world, indexes) = world(Target::NAT_SOURCE);
     let mut answers = 0;
     for index in [indexes[0], indexes[1]] {
         for segment in [Segment::Data, Segment::Udp] {
@@ -94,7 +94,7 @@ fn an_answer_that_grows_beyond_what_the_client_takes_is_answered_with_what_fits(
 #[test]
 fn an_answer_that_may_be_fragmented_is_answered_as_well() {
     own_interfaces();
-    let (world, indexes) = world(2, Target::NAT_SOURCE);
+    let (world, indexes) = world(Target::NAT_SOURCE);
     let (_, said) = flow(&world, indexes[0], true, Segment::Udp);
     let longer = long(&said, MTUS[0]);
     let mut frame = frame(&longer);
@@ -109,7 +109,7 @@ fn an_answer_that_may_be_fragmented_is_answered_as_well() {
 fn what_fits_is_said_of_the_interface_that_the_client_is_behind() {
     let narrow = own_interfaces();
     for forwarding in [Target::NAT, Target::NAT_SOURCE] {
-        let (mut world, indexes) = world(3, forwarding);
+        let (mut world, indexes) = world(forwarding);
         let mut answers = 0;
         for index in [indexes[0], indexes[2]] {
             for crosses in [false, true].into_iter().filter(|crosses| !crosses || forwarding == Target::NAT_SOURCE) {
@@ -132,7 +132,7 @@ fn what_fits_is_said_of_the_interface_that_the_client_is_behind() {
 fn a_target_is_told_so_often_and_no_more() {
     const SENT: u64 = 500;
     own_interfaces();
-    let (world, indexes) = world(4, Target::NAT_SOURCE);
+    let (world, indexes) = world(Target::NAT_SOURCE);
     let (_, said) = flow(&world, indexes[0], true, Segment::Data);
     let longer = long(&said, MTUS[0]);
     let answers = (0..SENT).filter(|_| run(&world, &longer).action == Action::Tx).count() as u64;

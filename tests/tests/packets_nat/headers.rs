@@ -18,7 +18,7 @@ pub(super) fn translatable() -> impl Iterator<Item = Segment> {
 
 /// Every combination of headers and tags, each with an answer.
 fn there_and_back(forwarding: u8) {
-    let (world, indexes) = world(1, forwarding);
+    let (world, indexes) = world(forwarding);
     for (way, index) in WAYS.iter().zip(indexes) {
         let target = world.targets[index as usize - 1];
         let action = if way.1 == INGRESS { Action::Tx } else { Action::Redirect };
@@ -68,7 +68,7 @@ fn so_it_is_from_a_port_of_the_edges_own() {
 
 #[test]
 fn udp_without_checksum_is_translated_without() {
-    let (world, indexes) = world(2, Target::NAT);
+    let (world, indexes) = world(Target::NAT);
     let target = world.targets[indexes[0] as usize - 1];
     let asked = request(&world, indexes[0], Segment::Udp);
     let without = |mut frame: Vec<u8>| {
@@ -81,7 +81,7 @@ fn udp_without_checksum_is_translated_without() {
 
 #[test]
 fn what_is_of_no_translated_flow_passes_untouched() {
-    let (world, indexes) = world(3, Target::NAT);
+    let (world, indexes) = world(Target::NAT);
     for index in indexes {
         let target = world.targets[index as usize - 1];
         for segment in translatable() {
@@ -96,7 +96,7 @@ fn what_is_of_no_translated_flow_passes_untouched() {
 
 #[test]
 fn a_packet_without_a_hop_left_goes_no_further() {
-    let (world, indexes) = world(4, Target::NAT);
+    let (world, indexes) = world(Target::NAT);
     for index in [indexes[0], indexes[2]] {
         let asked = request(&world, index, Segment::Data);
         let hops = if asked.source.0.is_ipv4() { 14 + 8 } else { 14 + 7 };
@@ -111,7 +111,7 @@ fn a_packet_without_a_hop_left_goes_no_further() {
 
 #[test]
 fn a_packet_that_its_target_could_not_answer_is_not_translated_into_the_other_family() {
-    let (world, indexes) = world(5, Target::NAT);
+    let (world, indexes) = world(Target::NAT);
     for index in indexes {
         let other = VIPS[usize::from(world.targets[index as usize - 1].destination.is_v4())];
         let asked = Described::new(other.parse().unwrap(), port(index), Segment::Syn);

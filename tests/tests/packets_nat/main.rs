@@ -22,8 +22,8 @@ use nlb_tests::packets::{Described, Segment, World};
 use nlb_tests::run::{INGRESS, Ran};
 
 /// A world, and for each way out a target by that kind of translation, with listener, group and a ring of one slot.
-fn world(seed: u64, forwarding: u8) -> (World, [u32; 4]) {
-    let mut world = World::new(seed).unwrap();
+fn world(forwarding: u8) -> (World, [u32; 4]) {
+    let mut world = World::new().unwrap();
     let indexes = [1, 2, 3, 4].map(|way| {
         let target = target(way);
         // The world's targets have two addresses: with one port, a client's could not have two listeners.

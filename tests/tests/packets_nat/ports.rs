@@ -19,7 +19,7 @@ fn asked_from(world: &World, index: u32, source_port: u16, segment: Segment) -> 
 
 #[test]
 fn each_flow_has_a_port_of_its_own_and_keeps_it() {
-    let (world, indexes) = world(1, Target::NAT_SOURCE);
+    let (world, indexes) = world(Target::NAT_SOURCE);
     for index in indexes {
         let target = world.targets[index as usize - 1];
         let port_of = |source_port, segment| {
@@ -56,7 +56,7 @@ fn take(world: &mut World, table: &str, asked: &Described, target: &Target, coun
 #[test]
 fn a_port_that_is_taken_in_either_table_is_passed_over() {
     for table in [NAT_NEW, NAT_FLOWS] {
-        let (mut world, indexes) = world(2, Target::NAT_SOURCE);
+        let (mut world, indexes) = world(Target::NAT_SOURCE);
         let target = world.targets[indexes[0] as usize - 1];
         let asked = asked_from(&world, indexes[0], 7, Segment::Syn);
         let taken = take(&mut world, table, &asked, &target, TRIES - 1);
@@ -68,7 +68,7 @@ fn a_port_that_is_taken_in_either_table_is_passed_over() {
 
 #[test]
 fn a_flow_that_finds_no_port_is_dropped_and_counted() {
-    let (mut world, indexes) = world(3, Target::NAT_SOURCE);
+    let (mut world, indexes) = world(Target::NAT_SOURCE);
     let target = world.targets[indexes[0] as usize - 1];
     let asked = asked_from(&world, indexes[0], 7, Segment::Syn);
     take(&mut world, NAT_FLOWS, &asked, &target, TRIES);
@@ -81,7 +81,7 @@ fn a_flow_that_finds_no_port_is_dropped_and_counted() {
 #[test]
 fn two_flows_whose_answers_would_be_the_same_are_told_apart_or_refused() {
     // One client's port, two listeners, one target.
-    let (mut world, indexes) = world(4, Target::NAT);
+    let (mut world, indexes) = world(Target::NAT);
     let (first, second) = (indexes[0], indexes[1]);
     world.edge.set_slot(second, Slot::closed(first, 0).with_pins(true)).unwrap();
     assert_eq!(run(&world, &asked_from(&world, first, 7, Segment::Syn)).action, Action::Tx);

@@ -9,8 +9,8 @@ use nlb_tests::run::Action;
 use super::*;
 
 /// A world with two targets for the listener of the first one, by IPv4 and out of the same interface.
-fn pair(seed: u64, forwarding: u8) -> (World, u32, u32) {
-    let (mut world, indexes) = world(seed, forwarding);
+fn pair(forwarding: u8) -> (World, u32, u32) {
+    let (mut world, indexes) = world(forwarding);
     let address: IpAddr = "10.0.0.78".parse().unwrap();
     let first = world.targets[indexes[0] as usize - 1];
     let second = world.add(Target { destination: address.into(), tag: 0x51, ..first }).unwrap();
@@ -43,7 +43,7 @@ fn set_flags(world: &mut World, index: u32, flags: u8) {
 #[test]
 fn a_flow_keeps_its_target_whatever_becomes_of_its_slot() {
     for forwarding in [Target::NAT, Target::NAT_SOURCE] {
-        let (mut world, first, second) = pair(1, forwarding);
+        let (mut world, first, second) = pair(forwarding);
         let old = |segment| asked(&world, first, 7, segment);
         let (syn, data) = (old(Segment::Syn), old(Segment::Data));
         let (udp, new) = (old(Segment::Udp), asked(&world, first, 8, Segment::Syn));
@@ -65,7 +65,7 @@ fn a_flow_keeps_its_target_whatever_becomes_of_its_slot() {
 
 #[test]
 fn a_dead_targets_flows_are_selected_anew_and_a_draining_one_gets_no_new_ones() {
-    let (mut world, first, second) = pair(2, Target::NAT);
+    let (mut world, first, second) = pair(Target::NAT);
     let (syn, data) = (asked(&world, first, 7, Segment::Syn), asked(&world, first, 7, Segment::Data));
     assert_eq!(goes_to(&world, &syn), address(&world, first));
     assert_eq!(goes_to(&world, &data), address(&world, first));
@@ -83,7 +83,7 @@ fn a_dead_targets_flows_are_selected_anew_and_a_draining_one_gets_no_new_ones() 
 
 #[test]
 fn a_flow_that_is_not_remembered_goes_where_its_slot_says() {
-    let (mut world, first, second) = pair(3, Target::NAT);
+    let (mut world, first, second) = pair(Target::NAT);
     let open = Slot::open(second, first, nlb_common::slot::Tick::at(0));
     world.edge.set_slot(first, open).unwrap();
     assert_eq!(goes_to(&world, &asked(&world, first, 7, Segment::Data)), address(&world, first));
@@ -93,7 +93,7 @@ fn a_flow_that_is_not_remembered_goes_where_its_slot_says() {
 
 #[test]
 fn flows_that_are_over_are_reset_or_dropped() {
-    let (mut world, first, _) = pair(4, Target::NAT);
+    let (mut world, first, _) = pair(Target::NAT);
     let (syn, data) = (asked(&world, first, 7, Segment::Syn), asked(&world, first, 7, Segment::Data));
     let udp = asked(&world, first, 7, Segment::Udp);
     for packet in [&syn, &data, &udp] {
@@ -113,7 +113,7 @@ fn flows_that_are_over_are_reset_or_dropped() {
 #[test]
 fn a_flow_is_an_attempt_until_the_client_goes_on_or_by_udp_the_target_answers() {
     for forwarding in [Target::NAT, Target::NAT_SOURCE] {
-        let (world, indexes) = world(5, forwarding);
+        let (world, indexes) = world(forwarding);
         for index in [indexes[0], indexes[2]] {
             let target = world.targets[index as usize - 1];
             let tables = || [NAT_NEW, NAT_FLOWS].map(|table| world.edge.sessions(table).unwrap().len());
@@ -146,7 +146,7 @@ fn a_flow_is_an_attempt_until_the_client_goes_on_or_by_udp_the_target_answers() 
 fn either_sides_end_is_noted_and_a_new_connection_takes_it_back() {
     for by_target in [false, true] {
         for end in [Segment::Fin, Segment::Rst] {
-            let (world, indexes) = world(6, Target::NAT);
+            let (world, indexes) = world(Target::NAT);
             let index = indexes[0];
             let target = world.targets[index as usize - 1];
             let asked = |segment| request(&world, index, segment);
@@ -168,7 +168,7 @@ fn either_sides_end_is_noted_and_a_new_connection_takes_it_back() {
 
 #[test]
 fn what_was_pushed_out_of_one_way_is_completed_by_a_packet_of_the_other() {
-    let (mut world, indexes) = world(7, Target::NAT);
+    let (mut world, indexes) = world(Target::NAT);
     let index = indexes[0];
     let target = world.targets[index as usize - 1];
     let asked = request(&world, index, Segment::Data);
@@ -192,7 +192,7 @@ fn what_was_pushed_out_of_one_way_is_completed_by_a_packet_of_the_other() {
 
 #[test]
 fn a_group_that_is_not_translated_is_not_asked_what_is_remembered() {
-    let (world, _) = world(8, Target::NAT);
+    let (world, _) = world(Target::NAT);
     for way in 1..=4 {
         let packet = Described::new(VIPS[0].parse().unwrap(), port(way), Segment::Data);
         let expected = Tunnel { second: None, ..world.tunnel(&packet, way) }.frame(&[], &packet.ip(), &[]);

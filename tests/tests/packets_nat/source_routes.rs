@@ -29,7 +29,7 @@ fn roomy(packet: Described) -> Described {
 
 #[test]
 fn an_ipv4_packet_with_addresses_left_to_visit_is_dropped_and_others_lose_their_options() {
-    let (world, indexes) = world(1, Target::NAT_SOURCE);
+    let (world, indexes) = world(Target::NAT_SOURCE);
     let dropped = |frame: &[u8]| assert_eq!(world.edge.run(frame).unwrap().action, Action::Drop, "{frame:x?}");
     for segment in [Segment::Data, Segment::Udp] {
         let asked = roomy(request_of_the_other(&world, indexes[2], segment));
@@ -54,7 +54,7 @@ fn an_ipv4_packet_with_addresses_left_to_visit_is_dropped_and_others_lose_their_
 
 #[test]
 fn an_error_message_with_addresses_left_to_visit_is_dropped() {
-    let (world, indexes) = world(2, Target::NAT_SOURCE);
+    let (world, indexes) = world(Target::NAT_SOURCE);
     let asked = request_of_the_other(&world, indexes[2], Segment::Data);
     let arrived = arrived(&run(&world, &asked).packet, &asked, &world.targets[indexes[2] as usize - 1]);
     // The client's, about an answer.
@@ -72,7 +72,7 @@ fn an_error_message_with_addresses_left_to_visit_is_dropped() {
 
 #[test]
 fn within_ipv4_options_go_on_with_the_packet() {
-    let (world, indexes) = world(3, Target::NAT_SOURCE);
+    let (world, indexes) = world(Target::NAT_SOURCE);
     let asked = roomy(request(&world, indexes[0], Segment::Data));
     let ran = world.edge.run(&with(&asked, LEFT[0])).unwrap();
     assert_eq!((ran.action, &ran.packet[14 + 20..][..8]), (Action::Tx, &LEFT[0][..]));
@@ -80,7 +80,7 @@ fn within_ipv4_options_go_on_with_the_packet() {
 
 #[test]
 fn an_ipv6_packet_with_nodes_left_to_visit_is_left_to_the_stack() {
-    let (world, indexes) = world(4, Target::NAT_SOURCE);
+    let (world, indexes) = world(Target::NAT_SOURCE);
     let network = Network::V6(vec![Extension { kind: Kind::Routing, units: 2 }]);
     let asked = Described { network, ..request_of_the_other(&world, indexes[0], Segment::Data) };
     let mut frame = frame(&asked);

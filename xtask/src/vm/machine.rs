@@ -81,7 +81,7 @@ impl Machine<'_> {
         let mut console = File::create(self.logs.join("console.log"))?;
         let printing = {
             let label = self.label.to_owned();
-            thread::spawn(move || print(&label, output, &mut console))
+            thread::spawn(move || print(&label, start, output, &mut console))
         };
         let overdue = loop {
             if emulator.try_wait()?.is_some() {
@@ -103,12 +103,13 @@ impl Machine<'_> {
     }
 }
 
-fn print(label: &str, output: ChildStdout, console: &mut File) -> std::io::Result<()> {
+/// Each line with the second in which it came: so one sees what takes long.
+fn print(label: &str, start: Instant, output: ChildStdout, console: &mut File) -> std::io::Result<()> {
     let mut lines = BufReader::new(output);
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line)? > 0 {
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-        println!("{label} | {text}");
+        println!("{label} {:4} s | {text}", start.elapsed().as_secs());
         writeln!(console, "{text}")?;
         line.clear();
     }

@@ -165,7 +165,7 @@ fn is_of(number: usize, flow: &nlb_common::hash::Flow) -> bool {
 #[test]
 fn a_live_flow_on_a_live_target_never_moves() {
     let cases = std::env::var("NLB_HISTORIES").map_or(2_000, |text| text.parse().expect("NLB_HISTORIES is a number"));
-    let world = new_world(51);
+    let world = new_world();
     let slots = slots_of(&world);
     let used = |range: std::ops::Range<usize>| {
         range.into_iter().map(|flow| slots[flow]).collect::<std::collections::BTreeSet<_>>()
