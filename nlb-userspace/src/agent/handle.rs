@@ -74,6 +74,8 @@ pub struct ReloadReport {
     pub groups: Difference<Name>,
     /// Targets that differ.
     pub targets: Difference<TargetKey>,
+    /// Autoscaling groups that differ.
+    pub autoscaling_groups: Difference<Name>,
     /// Runtime changes that the new file leaves without object, and that are forgotten.
     pub dropped: Vec<DroppedChange>,
     /// Settings of `[agent]` that differ and are used from the agent's next start on, by their key in the file.

@@ -22,8 +22,15 @@ pub fn text(report: &ReloadReport, style: Style) -> String {
         ("VIP", &report.vips),
         ("target group", &report.target_groups),
         ("target", &report.targets),
+        ("autoscaling group", &report.autoscaling_groups),
     ] {
         text.push_str(&lines(thing, difference, style));
+    }
+    for group in &report.autoscaling_groups.removed {
+        let what = style.paint(Tone::Warn, "! instances that nobody ends now:");
+        text.push_str(&format!(
+            "{what} those of {group}; give it back with `min = 0`, then `nlb asg set-desired {group} 0`\n"
+        ));
     }
     for lost in &report.dropped {
         let what = style.paint(Tone::Warn, "! runtime change forgotten:");

@@ -126,6 +126,7 @@ fn reloaded() -> ReloadReport {
             removed: vec![TargetKey { group: name("web"), address: [10, 0, 0, 9].into(), port: 80 }],
             ..Difference::default()
         },
+        autoscaling_groups: Difference { changed: vec![name("web")], ..Difference::default() },
         dropped: vec![],
         restart_needed: vec!["agent.interfaces".to_owned()],
     }

@@ -120,6 +120,11 @@ fn a_reload_is_told_line_by_line() {
             changed: strings(&["web/10.0.0.1:80"]),
             ..Difference::default()
         },
+        autoscaling_groups: Difference {
+            added: strings(&["batch"]),
+            removed: strings(&["old"]),
+            changed: strings(&["web"]),
+        },
         dropped: vec![DroppedChange {
             change: "set-weight old/10.0.0.1:80 5".to_owned(),
             reason: "group `old` is gone".to_owned(),
@@ -255,6 +260,10 @@ const RELOAD: &str = "
 + listener new
 - target web/10.0.0.9:80
 ~ target web/10.0.0.1:80
++ autoscaling group batch
+- autoscaling group old
+~ autoscaling group web
+! instances that nobody ends now: those of old; give it back with `min = 0`, then `nlb asg set-desired old 0`
 ! runtime change forgotten: set-weight old/10.0.0.1:80 5: group `old` is gone
 ! used from the agent's next start on: agent.interfaces, agent.mode
 ";

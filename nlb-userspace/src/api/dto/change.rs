@@ -121,6 +121,9 @@ pub struct ReloadReport {
     pub target_groups: Difference,
     /// Targets that differ: `group/address:port`.
     pub targets: Difference,
+    /// Autoscaling groups that differ, by name. The instances of one that was removed stay as they are.
+    #[serde(default)]
+    pub autoscaling_groups: Difference,
     /// Runtime changes that the new file leaves without object, and that are forgotten.
     pub dropped: Vec<DroppedChange>,
     /// Settings that take effect at the agent's next start only, by their key in the file.
@@ -162,6 +165,7 @@ impl From<handle::ReloadReport> for ReloadReport {
             vips: report.vips.into(),
             target_groups: report.groups.into(),
             targets: report.targets.into(),
+            autoscaling_groups: report.autoscaling_groups.into(),
             dropped: dropped.map(|lost| DroppedChange { change: name(&lost.change), reason: lost.reason }).collect(),
             restart_needed: report.restart_needed,
         }

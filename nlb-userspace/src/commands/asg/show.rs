@@ -51,7 +51,8 @@ pub fn refresh(refresh: &RefreshView, now: Moment, style: Style) -> String {
         None => format!("for {}", age(now.since(refresh.began))),
     };
     let status = style.paint(tone, refresh.status.text());
-    format!("{status} {time}: {before} to {template}, {replaced} of {total} replaced: {reason}\n")
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    format!("{status} {time}: {before} to {template}, {replaced} of {total} replaced{reason}\n")
 }
 
 const fn tone(instance: &InstanceView) -> Tone {
