@@ -7,8 +7,10 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
+use nlb_common::datagram::Datagram;
 use nlb_tests::campaign::{Campaign, Plan, Portion};
 use nlb_tests::packets::fuzz::frames::Frames;
 use nlb_tests::packets::fuzz::shrink::shrink;
@@ -19,9 +21,11 @@ const PLAN: Plan = Plan { units: "packets", variable: "NLB_PACKETS", total: 100_
 /// How many packets are between two changes of targets.
 const CHANGE: usize = 400;
 
-/// After how many packets all flows and datagrams are forgotten: on a busy machine, too, before the program forgets what half a minute
-/// makes old.
+/// After how many packets all flows and datagrams are forgotten.
 const MEMORY: u32 = 2_500;
+/// And after how long: the program forgets old datagrams, the reference doesn't, and an emulated machine may need minutes for so
+/// many packets.
+const AGE: Duration = Duration::from_secs(Datagram::LIFETIME as u64 / 3);
 
 /// Both programs, on a thread without network: the target host's asks for sockets and routes.
 struct Loaded {
@@ -99,13 +103,15 @@ fn run(loaded: &mut Loaded, portion: Portion) -> Result<Counts<Action>, String> 
     loaded.edge.restore().unwrap();
     let before = (counts(loaded.edge.drops().unwrap()), counts(loaded.host.outcomes().unwrap()));
     let mut frames = Frames::new(portion.seed);
+    let mut forgotten = Instant::now();
     let mut expected = Expected::default();
     for number in 0..portion.units {
         if frames.garbage().once_in(CHANGE) {
             loaded.edge.change(frames.garbage()).unwrap();
         }
-        if number % MEMORY == 0 {
+        if number % MEMORY == 0 || forgotten.elapsed() > AGE {
             loaded.edge.forget().unwrap();
+            forgotten = Instant::now();
         }
         let answered = loaded.edge.answered(frames.garbage());
         let frame = frames.make(answered);
