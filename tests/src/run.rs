@@ -1,7 +1,8 @@
 //! Runs the kernel programs on single packets with `BPF_PROG_TEST_RUN`, on the real kernel and without an interface.
 //!
 //! Each [`Edge`] and [`TargetHost`] loads its own copy of the program with its own unpinned maps, so that tests run side by
-//! side; those that come one after the other in a process share it. The kernel lets packets seem to have come in by the loopback interface: [`INGRESS`].
+//! side; those that come one after the other in a process share it. The kernel lets packets seem to have come in by the loopback
+//! interface: [`INGRESS`].
 
 mod capture;
 mod counts;

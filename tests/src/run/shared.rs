@@ -3,6 +3,7 @@
 //! The kernel checks the edge's programs for a good part of a second, in an emulated machine for many. So an edge that is no
 //! longer used is kept, and its tables are emptied for the next that is to be loaded just like it.
 
+use std::io::Error;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::sync::{Mutex, PoisonError};
@@ -107,13 +108,16 @@ fn delete(map: &MapData) -> Result<()> {
     let fd = map.fd().as_fd().as_raw_fd() as u64;
     let size = map.info()?.key_size() as usize;
     let mut next = vec![0; size];
-    let mut more = bpf(BPF_MAP_GET_NEXT_KEY, &[fd, 0, next.as_mut_ptr() as u64]);
-    while more.is_ok() {
+    let mut step = bpf(BPF_MAP_GET_NEXT_KEY, &[fd, 0, next.as_mut_ptr() as u64]);
+    while step.is_ok() {
         let key = next.clone();
-        more = bpf(BPF_MAP_GET_NEXT_KEY, &[fd, key.as_ptr() as u64, next.as_mut_ptr() as u64]);
+        step = bpf(BPF_MAP_GET_NEXT_KEY, &[fd, key.as_ptr() as u64, next.as_mut_ptr() as u64]);
         bpf(BPF_MAP_DELETE_ELEM, &[fd, key.as_ptr() as u64])?;
     }
-    Ok(())
+    match step {
+        Err(error) if error.downcast_ref().and_then(Error::raw_os_error) == Some(libc::ENOENT) => Ok(()),
+        step => step.map(drop),
+    }
 }
 
 /// Makes all values zero, unless they are constants.

@@ -56,9 +56,16 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<bool> {
     image.write(&file)?;
     println!("-- {}", kernel.name);
     let limit = Duration::from_secs(arguments.limit);
-    let ended =
-        Machine { kernel: &kernel, image: &file, logs: &logs, label: &label, limit, clock: Clock::Instructions }
-            .run()?;
+    let ended = Machine {
+        kernel: &kernel,
+        image: &file,
+        logs: &logs,
+        label: &label,
+        limit,
+        parameters: "",
+        clock: Clock::Instructions,
+    }
+    .run()?;
     fs::remove_file(&file)?;
     if !ended.finished {
         ended.explain();

@@ -1,5 +1,5 @@
 # Runs each test program that /tests.list names, and reports how it ended.
-export NLB_BIN=/bin/nlb NLB_HISTORIES=20 NLB_PACKETS=5000 RUST_BACKTRACE=1 RUST_TEST_THREADS=1
+export NLB_BIN=/bin/nlb NLB_HISTORIES=20 NLB_PACKETS=12500 RUST_BACKTRACE=1 RUST_TEST_THREADS=1
 while read -r test; do
     echo "-- $test"
     # What flows remember is in seconds since the start, and these tests tell of a minute before now.

@@ -83,6 +83,22 @@ async fn a_provider_stays_while_there_are_instances_of_its() {
 }
 
 #[tokio::test]
+async fn a_group_that_is_given_back_to_the_file_has_its_instances_and_ends_them() {
+    let mut scene = Scene::begin(ONE);
+    scene.until("both instances are targets", |scene| scene.targets("web").len() == 2).await;
+    let without = &FILE[..FILE.find("[[autoscaling_group]]").unwrap()];
+    let report = scene.reload(without).await.unwrap();
+    assert_eq!(report.autoscaling_groups.removed, ["web".parse().unwrap()]);
+    scene.until("the group is gone", |scene| scene.instances("web").is_empty()).await;
+    assert_eq!(scene.double.running(), 2, "its instances are not");
+    scene.reload(FILE).await.unwrap();
+    scene.until("it has them again", |scene| scene.instances("web").len() == 2).await;
+    scene.command("web", Command::SetDesired(0)).await.unwrap();
+    scene.until("they are ended", |scene| scene.double.running() == 0 && scene.instances("web").is_empty()).await;
+    assert!(scene.double.all_made().values().all(|times| *times == 1), "{:?}", scene.double.all_made());
+}
+
+#[tokio::test]
 async fn an_agent_that_is_killed_while_it_launches_loses_nothing_and_launches_nothing_twice() {
     // The moments differ: before the first list, while launches are under way, when targets are there.
     for moment in [0, 20, 60, 200, 500] {
