@@ -5,6 +5,7 @@
 //! sends it through the program again once the first has come ([`Early`]).
 
 use crate::address::Address;
+use crate::hash::Flow;
 use crate::listener::Claim;
 use crate::slot::TargetIndex;
 use crate::tables::Target;
@@ -29,7 +30,8 @@ pub struct DatagramKey {
 pub struct Datagram {
     /// What its listener says.
     pub claim: Claim,
-    /// Its flow's hash: what varies by flow in outer headers is the same for all fragments.
+    /// Its flow's hash: what varies by flow in outer headers is the same for all fragments. Of a
+    /// [translated](Self::translated) flow, ports and protocol.
     pub hash: u64,
     /// Its target.
     pub target: TargetIndex,
@@ -50,6 +52,8 @@ impl Datagram {
     pub const DROPPED: u32 = 2;
     /// It did not come in time: an agent that kept early fragments says so.
     pub const MISSED: u32 = 3;
+    /// It is of a flow that is translated, the client's packets or their answers.
+    pub const TRANSLATED: u32 = 4;
 
     /// Seconds for which it counts: as long as Linux keeps fragments of IPv4 (`ipfrag_time`). A later one of that name is of another
     /// datagram.
@@ -59,6 +63,30 @@ impl Datagram {
     #[inline(always)]
     pub const fn sent(claim: Claim, hash: u64, index: TargetIndex, target: &Target, seen: u32) -> Self {
         Self { claim, hash, target: index, owner: Self::owner(target), seen, fate: Self::SENT }
+    }
+
+    /// Of a first fragment of `flow`, which is translated. `claim` and `target` mean nothing of an answer.
+    #[inline(always)]
+    #[must_use]
+    pub const fn translated(flow: &Flow, claim: Claim, index: TargetIndex, target: &Target, seen: u32) -> Self {
+        let ports = flow.source_port as u64 | (flow.destination_port as u64) << 16;
+        let hash = ports | (flow.protocol as u64) << 32;
+        Self { claim, hash, target: index, owner: Self::owner(target), seen, fate: Self::TRANSLATED }
+    }
+
+    /// The flow of a translated one's fragments, which go between those.
+    #[inline(always)]
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "each field is its own bits")]
+    pub const fn flow(&self, source: Address, destination: Address) -> Flow {
+        Flow {
+            source,
+            destination,
+            source_port: self.hash as u16,
+            destination_port: (self.hash >> 16) as u16,
+            protocol: (self.hash >> 32) as u8,
+            padding: [0; 3],
+        }
     }
 
     /// Of one that had another fate.
@@ -115,6 +143,15 @@ const _: () = assert!(size_of::<Early>() == 48 + Early::LONGEST, "no hidden padd
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_pieces_of_a_translated_datagram_are_of_its_flow() {
+        let (source, destination) = (Address::v4(1), Address::v4(2));
+        let flow =
+            Flow { source, destination, source_port: 0xfffe, destination_port: 7, protocol: 17, padding: [0; 3] };
+        let datagram = Datagram::translated(&flow, Claim(0), 1, &Target::default(), 0);
+        assert_eq!(datagram.flow(source, destination), flow);
+    }
 
     #[test]
     fn an_entry_counts_for_half_a_minute_whatever_the_clock_shows() {

@@ -70,7 +70,8 @@ reasons! {
     /// A translated packet has no hop left.
     HopLimit = "hop_limit", "a translated packet has no hop left";
     /// A packet can't be translated into the other IP family: its group doesn't translate from the edge's own address, it is an
-    /// error message that the other family has none for, or its source route has addresses left.
+    /// error message that the other family has none for, its source route has addresses left, or it is a fragment of a datagram that
+    /// has no checksum, or extension headers within what was cut.
     OtherFamily = "other_family", "a packet that can't be translated into the other IP family";
     /// What an appliance sent back holds no packet of the flow that it was given.
     BadTunnel = "bad_tunnel", "what an appliance sent back holds no packet of the flow that it was given";
@@ -81,8 +82,8 @@ reasons! {
     BadFragment = "bad_fragment", "a fragment that can't be: empty, longer than a packet can be, no multiple of 8 bytes, or across a header";
     /// A fragment came before the first one of its datagram, and that did not come in time, or there was no room to wait.
     EarlyFragment = "early_fragment", "a fragment whose datagram's first one was not seen";
-    /// A first fragment of a flow that is translated: those that follow have no ports to translate.
-    TranslatedFragment = "translated_fragment", "a fragment of a flow that is translated";
+    /// A fragment without ports of a flow that was translated when its datagram's first one came, and is no longer remembered.
+    TranslatedFragment = "translated_fragment", "a fragment of a translated flow that is no longer remembered";
     /// The first fragment of its datagram was dropped, for a reason of its own.
     FirstDropped = "first_dropped", "a fragment of a datagram whose first one was dropped";
     /// A packet in a tunnel, of a kind that edges use, came from outside for a VIP or for a target.

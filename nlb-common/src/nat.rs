@@ -9,7 +9,10 @@
 //! that is all there is to translation: a packet leaves as the reverse of what the other way's packets arrive as.
 
 pub mod cross;
+mod piece;
 pub mod rewrite;
+
+pub use piece::Piece;
 
 use crate::flow::Pin;
 use crate::hash::Flow;

@@ -97,11 +97,11 @@ impl Target {
     pub const GENEVE: u8 = 0x60;
 
     /// The longest packet that fits from a client of that family: translated into the other one, it is 20 bytes longer or
-    /// shorter.
+    /// shorter, and a fragment (`cut`) 28.
     #[inline(always)]
-    pub const fn mtu_from(&self, v4: bool) -> u16 {
+    pub const fn mtu_from(&self, v4: bool, cut: bool) -> u16 {
         let crosses = self.forwarding() == Self::NAT_SOURCE && v4 != self.destination.is_v4();
-        if crosses { fitting(self.mtu, v4) } else { self.mtu }
+        if crosses { fitting(self.mtu, v4, cut) } else { self.mtu }
     }
 
     /// Whether packets may be sent to this target.
@@ -168,7 +168,7 @@ mod tests {
             (Target::GUE, false, Address::v4(1), 1_500),
         ] {
             let target = Target { destination, mtu: 1_500, flags: forwarding, ..Target::default() };
-            assert_eq!(target.mtu_from(from_v4), mtu, "{forwarding:#x} {from_v4}");
+            assert_eq!(target.mtu_from(from_v4, false), mtu, "{forwarding:#x} {from_v4}");
         }
     }
 }

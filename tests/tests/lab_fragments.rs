@@ -19,8 +19,8 @@ const PORT: u16 = 7;
 const VIPS: [IpAddr; 2] = [IpAddr::V4(VIP_V4), IpAddr::V6(VIP_V6)];
 /// Longer than five of the client's packets.
 const LENGTH: usize = 8_000;
-/// Until the targets have learned how long their answers' packets may be, and loads of the machine, none is lost twice.
-const ATTEMPTS: usize = 4;
+/// Until each of three targets has learned of two links how long its answers' packets may be; by then none is lost again.
+const ATTEMPTS: usize = 8;
 
 struct Scene {
     // Dropped in this order.
@@ -28,8 +28,20 @@ struct Scene {
     service: Service,
 }
 
+/// How packets travel, and whether a VIP's targets are of the other family.
+type Mode = (Arms, Forwarding, bool);
+
+const MODES: [Mode; 6] = [
+    (Arms::One, Forwarding::IpIp, false),
+    (Arms::One, Forwarding::Gue, false),
+    (Arms::Two, Forwarding::L2, false),
+    (Arms::One, Forwarding::Nat, false),
+    (Arms::Two, Forwarding::NatSource, false),
+    (Arms::One, Forwarding::NatSource, true),
+];
+
 impl Scene {
-    fn new(arms: Arms, forwarding: Forwarding) -> Result<Self> {
+    fn new((arms, forwarding, crossed): Mode) -> Result<Self> {
         let mut listeners = web_and_dns();
         listeners.extend(VIPS.map(|address| ListenerConfig {
             name: format!("long-{}", if address.is_ipv4() { "v4" } else { "v6" }),
@@ -37,13 +49,17 @@ impl Scene {
             protocol: "udp",
             port: PORT,
             health: HealthCheck::Tcp(80),
-            targets_v6: address.is_ipv6(),
+            targets_v6: address.is_ipv6() != crossed,
             affinity: "flow",
             targets: 3,
         }));
         let service =
             Service::start(Options { arms, forwarding, ..Options::default() }, NginxOptions::default(), listeners)?;
-        let servers = service.lab.targets().flat_map(|host| VIPS.map(|vip| host.udp_echo((vip, PORT).into())));
+        let translated = matches!(forwarding, Forwarding::Nat | Forwarding::NatSource);
+        let servers = service.lab.targets().flat_map(|host| {
+            let addresses = if translated { [host.v4().into(), host.v6().into()] } else { VIPS };
+            addresses.map(|address| host.udp_echo((address, PORT).into()))
+        });
         Ok(Self { _servers: servers.collect::<Result<_>>()?, service })
     }
 
@@ -110,17 +126,21 @@ fn send(packet: &[u8], to: IpAddr) -> Result<()> {
 
 #[test]
 fn datagrams_of_8_kb_are_echoed_whole() -> Result<()> {
-    for (arms, forwarding) in [(Arms::One, Forwarding::IpIp), (Arms::One, Forwarding::Gue), (Arms::Two, Forwarding::L2)]
-    {
-        let scene = Scene::new(arms, forwarding)?;
-        scene.long_datagrams_are_echoed().with_context(|| format!("by {forwarding:?}"))?;
+    for mode in MODES {
+        Scene::new(mode)?.long_datagrams_are_echoed().with_context(|| format!("{mode:?}"))?;
     }
     Ok(())
 }
 
 #[test]
 fn a_datagram_is_echoed_whole_in_whatever_order_its_fragments_come() -> Result<()> {
-    let scene = Scene::new(Arms::One, Forwarding::IpIp)?;
+    for forwarding in [Forwarding::IpIp, Forwarding::NatSource] {
+        in_whatever_order(&Scene::new((Arms::One, forwarding, false))?).with_context(|| format!("{forwarding:?}"))?;
+    }
+    Ok(())
+}
+
+fn in_whatever_order(scene: &Scene) -> Result<()> {
     let mut identification = 1_000;
     for vip in VIPS {
         let before = scene.outcome("early_fragment")?;

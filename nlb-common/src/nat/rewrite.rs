@@ -6,6 +6,7 @@
 use crate::address::Address;
 use crate::checksum::Checksum;
 use crate::hash::Flow;
+use crate::nat::Piece;
 use crate::wire::{Header, Ipv4, Ipv6, protocol};
 
 /// What the checksum of a TCP segment or UDP datagram changes by when the packets of `from` become those of `to`: both cover
@@ -53,6 +54,10 @@ pub trait Translated: Header {
     #[must_use]
     fn translated(self, source: Address, destination: Address) -> Self;
 
+    /// The header of a fragment with the identification that it leaves with, where the header has one.
+    #[must_use]
+    fn identified(self, piece: &Piece) -> Self;
+
     /// The header of a packet that an error message quotes, with other addresses, and what the message's checksum changes by.
     fn requoted(self, source: Address, destination: Address) -> (Self, Checksum);
 
@@ -80,6 +85,13 @@ impl Translated for Ipv4 {
             .add_u16(hops(ttl))
             .finish();
         Self { ttl, checksum, source, destination, ..self }
+    }
+
+    #[inline(always)]
+    fn identified(self, piece: &Piece) -> Self {
+        let (identification, _) = piece.v4();
+        let checksum = Checksum::from_header(self.checksum).remove_u16(self.identification).add_u16(identification);
+        Self { identification, checksum: checksum.finish(), ..self }
     }
 
     /// The header's own checksum changes as its addresses do, so the sum of all its words stays.
@@ -112,6 +124,11 @@ impl Translated for Ipv6 {
     fn translated(self, source: Address, destination: Address) -> Self {
         let hop_limit = self.hop_limit.saturating_sub(1);
         Self { hop_limit, source: source.by_words(), destination: destination.by_words(), ..self }
+    }
+
+    #[inline(always)]
+    fn identified(self, _: &Piece) -> Self {
+        self
     }
 
     #[inline(always)]

@@ -25,6 +25,8 @@ pub struct Fragment {
     pub offset: usize,
     /// Whether others follow.
     pub more: bool,
+    /// Whether its header calls it a fragment: one that is all of the datagram as well.
+    pub is_fragment: bool,
     /// Length of the piece.
     pub length: usize,
     /// Length of what the datagram has before its first piece and must be counted to its length: IPv4's header, IPv6's extension
@@ -106,6 +108,7 @@ impl Fragmented for V4 {
             identification: header.identification.into(),
             offset: header.fragment_offset(),
             more: header.more_fragments(),
+            is_fragment: header.is_fragment(),
             length: part.payload_length,
             before: part.length - part.payload_length,
         })
@@ -123,7 +126,8 @@ impl Fragmented for V6 {
         let before = part.length - Ipv6::LENGTH - part.payload_length;
         if part.protocol != protocol::FRAGMENT {
             let length = part.payload_length;
-            return Ok(Fragment { network: part, identification: 0, offset: 0, more: false, length, before });
+            let (more, is_fragment) = (false, false);
+            return Ok(Fragment { network: part, identification: 0, offset: 0, more, is_fragment, length, before });
         }
         let header = door.header::<FragmentHeader>(part.payload).ok_or(network::TRUNCATED)?;
         let length = part.payload_length.checked_sub(FragmentHeader::LENGTH).ok_or(network::TRUNCATED)?;
@@ -136,7 +140,7 @@ impl Fragmented for V6 {
             (header.next_header, 0)
         };
         let network = Network { protocol, payload: payload + extensions, payload_length: length - extensions, ..part };
-        Ok(Fragment { network, identification, offset, more, length, before })
+        Ok(Fragment { network, identification, offset, more, is_fragment: true, length, before })
     }
 }
 

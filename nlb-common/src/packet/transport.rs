@@ -2,6 +2,7 @@
 
 use core::hint::cold_path;
 
+use super::fragment::Fragment;
 use super::network::Network;
 use super::{Door, NotOurs, Stop};
 use crate::drop_reason::DropReason;
@@ -59,14 +60,15 @@ pub fn read<D: Door + ?Sized>(door: &D, network: &Network) -> Result<Transport, 
     read_within(door, network, network.payload_length)
 }
 
-/// Reads the transport layer of a datagram of which `network` has the first fragment: it holds the whole header, and the length
-/// that a UDP header says is the datagram's.
+/// Reads the transport layer of a datagram of which `first` is the first fragment: it holds the whole header. The length that a
+/// UDP header says is the datagram's, not the fragment's where others follow.
 ///
 /// # Errors
 /// As for [`read`].
 #[inline(always)]
-pub fn read_first<D: Door + ?Sized>(door: &D, network: &Network) -> Result<Transport, Stop> {
-    read_within(door, network, usize::from(u16::MAX))
+pub fn read_first<D: Door + ?Sized>(door: &D, first: &Fragment) -> Result<Transport, Stop> {
+    let network = &first.network;
+    read_within(door, network, if first.more { usize::from(u16::MAX) } else { network.payload_length })
 }
 
 /// `longest`: the longest datagram of UDP that there may be.

@@ -37,6 +37,8 @@ impl Ipv4 {
     pub const PLAIN: u8 = 0x45;
     /// The flag "don't fragment", in network byte order.
     pub const DONT_FRAGMENT: u16 = 0x4000_u16.to_be();
+    /// The flag "more fragments", in network byte order.
+    pub const MORE_FRAGMENTS: u16 = 0x2000_u16.to_be();
 
     /// Header length in bytes with options, `None` if version or length can't be.
     #[inline(always)]
@@ -86,7 +88,7 @@ impl Ipv4 {
     /// Whether other parts of the datagram follow.
     #[inline(always)]
     pub const fn more_fragments(&self) -> bool {
-        self.fragment & 0x2000_u16.to_be() != 0
+        self.fragment & Self::MORE_FRAGMENTS != 0
     }
 
     /// Whether this is a part of a datagram: more follow, or it isn't the first.

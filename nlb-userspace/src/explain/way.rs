@@ -61,7 +61,6 @@ impl Story<'_> {
             return Err((Verdict::Refused, summary));
         }
         let fragments = match forwarding {
-            Forwarding::Nat { .. } => format!("dropped as `{}`", DropReason::TranslatedFragment.name()),
             Forwarding::Geneve => "each goes the way of its addresses, protocol and identification".to_owned(),
             _ => "all of a datagram go there; one that comes before the first waits for it".to_owned(),
         };

@@ -7,10 +7,8 @@ use nlb_common::address::Address;
 use nlb_common::counters::Counters;
 use nlb_common::datagram::{Datagram, Early};
 use nlb_common::drop_reason::DropReason;
-use nlb_common::flow::Tracking;
 use nlb_common::guard::Guard;
 use nlb_common::layout::edge::FRAGMENTS;
-use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Listener, ListenerKey, Target};
 use nlb_common::way::WayOutcome;
 use nlb_tests::packets::icmp::{Message, told};
@@ -19,7 +17,7 @@ use nlb_tests::packets::world::{VIPS, port, target};
 use nlb_tests::packets::{Described, Segment, World};
 use nlb_tests::run::{Action, Edge};
 
-use crate::{assert_kept, assert_sent, by, packet, services};
+use crate::{assert_kept, assert_sent, packet, services};
 
 fn assert_dropped(world: &World, packet: &Described, ip: &[u8], reason: DropReason) {
     let count = || {
@@ -80,26 +78,6 @@ fn an_access_list_holds_for_pieces_without_ports_too() {
         assert_dropped(&world, &packet, &third, DropReason::SourceDenied);
         assert_dropped(&world, &packet, &first, DropReason::SourceDenied);
         assert_dropped(&world, &packet, &second, DropReason::FirstDropped);
-    }
-}
-
-#[test]
-fn pieces_of_translated_flows_are_dropped() {
-    let mut world = World::new().unwrap();
-    for forwarding in [Target::NAT, Target::NAT_SOURCE] {
-        let index = world.add(by(1, forwarding)).unwrap();
-        for slot in [Slot::closed(index, 0), Slot::closed(index, 0).with_pins(true)] {
-            let tracking = Tracking::Translated as u8;
-            world.edge.set_group(index, Group { tag: 1, first_slot: index, tracking, ..Group::default() }).unwrap();
-            world.edge.set_slot(index, slot).unwrap();
-            for vip in VIPS {
-                let packet = packet(vip, index, Segment::Udp);
-                let [first, second, third] = in_three(&packet, 1, [24, 64]);
-                assert_dropped(&world, &packet, &first, DropReason::TranslatedFragment);
-                assert_dropped(&world, &packet, &second, DropReason::FirstDropped);
-                assert_dropped(&world, &packet, &third, DropReason::FirstDropped);
-            }
-        }
     }
 }
 

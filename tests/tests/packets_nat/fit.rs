@@ -10,6 +10,7 @@ use nlb_common::nat::Session;
 use nlb_common::way::WayOutcome;
 use nlb_tests::packets::described::TAGGINGS;
 use nlb_tests::packets::icmp::{Message, told};
+use nlb_tests::packets::pieces::Piece;
 use nlb_tests::run::Action;
 
 use super::families::{arrived, between, request_of_the_other};
@@ -103,6 +104,27 @@ fn an_answer_that_may_be_fragmented_is_answered_as_well() {
     let ran = world.edge.run(&frame).unwrap();
     let message = Message::too_big(MTUS[0] - 20, &frame[header..header + 548]);
     assert_eq!((ran.action, ran.packet), (Action::Tx, told(&longer, &message)));
+}
+
+#[test]
+fn of_an_answer_in_fragments_the_first_has_room_for_a_fragment_header() {
+    own_interfaces();
+    let (world, indexes) = world(Target::NAT_SOURCE);
+    for (index, mtu) in [(indexes[0], MTUS[0] - 28), (indexes[1], MTUS[0] - 28)] {
+        let (asked, said) = flow(&world, index, true, Segment::Udp);
+        let datagram = translated::ip(&long(&said, 4_000), 0).split_off(said.header_length());
+        let first = |identification, length: usize| {
+            Piece { identification, offset: 0, more: true }.ip(&said, &datagram[..length])
+        };
+        let length = usize::from(mtu - 20) & !7;
+        let fits = world.edge.run(&said.frame_around(&first(1, length))).unwrap();
+        assert_eq!((fits.action, fits.packet.len()), (Action::Tx, asked.link_length() + 48 + length));
+        let longer = first(2, length + 8);
+        let ran = world.edge.run(&said.frame_around(&longer)).unwrap();
+        let message = Message::too_big(mtu, &longer[..548]);
+        assert_eq!((ran.action, ran.packet), (Action::Tx, told(&said, &message)));
+    }
+    assert_eq!(world.edge.drops().unwrap(), []);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod families;
 mod family_errors;
 mod fit;
 mod headers;
+mod pieces;
 mod ports;
 mod rules;
 mod source_routes;

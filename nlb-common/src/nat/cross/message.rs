@@ -3,7 +3,7 @@
 //! The length of what is quoted, which a message with extensions has beside its type (RFC 4884), does not go over: it would be
 //! another, and without it nobody looks for extensions.
 
-use super::GROWTH;
+use super::{GROWTH, growth};
 use crate::wire::Icmp;
 
 /// The least MTU of IPv6.
@@ -28,15 +28,15 @@ pub fn into_v6(message: &Icmp, length: usize) -> Option<Icmp> {
     Some(Icmp { kind, code, checksum: 0, rest: rest.to_be() })
 }
 
-/// ICMP's message for one of ICMPv6.
+/// ICMP's message for one of ICMPv6. `cut`: it is about a fragment, which is shorter by IPv4 than other packets are.
 #[inline(always)]
-pub fn into_v4(message: &Icmp) -> Option<Icmp> {
+pub fn into_v4(message: &Icmp, cut: bool) -> Option<Icmp> {
     let rest = u32::from_be(message.rest);
     let (kind, code, rest) = match (message.kind, message.code) {
         (1, 0 | 2 | 3) => (3, 1, 0),
         (1, 1) => (3, 10, 0),
         (1, 4) => (3, 3, 0),
-        (2, _) => (3, 4, rest.saturating_sub(u32::from(GROWTH)).min(0xffff)),
+        (2, _) => (3, 4, rest.saturating_sub(u32::from(growth(cut))).min(0xffff)),
         (3, code) => (11, code, 0),
         // The pointer is the first byte.
         (4, 0) => (12, 0, pointer_into_v4(rest)? << 24),
@@ -184,7 +184,7 @@ mod tests {
             ((128, 0, 0), None),
         ];
         for &(asked, expected) in table {
-            assert_eq!(said(into_v4(&message(asked))), expected, "{asked:?}");
+            assert_eq!(said(into_v4(&message(asked), false)), expected, "{asked:?}");
         }
     }
 
@@ -192,6 +192,13 @@ mod tests {
     fn a_router_that_names_no_mtu_is_taken_to_have_the_next_usual_one() {
         for (length, mtu) in [(65_535, 32_020), (9_000, 8_186), (1_500, 1_512), (1_492, 1_280), (100, 1_280)] {
             assert_eq!(said(into_v6(&message((3, 4, 0)), length)), Some((2, 0, mtu)), "{length}");
+        }
+    }
+
+    #[test]
+    fn what_fits_of_a_fragment_leaves_out_its_header() {
+        for (mtu, fits) in [(1_500, 1_472), (1_280, 1_252), (27, 0), (u32::MAX, 0xffff)] {
+            assert_eq!(said(into_v4(&message((2, 0, mtu)), true)), Some((3, 4, fits)));
         }
     }
 }

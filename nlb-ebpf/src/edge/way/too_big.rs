@@ -35,9 +35,10 @@ impl Program for TooBig {
         let network = fragment.network;
         let transport = transport::read(&door, &network)?;
         let flow = transport::flow(&network, &transport);
-        let mtu = match nat::answer_mtu(ctx, &flow, &network) {
+        let cut = !fragment.is_whole();
+        let mtu = match nat::answer_mtu(ctx, &flow, &network, cut) {
             Some(mtu) => mtu,
-            None => route::of(&flow)?.target.mtu_from(network.source.is_v4()),
+            None => route::of(&flow)?.target.mtu_from(network.source.is_v4(), cut),
         };
         refuse::answer::<F>(ctx, &link, &network, Refusal::TooBig { mtu }).ok_or(Stop::Drop(DropReason::TooBig))?;
         super::outcome(WayOutcome::TooBig);

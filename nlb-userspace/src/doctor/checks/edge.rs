@@ -152,12 +152,12 @@ const fn mend(reason: DropReason) -> &'static str {
             "first fragments are lost on the way, or routers spread a datagram's fragments over several edges: let them go by addresses alone"
         }
         DropReason::TranslatedFragment => {
-            "packets that are translated must not be cut: give clients a smaller MTU, or the group another `forwarding`"
+            "new flows push out those whose datagrams are under way: raise `agent.capacity.half_open`, or limit new flows by `new_flows_per_source`"
         }
         DropReason::FirstDropped => "see the reason for which the first fragments were dropped",
         DropReason::OtherFamily => {
             "a target by `nat` has an address of another family than the listener's: set `source_nat = true`, or deregister it; \
-             of error messages that only one family has, some are always dropped"
+             of error messages that only one family has, some are always dropped, and so are fragments of datagrams without checksum"
         }
         DropReason::BadTunnel => {
             "an appliance sends back other packets than it was given, or others send as if they were one: block UDP 6081 from outside"

@@ -8,11 +8,12 @@ use etherparse::TcpHeader;
 use nlb_common::address::Address;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::Tracking;
-use nlb_common::hash::Flow;
+use nlb_common::hash::{Flow, HashKeys};
 use nlb_common::layout::edge::{DATAGRAMS, ESTABLISHED, FRAGMENTS, HALF_OPEN, NAT_FLOWS, NAT_NEW};
 use nlb_common::slot::Slot;
 use nlb_common::tables::{Group, Listener, ListenerKey, Target, Vip};
 
+use super::nat::headers::Cut;
 use super::nat::{self, Sessions};
 use super::pieces::{self, Datagrams, Fate};
 use super::read::{self, Ip, Link, Transport};
@@ -32,11 +33,14 @@ pub struct Scene {
     pub(super) targets: Vec<Target>,
     rings: BTreeMap<u16, Ring>,
     pins: HashMap<Flow, u32>,
-    datagrams: Datagrams,
+    pub(super) datagrams: Datagrams,
     pub(super) sessions: Sessions,
     /// Whether the packet that was expected last is an IPv4 one made of an IPv6 one: it has an identification that nobody foresees.
     pub(super) named_anew: bool,
 }
+
+/// A packet: its frame, link and IP header, and what a piece of a datagram says of that.
+pub(super) type Arrived<'a> = (&'a [u8], &'a Link, &'a Ip, Option<&'a Cut>);
 
 /// What becomes of a flow.
 pub(super) enum Choice {
@@ -174,19 +178,20 @@ impl Scene {
         if is_vip(ip.destination) && matches!(ip.protocol, 4 | 41) {
             return Err(End::Drop(DropReason::ForeignTunnel));
         }
-        self.balance(frame, &link, &ip).map(|(outcome, _)| outcome)
+        self.balance((frame, &link, &ip, None)).map(|(outcome, _)| outcome)
     }
 
     /// A piece of a datagram.
     fn piece(&mut self, frame: &[u8], link: &Link, ip: &Ip) -> Result<Outcome, End> {
         if !is_vip(ip.destination) {
-            return Err(End::Pass);
+            return self.piece_of_answer(frame, ip);
         }
         let piece = pieces::read(frame, ip)?;
         if piece.offset == 0 {
-            let verdict = self.balance(frame, link, &piece.ip);
+            let cut = self.cut(&piece);
+            let verdict = self.balance((frame, link, &piece.ip, cut.as_ref()));
             let fate = match &verdict {
-                Ok((_, Some((index, hash)))) => Fate::Sent(*index, *hash),
+                Ok((_, Some(fate))) => *fate,
                 Ok((_, None)) | Err(End::Drop(_)) => Fate::Dropped,
                 Err(End::Pass) => Fate::Passed,
             };
@@ -197,14 +202,16 @@ impl Scene {
         }
         match self.datagrams.get(&piece.name) {
             Some(&Fate::Sent(index, hash)) => self.send(frame, link, ip, None, index, hash),
+            Some(&Fate::Translated(flow, Some(index))) => self.later_there((frame, link), &piece, &flow, index),
             Some(Fate::Dropped) => Err(End::Drop(DropReason::FirstDropped)),
             None if piece.may_be_ours() => Ok(Outcome::untouched(Action::Drop, frame)),
-            Some(Fate::Passed) | None => Err(End::Pass),
+            Some(_) | None => Err(End::Pass),
         }
     }
 
-    /// A packet with ports. If it goes to a target, to which and with which hash.
-    fn balance(&mut self, frame: &[u8], link: &Link, ip: &Ip) -> Result<(Outcome, Option<(u32, u64)>), End> {
+    /// A packet with ports. If it goes to a target, what later pieces need to follow it.
+    fn balance(&mut self, arrived: Arrived<'_>) -> Result<(Outcome, Option<Fate>), End> {
+        let (frame, link, ip, _) = arrived;
         let transport = read::transport(frame, ip)?;
         let vip = is_vip(ip.destination);
         let flow = read::flow(ip, &transport);
@@ -212,7 +219,7 @@ impl Scene {
         let takes = |ring: &&Ring| vip && (ring.tracking != Tracking::Translated || ip.protocol != 132);
         let Some(ring) = self.rings.get(&transport.ports.1).filter(takes).cloned() else {
             if is_answer {
-                return Ok((self.translate_back((frame, ip), &transport, &flow)?, None));
+                return Ok((self.translate_back((frame, ip, None), &transport, &flow)?, None));
             }
             let is_gue = ip.protocol == 17 && transport.ports.1 == 6080 && ip.payload.len() >= 8;
             return Err(if vip && is_gue && !ip.cut { End::Drop(DropReason::ForeignTunnel) } else { End::Pass });
@@ -225,16 +232,13 @@ impl Scene {
         let named = self.named(frame, ip, transport.ports.1).filter(|_| !ip.cut);
         let slot = named.map_or(slot, |target| Slot::closed(target, 0));
         if ring.tracking == Tracking::Translated {
-            if ip.cut {
-                return Err(End::Drop(DropReason::TranslatedFragment));
-            }
-            return Ok((self.translate_there((frame, link, ip), &transport, flow, slot, hash)?, None));
+            return self.translate_there(arrived, &transport, flow, slot, hash);
         }
         match self.choose(flow, &transport, slot, ring.tracking) {
             Choice::Target(index) => {
                 let names = ip.protocol == 6 && !transport.opens() && !ip.cut;
                 let second = if names { self.second(slot, index) } else { None };
-                Ok((self.send(frame, link, ip, second, index, hash)?, Some((index, hash))))
+                Ok((self.send(frame, link, ip, second, index, hash)?, Some(Fate::Sent(index, hash))))
             }
             Choice::Reset => Ok((answer(frame, link, ip, &transport), None)),
             Choice::Over => Err(End::Drop(DropReason::TargetDrained)),
@@ -284,6 +288,11 @@ impl Scene {
         let begins = flow.protocol == 17 && tracking == Tracking::All;
         let kept = slot.is_open() && !begins && self.serving(previous).is_some_and(|flags| flags & Target::RESET == 0);
         if kept { previous } else { current }
+    }
+
+    /// What the program hashes with.
+    pub(super) fn keys(&self) -> &HashKeys {
+        &self.edge.keys
     }
 
     /// The target of that number, if it serves any flow.

@@ -159,7 +159,7 @@ impl Frames {
         self.error(&described, &answer)
     }
 
-    /// A target's answer to a translated flow, or an error about what it got.
+    /// A target's answer to a translated flow, whole or a piece of it, or an error about what it got.
     fn answer(&mut self) -> Vec<u8> {
         let Some(flow) = self.answered else { return self.described().frame() };
         let source = (flow.source.into(), u16::from_be(flow.source_port));
@@ -175,8 +175,10 @@ impl Frames {
             padding: if self.garbage.once_in(4) { self.garbage.below(20) } else { 0 },
             ..plain
         };
-        if !self.garbage.once_in(3) {
-            return answer.frame();
+        match self.garbage.below(6) {
+            0 | 1 => return answer.frame(),
+            2 | 3 => return self.piece_of(&answer),
+            _ => {}
         }
         let asked = Described { source: destination, destination: source, ..answer.clone() };
         self.error(&answer, &asked)
@@ -202,6 +204,10 @@ impl Frames {
     /// A fragment of a packet to a listener: of few datagrams, so that fragments meet their first one.
     fn fragment(&mut self) -> Vec<u8> {
         let described = self.described();
+        self.piece_of(&described)
+    }
+
+    fn piece_of(&mut self, described: &Described) -> Vec<u8> {
         let offset = *self.garbage.one_of(&[0, 0, 8, 24, 1_480, 65_528]);
         let more = !self.garbage.once_in(3);
         let mut bytes = described.transport();
@@ -209,7 +215,7 @@ impl Frames {
             bytes.truncate(bytes.len() & !7);
         }
         let identification = u32::try_from(self.garbage.below(4)).expect("few datagrams");
-        described.frame_around(&Piece { identification, offset, more }.ip(&described, &bytes))
+        described.frame_around(&Piece { identification, offset, more }.ip(described, &bytes))
     }
 
     /// Changes something.

@@ -53,6 +53,8 @@ pub struct Ip {
     pub payload: Range<usize>,
     /// It is a piece of a datagram.
     pub cut: bool,
+    /// Others follow: what a header says of lengths is of all of them.
+    pub more: bool,
 }
 
 /// TCP, UDP or SCTP.
@@ -137,6 +139,7 @@ fn v4(frame: &[u8], at: usize) -> Result<Ip, End> {
         packet: at..at + total,
         payload: at + header..at + total,
         cut: more || offset != 0,
+        more,
     })
 }
 
@@ -168,6 +171,7 @@ fn v6(frame: &[u8], at: usize) -> Result<Ip, End> {
         packet: at..at + 40 + length,
         payload: at + 40 + extensions..at + 40 + length,
         cut: protocol == 44,
+        more: false,
     })
 }
 
@@ -218,7 +222,7 @@ pub fn transport(frame: &[u8], ip: &Ip) -> Result<Transport, End> {
         }
         17 => {
             let length = usize::from(word(4));
-            (length < least || !ip.cut && length > payload.len(), 0, false)
+            (length < least || !ip.more && length > payload.len(), 0, false)
         }
         _ => (word(14) < 4, 0, payload[12] == 1),
     };

@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! first: listener → guard → slot → decide → target → active → noted in FRAGMENTS → a tunnel, or l2
+//!                                         └─▶ the flow is translated: nat, where it is noted
 //! later: FRAGMENTS → guard → target ─────────────────────────────────────────────→ a tunnel, or l2
+//!           │              └─▶ translated: nat
 //!           └─▶ not there: EARLY_FRAGMENTS, where it waits for the first
 //! ```
 //!
 //! - The first fragment has ports: it is a packet of its flow like any other. Whatever becomes of it becomes of those that follow.
 //! - No guess is made for one that comes before the first: pinned or not, its flow has a target, and a part of a datagram is of no use
 //!   anywhere else. It waits in user space, and is handed in again once the first has come ([`early`]).
-//! - A translated flow's fragments are dropped: those without ports can't be told from another flow's of the same client.
-//! - What is for other addresses is a gateway's, or passes untouched, whatever is wrong with it.
+//! - What is for other addresses is a target's answer to a translated flow, a gateway's, or passes untouched, whatever is wrong with
+//!   it.
 //!
 //! What may happen at once on several CPUs: a later fragment comes while the first is being noted, and waits as an early one does.
 
@@ -23,7 +25,7 @@ use nlb_common::packet::fragment::Fragment;
 use nlb_common::packet::link::Link;
 use nlb_common::packet::{NotOurs, Packet, Stop, transport};
 use nlb_common::tables::{Target, Vip};
-use nlb_common::way::WayOutcome;
+use nlb_common::way::{Way, WayOutcome};
 use nlb_ebpf::door::PacketDoor;
 
 use super::super::addressed::Offsets;
@@ -32,31 +34,43 @@ use super::super::functions::Functions;
 use super::super::listener::Claimed;
 use super::super::maps::{FRAGMENT_WORK, FRAGMENTS, VIPS};
 use super::super::{active, flows, guard, listener, slot, target};
+use super::Program;
 use super::forward::forward;
 use super::gateway::PassingThrough;
 use super::route::Route;
-use super::{Program, hand_over};
 
 /// Working memory: what is handed to the kernel by reference.
 #[repr(C)]
 pub(in super::super) struct Work {
-    key: DatagramKey,
-    datagram: Datagram,
+    pub(super) key: DatagramKey,
+    pub(super) datagram: Datagram,
 }
 
+/// Its flow is translated.
+const TRANSLATED: Stop = Stop::Pass(NotOurs::Translated);
 /// It belongs to the host's stack.
 const OTHER: Stop = Stop::Pass(NotOurs::Fragment);
-/// It is for nobody here, but may be routed through.
+/// It is for no VIP, but may be an answer to a translated flow, or be routed through.
 const NO_VIP: Stop = Stop::Pass(NotOurs::NoVip);
 
 #[xdp]
 #[inline(always)]
 fn nlb_way_fragment(ctx: XdpContext) -> u32 {
     let verdict = super::run::<ToVip>(&ctx);
-    if let Err(stop @ (Stop::Drop(DropReason::TooBig) | NO_VIP)) = verdict {
-        hand_over(&ctx, stop);
+    match verdict {
+        // From there it goes on to `Gateway`.
+        Err(NO_VIP | TRANSLATED) => super::go_on(&ctx, Way::Nat),
+        Err(stop @ Stop::Drop(DropReason::TooBig)) => super::hand_over(&ctx, stop),
+        _ => {}
     }
     super::action(verdict)
+}
+
+/// This CPU's working memory.
+#[inline(always)]
+pub(super) fn work() -> Option<&'static mut Work> {
+    // SAFETY: this CPU's own entry, which nothing else uses while a program runs on it.
+    FRAGMENT_WORK.get_ptr_mut(0).map(|work| unsafe { &mut *work })
 }
 
 /// The program.
@@ -66,8 +80,7 @@ impl Program for ToVip {
     #[inline(always)]
     fn family<F: PassingThrough>(ctx: &XdpContext, link: Link) -> Result<u32, Stop> {
         let door = PacketDoor::new(ctx);
-        // SAFETY: this CPU's own entry, which nothing else uses while this program runs on it.
-        let work = unsafe { &mut *FRAGMENT_WORK.get_ptr_mut(0).ok_or(OTHER)? };
+        let work = work().ok_or(OTHER)?;
         F::read_addresses(&door, link.length, &mut work.key.source, &mut work.key.destination).ok_or(OTHER)?;
         let vip = VIPS.get_ptr(&work.key.destination).ok_or(NO_VIP)?;
         let fragment = super::read_fragment::<F>(&door, &link)?;
@@ -80,6 +93,7 @@ impl Program for ToVip {
         let verdict = first::<F>(ctx, door, &link, &fragment, unsafe { *vip }, &mut work.datagram);
         match verdict {
             Ok(_) => super::outcome(WayOutcome::Fragment),
+            Err(TRANSLATED) => return verdict,
             Err(Stop::Pass(_)) => work.datagram = Datagram::ended(Datagram::PASSED, flows::seconds()),
             Err(Stop::Drop(_)) => work.datagram = Datagram::ended(Datagram::DROPPED, flows::seconds()),
         }
@@ -101,7 +115,7 @@ fn first<F: Functions>(
     vip: Vip,
     noted: &mut Datagram,
 ) -> Result<u32, Stop> {
-    let transport = transport::read_first(&door, &fragment.network)?;
+    let transport = transport::read_first(&door, fragment)?;
     let packet = Packet { link: *link, network: fragment.network, transport };
     let flow = packet.flow();
     // Its sender isn't told: an answer would have to speak of the whole datagram.
@@ -117,13 +131,13 @@ fn first<F: Functions>(
             return Ok(xdp_action::XDP_TX);
         }
         Decision::Reset | Decision::Over => return Err(Stop::Drop(DropReason::TargetDrained)),
-        Decision::Translate => return Err(Stop::Drop(DropReason::TranslatedFragment)),
+        Decision::Translate => return Err(TRANSLATED),
     };
     let target = target::find(index)?;
-    target::fits(target.mtu, &packet.network)?;
     if matches!(target.forwarding(), Target::NAT | Target::NAT_SOURCE) {
-        return Err(Stop::Drop(DropReason::TranslatedFragment));
+        return Err(TRANSLATED);
     }
+    target::fits(target.mtu, &packet.network)?;
     active::note::<F>(ctx, &packet, &found, listener, index, opens);
     *noted = Datagram::sent(listener.claim, found.hash, index, target, flows::seconds());
     let route = Route { claim: listener.claim, hash: found.hash, index, target };
@@ -148,12 +162,15 @@ fn later<F: Functions>(
         return absent(ctx, fragment, &work.key);
     }
     match fate {
-        Datagram::SENT => {}
+        Datagram::SENT | Datagram::TRANSLATED => {}
         Datagram::PASSED => return Err(OTHER),
         Datagram::MISSED => return Err(Stop::Drop(DropReason::EarlyFragment)),
         _ => return Err(Stop::Drop(DropReason::FirstDropped)),
     }
     guard::admit::<F>(ctx, link, Claimed { claim, sketch: claim.counters() }, false)?;
+    if fate == Datagram::TRANSLATED {
+        return Err(TRANSLATED);
+    }
     let target = target::find(index)?;
     if !work.datagram.is_of(target) {
         return Err(Stop::Drop(DropReason::NoTarget));

@@ -11,6 +11,7 @@ use aya_ebpf::helpers::generated::bpf_check_mtu;
 use aya_ebpf::programs::XdpContext;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::hash::Flow;
+use nlb_common::nat::Piece;
 use nlb_common::nat::cross::fitting;
 use nlb_common::packet::Stop;
 use nlb_common::packet::network::Network;
@@ -28,10 +29,12 @@ pub(super) fn back(ctx: &XdpContext, network: &Network, work: &Work) -> Result<(
     Err(Stop::Drop(DropReason::TooBig))
 }
 
-/// The longest packet that fits where this one does not, if it is of a flow that is a target's answers.
+/// The longest packet that fits where this one does not, if it is of a flow that is a target's answers. `cut`: it is a first fragment.
 #[inline(always)]
-pub(in super::super) fn answer_mtu(ctx: &XdpContext, flow: &Flow, network: &Network) -> Option<u16> {
-    sessions::work()?.flow = *flow;
+pub(in super::super) fn answer_mtu(ctx: &XdpContext, flow: &Flow, network: &Network, cut: bool) -> Option<u16> {
+    let work = sessions::work()?;
+    work.flow = *flow;
+    work.piece = if cut { Piece::first() } else { Piece::WHOLE };
     if sessions::find() != Some(true) {
         return None;
     }
@@ -63,6 +66,6 @@ fn longest(ctx: &XdpContext, work: &Work, length: usize) -> u16 {
     }
     let mtu = mtu.min(0xffff) as u16;
     let v4 = work.flow.source.is_v4();
-    let mtu = if work.session.crosses(&work.flow) { fitting(mtu, v4) } else { mtu };
+    let mtu = if work.session.crosses(&work.flow) { fitting(mtu, v4, work.piece.is_cut()) } else { mtu };
     if length <= usize::from(mtu) { 0 } else { mtu }
 }

@@ -8,15 +8,15 @@
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::programs::XdpContext;
 use nlb_common::answer::Answering;
-use nlb_common::hash::Flow;
 use nlb_common::nat::Session;
 use nlb_common::nat::rewrite::{Translated, checksum, difference};
+use nlb_common::packet::Door as _;
 use nlb_common::packet::link::Link;
-use nlb_common::packet::{Door as _, Packet};
+use nlb_common::packet::network::Network;
 use nlb_common::wire::{EtherType, Ethernet, Framed, Macs, Ports, TagBytes, VlanTag, protocol};
 use nlb_ebpf::door::PacketDoor;
 
-use super::sessions;
+use super::sessions::{self, Work};
 
 /// Where a TCP header has its checksum.
 const TCP_CHECKSUM: usize = 16;
@@ -35,21 +35,25 @@ pub(super) fn has_hops<F: Answering<Ip: Translated>>(door: &PacketDoor<'_>, link
     door.header::<F::Ip>(link.length).is_some_and(Translated::has_hops)
 }
 
-/// Turns a packet of the flow `from` into one of `to`, up to its link header.
+/// Turns the packet of the flow in the working memory into what its session says, up to its link header.
 #[inline(always)]
 pub(super) fn translate<F: Answering<Ip: Translated>>(
     door: &mut PacketDoor<'_>,
-    packet: &Packet,
-    from: &Flow,
-    to: &Flow,
+    link: &Link,
+    network: &Network,
+    work: &Work,
 ) -> Option<()> {
-    let at = packet.network.payload;
-    let field = at + checksum_field(from.protocol);
-    let before = u16::from_ne_bytes(*door.header(field)?);
-    door.write(field, checksum(before, from.protocol, difference(from, to)).to_ne_bytes())?;
-    door.write(at, Ports { source: to.source_port, destination: to.destination_port })?;
-    let header = *door.header::<F::Ip>(packet.link.length)?;
-    door.write(packet.link.length, header.translated(to.source, to.destination))
+    let (from, to) = (&work.flow, &work.session.outcome());
+    if work.piece.has_ports() {
+        let at = network.payload;
+        let field = at + checksum_field(from.protocol);
+        let before = u16::from_ne_bytes(*door.header(field)?);
+        door.write(field, checksum(before, from.protocol, difference(from, to)).to_ne_bytes())?;
+        door.write(at, Ports { source: to.source_port, destination: to.destination_port })?;
+    }
+    let header = *door.header::<F::Ip>(link.length)?;
+    let header = header.translated(to.source, to.destination);
+    door.write(link.length, if work.piece.is_cut() { header.identified(&work.piece) } else { header })
 }
 
 /// Puts what is to be remembered of the link that a client's packet came in by into the working memory. `tags`: how many there

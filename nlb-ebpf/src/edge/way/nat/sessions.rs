@@ -18,7 +18,7 @@
 use aya_ebpf::bindings::BPF_NOEXIST;
 use nlb_common::flow::{FlowEvent, Pin};
 use nlb_common::hash::Flow;
-use nlb_common::nat::{self, Session};
+use nlb_common::nat::{self, Piece, Session};
 use nlb_common::slot::{Slot, TargetIndex};
 use nlb_common::tables::Target;
 use nlb_common::wire::{Tcp, protocol};
@@ -37,6 +37,8 @@ pub(in super::super::super) struct Work {
     pub(super) link: Session,
     /// The other way's entry.
     other: Session,
+    /// What the packet says of its datagram.
+    pub(super) piece: Piece,
     /// A [`Table`], or [`NOWHERE`].
     table: u32,
     /// What an error message that changes its family has lost and won so far: a folded sum.

@@ -80,7 +80,8 @@ fn header(v4: bool, message: &[u8]) -> Option<[u8; 8]> {
             1_280.max(mtu + 20)
         }
         (true, 12, _) => pointer(&POINTERS_V4, said >> 24)?.into(),
-        (false, 2, _) => 65_535.min(said.saturating_sub(20)),
+        // About a fragment: its own header is gone, too.
+        (false, 2, _) => 65_535.min(said.saturating_sub(if message[8 + 6] == 44 { 28 } else { 20 })),
         (false, 4, 0) => {
             let within = (said < 40).then_some(said)?;
             u32::from(pointer(&POINTERS_V6, within)?) << 24
@@ -123,11 +124,11 @@ pub(super) fn translated(frame: &[u8], ip: &Ip, blamed: &Blamed, quoted: &Flow) 
             return Err(DropReason::OtherFamily);
         }
         let head = header(v4, message).ok_or(DropReason::OtherFamily)?;
-        (head, crossed(quote, quoted, protocol, length, 0))
+        (head, crossed(quote, quoted, protocol, length, 0, None))
     } else {
         let mut head: [u8; 8] = message[..8].try_into().expect("eight bytes");
         head[2..4].fill(0);
-        (head, readdressed(quote, quoted, 0))
+        (head, readdressed(quote, quoted, 0, None))
     };
 
     // Headers have even lengths: what is behind them keeps its place in a word.
@@ -141,7 +142,8 @@ pub(super) fn translated(frame: &[u8], ip: &Ip, blamed: &Blamed, quoted: &Flow) 
     let after = [&pseudo(v4 != crosses, addresses(&ends), new.len())[..], &new].concat();
     let checksum = updated(word(message, 2), &before, &after);
     let number = if v4 { 58 } else { 1 };
-    let outer = if crosses { crossed(outer, &ends, number, new.len(), 1) } else { readdressed(outer, &ends, 1) };
+    let outer =
+        if crosses { crossed(outer, &ends, number, new.len(), 1, None) } else { readdressed(outer, &ends, 1, None) };
     new[2..4].copy_from_slice(&checksum.to_be_bytes());
     Ok([outer, new].concat())
 }

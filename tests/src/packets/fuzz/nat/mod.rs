@@ -1,7 +1,7 @@
 //! Translated flows once more: whose they are and what is remembered of them. What becomes of their packets is in [`headers`] and
 //! [`messages`].
 
-mod headers;
+pub(super) mod headers;
 mod messages;
 
 use std::collections::HashMap;
@@ -13,11 +13,13 @@ use nlb_common::slot::Slot;
 use nlb_common::tables::Target;
 
 use super::control::Blamed;
-use super::edge::{Choice, Scene, answer};
+use super::edge::{Arrived, Choice, Scene, answer};
+use super::pieces::Fate;
 use super::read::{self, IPV4, IPV6, Ip, Link, Transport};
 use super::{End, Outcome};
 use crate::packets::garbage::Garbage;
 use crate::run::{Action, INGRESS};
+use headers::Cut;
 
 /// How a frame to a client begins: MAC addresses and tags.
 #[derive(Clone, Debug)]
@@ -136,12 +138,13 @@ impl Scene {
     /// A client's packet to a listener whose group is translated.
     pub(super) fn translate_there(
         &mut self,
-        (frame, link, ip): (&[u8], &Link, &Ip),
+        arrived: Arrived<'_>,
         transport: &Transport,
         flow: Flow,
         slot: Slot,
         hash: u64,
-    ) -> Result<Outcome, End> {
+    ) -> Result<(Outcome, Option<Fate>), End> {
+        let (frame, link, ip, cut) = arrived;
         if hops(frame, ip) <= 1 {
             return Err(End::Drop(DropReason::HopLimit));
         }
@@ -149,13 +152,27 @@ impl Scene {
         let client = Client::of(frame, link);
         let index = match self.choose_translated(flow, transport, slot, hash, client)? {
             Choice::Target(index) => index,
-            Choice::Reset => return Ok(answer(frame, link, ip, transport)),
+            Choice::Reset => return Ok((answer(frame, link, ip, transport), None)),
             Choice::Over => return Err(End::Drop(DropReason::TargetDrained)),
         };
         let peer = self.sessions.known.get(&flow).map(|session| session.peer).or(remembered);
         self.ready(index)?;
         let answers = peer.expect("it has a target");
-        let packet = headers::translated(frame, ip, &flow, &answers.reversed()).map_err(End::Drop)?;
+        let packet = headers::translated(frame, ip, cut, &flow, &answers.reversed()).map_err(End::Drop)?;
+        let outcome = self.send_to_target(frame, link, ip, index, &packet)?;
+        Ok((outcome, Some(Fate::Translated(flow, Some(index)))))
+    }
+
+    /// A later piece of a packet that went to a target.
+    pub(super) fn send_there(&mut self, arrived: Arrived<'_>, flow: &Flow, index: u32) -> Result<Outcome, End> {
+        let (frame, link, ip, cut) = arrived;
+        let answers = self.sessions.known.get(flow).map(|session| session.peer);
+        let answers = answers.ok_or(End::Drop(DropReason::TranslatedFragment))?;
+        if hops(frame, ip) <= 1 {
+            return Err(End::Drop(DropReason::HopLimit));
+        }
+        self.ready(index)?;
+        let packet = headers::translated(frame, ip, cut, flow, &answers.reversed()).map_err(End::Drop)?;
         self.send_to_target(frame, link, ip, index, &packet)
     }
 
@@ -193,18 +210,27 @@ impl Scene {
     /// Such a packet.
     pub(super) fn translate_back(
         &mut self,
-        (frame, ip): (&[u8], &Ip),
+        answer: (&[u8], &Ip, Option<&Cut>),
         transport: &Transport,
         flow: &Flow,
     ) -> Result<Outcome, End> {
-        if let Some(reason) = transport.broken {
-            return Err(End::Drop(reason));
+        match transport.broken {
+            Some(reason) => Err(End::Drop(reason)),
+            None => self.send_back(answer, flow),
         }
+    }
+
+    /// A packet of that flow, or a later piece of one.
+    pub(super) fn send_back(
+        &mut self,
+        (frame, ip, cut): (&[u8], &Ip, Option<&Cut>),
+        flow: &Flow,
+    ) -> Result<Outcome, End> {
         if hops(frame, ip) <= 1 {
             return Err(End::Drop(DropReason::HopLimit));
         }
         let session = self.sessions.known.get(flow).ok_or(End::Pass)?.clone();
-        let packet = headers::translated(frame, ip, flow, &session.peer.reversed()).map_err(End::Drop)?;
+        let packet = headers::translated(frame, ip, cut, flow, &session.peer.reversed()).map_err(End::Drop)?;
         Ok(self.send_to_client(frame, ip, &session.client, &packet))
     }
 

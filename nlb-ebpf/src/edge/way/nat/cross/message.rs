@@ -65,7 +65,7 @@ pub(super) fn sum<F: Crossing>(ctx: &XdpContext, at: Offsets, length: usize, por
     }
     let quote = payload + Icmp::LENGTH;
     let quoted = F::essence(door.header(quote)?);
-    F::message(door.header(payload)?, quoted.length)?;
+    F::message(door.header(payload)?, quoted)?;
     // The second can't be, but for IPv4 it is what the length is asked for: what nobody reads need not be a number, and the
     // verifier would say so.
     if quoted.length.saturating_sub(ports - quote) > LONGEST || ports > payload + length {
@@ -90,7 +90,7 @@ pub(super) fn cross<F: Crossing>(ctx: &XdpContext, at: Offsets, length: usize, p
     let quote = payload + Icmp::LENGTH;
     let door = PacketDoor::new(ctx);
     let quoted = F::essence(door.header(quote)?);
-    let message = F::message(door.header(payload)?, quoted.length)?;
+    let message = F::message(door.header(payload)?, quoted)?;
     let outer = F::essence(door.header(link)?).after_a_hop();
     let head = Icmp::LENGTH + size_of::<OtherIp<F>>();
     let Some(mut door) = make_room::<F>(door, link, ports, size_of::<OtherIp<F>>() + head)? else {
@@ -99,7 +99,8 @@ pub(super) fn cross<F: Crossing>(ctx: &XdpContext, at: Offsets, length: usize, p
 
     let (source, destination) = (&work.session.peer.source, &work.session.peer.destination);
     let said = quoted.length.saturating_sub(ports - quote);
-    let crossed = Crossed { source, destination, protocol: work.flow.protocol, length: said, identification: 0 };
+    let crossed =
+        Crossed { source, destination, protocol: work.flow.protocol, length: said, identification: 0, piece: None };
     let behind = (payload + length).checked_sub(ports)?;
     let payload = link + size_of::<OtherIp<F>>();
     door.write(payload + Icmp::LENGTH, F::Other::header(quoted, crossed)?)?;
@@ -107,7 +108,7 @@ pub(super) fn cross<F: Crossing>(ctx: &XdpContext, at: Offsets, length: usize, p
 
     let (source, destination) = (destination, source);
     let (protocol, length) = (F::Other::CONTROL, head + behind);
-    let crossed = Crossed { source, destination, protocol, length, identification: identification() };
+    let crossed = Crossed { source, destination, protocol, length, identification: identification(), piece: None };
     door.write(link, F::Other::header(outer, crossed)?)?;
     let sum = Checksum::from_folded(work.sum).add(sum::of(ctx, payload, head));
     let sum = if F::Other::PSEUDO_HEADER {

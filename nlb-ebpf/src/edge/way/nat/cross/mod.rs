@@ -19,8 +19,8 @@ use nlb_common::hash::Flow;
 use nlb_common::nat::cross::{Crossed, Crossing, pseudo_header};
 use nlb_common::nat::rewrite::{checksum, difference};
 use nlb_common::packet::link::Link;
-use nlb_common::packet::network::{V4, V6};
-use nlb_common::packet::{Door as _, Packet, Stop};
+use nlb_common::packet::network::{Network, V4, V6};
+use nlb_common::packet::{Door as _, Stop};
 use nlb_common::tunnel::Outer;
 use nlb_common::wire::{EtherType, Ports, Udp, protocol};
 use nlb_ebpf::door::PacketDoor;
@@ -91,7 +91,7 @@ crosses!(V6, nlb_nat_into_v4, nlb_nat_sum_v6, nlb_nat_message_into_v4);
 const DONE: u32 = 0;
 const NO_HEADROOM: u32 = 1;
 const BROKEN: u32 = 2;
-const UNDERWAY: u32 = 3;
+const OF_ONE_FAMILY: u32 = 3;
 
 /// The link header of a packet that such a function was asked to turn into one of the other family.
 #[inline(always)]
@@ -99,15 +99,16 @@ fn outcome<F: Crosses>(answer: u32, link: &Link) -> Result<Link, Stop> {
     match answer {
         DONE => Ok(Link { ether_type: OtherIp::<F>::ETHER_TYPE, ..*link }),
         NO_HEADROOM => Err(Stop::Drop(DropReason::NoHeadroom)),
-        UNDERWAY => Err(Stop::Drop(DropReason::OtherFamily)),
+        OF_ONE_FAMILY => Err(Stop::Drop(DropReason::OtherFamily)),
         _ => Err(TRUNCATED),
     }
 }
 
 /// Turns the packet of the flow in the working memory into one of the other family. Its link header afterwards.
 #[inline(always)]
-pub(super) fn translate<F: Crosses>(ctx: &XdpContext, packet: &Packet) -> Result<Link, Stop> {
-    outcome::<F>(F::cross_packet(ctx.ctx, Offsets::of(packet), packet.network.payload_length), &packet.link)
+pub(super) fn translate<F: Crosses>(ctx: &XdpContext, link: &Link, network: &Network) -> Result<Link, Stop> {
+    let at = Offsets { link: link.length, payload: network.payload };
+    outcome::<F>(F::cross_packet(ctx.ctx, at, network.payload_length), link)
 }
 
 /// `length`: what stands behind the IP header.
@@ -118,27 +119,40 @@ fn cross<F: Crossing>(ctx: &XdpContext, at: Offsets, length: usize) -> Option<u3
     let (from, answers) = (&work.flow, &work.session.peer);
     let Offsets { link, payload } = at.bounded();
     let mut door = PacketDoor::new(ctx);
-    if F::is_underway(&door, link) {
-        return Some(UNDERWAY);
+    if F::is_underway(&door, link) || work.piece.is_of_one_family() {
+        return Some(OF_ONE_FAMILY);
     }
-    door.write(payload, Ports { source: answers.destination_port, destination: answers.source_port })?;
-    let field = payload + headers::checksum_field(from.protocol);
-    let before = u16::from_ne_bytes(*door.header(field)?);
-    let after = if from.protocol == protocol::UDP && before == 0 {
-        missing_checksum(ctx, payload, length, answers)?
-    } else {
-        checksum(before, from.protocol, difference(from, answers))
-    };
-    let mut door = PacketDoor::new(ctx);
-    door.write(field, after.to_ne_bytes())?;
+    if work.piece.has_ports() {
+        let field = payload + headers::checksum_field(from.protocol);
+        let before = u16::from_ne_bytes(*door.header(field)?);
+        let is_missing = from.protocol == protocol::UDP && before == 0;
+        if is_missing && work.piece.is_cut() {
+            // It would be the sum of all pieces.
+            return Some(OF_ONE_FAMILY);
+        }
+        door.write(payload, Ports { source: answers.destination_port, destination: answers.source_port })?;
+        let after = if is_missing {
+            missing_checksum(ctx, payload, length, answers)?
+        } else {
+            checksum(before, from.protocol, difference(from, answers))
+        };
+        PacketDoor::new(ctx).write(field, after.to_ne_bytes())?;
+    }
+    let door = PacketDoor::new(ctx);
     let essence = F::essence(door.header(link)?).after_a_hop();
-    let Some(mut door) = make_room::<F>(door, link, payload, size_of::<OtherIp<F>>())? else {
+    let piece = if work.piece.is_cut() { Some(&work.piece) } else { None };
+    let ip = size_of::<OtherIp<F>>();
+    let Some(mut door) = make_room::<F>(door, link, payload, if piece.is_some() { ip + F::Other::PIECE } else { ip })?
+    else {
         return Some(NO_HEADROOM);
     };
-    let (source, destination) = (&answers.destination, &answers.source);
-    let length = opaque(length) & 0xffff;
-    let crossed = Crossed { source, destination, protocol: from.protocol, length, identification: identification() };
+    let (source, destination, protocol) = (&answers.destination, &answers.source, from.protocol);
+    let (length, identification) = (opaque(length) & 0xffff, identification());
+    let crossed = Crossed { source, destination, protocol, length, identification, piece };
     door.write(link, F::Other::header(essence, crossed)?)?;
+    if let Some(header) = piece.and_then(|piece| F::Other::fragment_header(piece, protocol)) {
+        door.write(link + ip, header)?;
+    }
     Some(DONE)
 }
 
