@@ -73,6 +73,12 @@ impl Activities {
         }
     }
 
+    /// Why the last thing was done with an instance.
+    pub(super) fn cause(&self, instance: &Token) -> Option<Cause> {
+        let last = self.kept.iter().rev().find(|activity| activity.instance.as_ref() == Some(instance));
+        last.map(|activity| activity.cause.clone())
+    }
+
     fn current(&mut self, token: &Token) -> Option<&mut Activity> {
         let open = |activity: &&mut Activity| activity.ended.is_none() && activity.instance.as_ref() == Some(token);
         self.kept.iter_mut().rev().find(open)

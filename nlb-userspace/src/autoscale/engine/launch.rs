@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::action::Action;
 use super::facade::Engine;
+use super::leave::is_leaving;
 use super::life::new_instance;
 use super::trouble::backoff;
-use crate::autoscale::model::{Cause, InstanceId, Lifecycle, Process, Purpose, Token};
+use crate::autoscale::model::{Cause, Instance, InstanceId, Lifecycle, Process, Purpose, Token};
 use crate::model::Timestamp;
 use crate::providers::{Launch, ProviderError};
 
@@ -137,7 +138,18 @@ impl Engine {
             let cause = change.map_or(Cause::Bounds, |change| change.cause.clone());
             (cause, format!("{} wanted", self.state.desired))
         };
-        replaced.unwrap_or_else(scaled)
+        replaced.or_else(|| self.cause_of_gap()).unwrap_or_else(scaled)
+    }
+
+    /// Why an instance is missing although the capacity hasn't changed since: the one that left last.
+    fn cause_of_gap(&self) -> Option<(Cause, String)> {
+        let changed = self.state.last_change.as_ref().map(|change| change.at);
+        let is_gone = |one: &&Instance| {
+            one.purpose == Purpose::End && is_leaving(&one.lifecycle) && changed.is_none_or(|at| one.since > at)
+        };
+        let gone = self.state.instances.values().filter(is_gone).max_by_key(|one| (one.since, one.number))?;
+        let cause = self.state.activities.cause(&gone.token)?;
+        Some((cause, format!("{} wanted, {} leaves", self.state.desired, gone.token)))
     }
 }
 

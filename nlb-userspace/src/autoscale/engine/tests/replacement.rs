@@ -3,7 +3,7 @@
 use super::settings::{group, name, secs};
 use super::world::World;
 use crate::autoscale::engine::Command;
-use crate::autoscale::model::{InstanceId, Process, ReplacementBounds, Token};
+use crate::autoscale::model::{Cause, InstanceId, Process, ReplacementBounds, Token};
 
 fn up(desired: u32, bounds: ReplacementBounds) -> World {
     let mut group = group(1, 20, desired);
@@ -38,6 +38,28 @@ fn an_unhealthy_instance_is_replaced_launching_first_where_there_may_be_more() {
         let why = world.engine.activities().map(|activity| activity.description.clone()).collect::<Vec<_>>().join("\n");
         assert!(why.contains("terminate web-2: unhealthy: connection refused"), "{why}");
     }
+}
+
+#[test]
+fn a_launch_says_for_whom_it_is_where_the_capacity_stays() {
+    let mut world = up(4, ReplacementBounds { min_healthy: 90, max_healthy: 100 });
+    world.command(Command::Terminate { token: token(3), decrement: false });
+    world.settle(secs(300));
+    sicken(&mut world, 2);
+    world.run(secs(10));
+    world.settle(secs(300));
+    world.command(Command::SetDesired(5));
+    world.settle(secs(300));
+    let launches: Vec<_> = world
+        .engine
+        .activities()
+        .filter(|activity| activity.description.starts_with("launch "))
+        .map(|activity| (activity.cause.clone(), activity.description.rsplit(": ").next().unwrap_or_default()))
+        .skip(4)
+        .collect();
+    let expected =
+        [(Cause::Manual, "4 wanted, web-3 leaves"), (Cause::Unhealthy, "replaces web-2"), (Cause::Manual, "5 wanted")];
+    assert_eq!(launches, expected);
 }
 
 #[test]
