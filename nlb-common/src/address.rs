@@ -21,7 +21,7 @@ impl Address {
     /// Whether this is an IPv4 address.
     #[inline(always)]
     pub const fn is_v4(&self) -> bool {
-        self.0[0] == 0 && self.0[1] == 0 && self.0[2] == V4_MAPPED
+        self.0[0] | self.0[1] | (self.0[2] ^ V4_MAPPED) == 0
     }
 
     /// The same address, taken word by word. Where it goes into a header of a packet, which is packed, the compiler for eBPF

@@ -12,11 +12,11 @@ use nlb_common::nat::Session;
 use nlb_common::nat::rewrite::{Translated, checksum, difference};
 use nlb_common::packet::Door as _;
 use nlb_common::packet::link::Link;
-use nlb_common::packet::network::Network;
 use nlb_common::wire::{EtherType, Ethernet, Framed, Macs, Ports, TagBytes, VlanTag, protocol};
 use nlb_ebpf::door::PacketDoor;
 
-use super::sessions::{self, Work};
+use super::super::super::addressed::Offsets;
+use super::sessions;
 
 /// Where a TCP header has its checksum.
 const TCP_CHECKSUM: usize = 16;
@@ -37,23 +37,19 @@ pub(super) fn has_hops<F: Answering<Ip: Translated>>(door: &PacketDoor<'_>, link
 
 /// Turns the packet of the flow in the working memory into what its session says, up to its link header.
 #[inline(always)]
-pub(super) fn translate<F: Answering<Ip: Translated>>(
-    door: &mut PacketDoor<'_>,
-    link: &Link,
-    network: &Network,
-    work: &Work,
-) -> Option<()> {
+pub(super) fn translate<F: Answering<Ip: Translated>>(mut door: PacketDoor<'_>, at: Offsets) -> Option<()> {
+    let work = sessions::work()?;
+    let Offsets { link, payload: at } = at.bounded();
     let (from, to) = (&work.flow, &work.session.outcome());
     if work.piece.has_ports() {
-        let at = network.payload;
         let field = at + checksum_field(from.protocol);
         let before = u16::from_ne_bytes(*door.header(field)?);
         door.write(field, checksum(before, from.protocol, difference(from, to)).to_ne_bytes())?;
         door.write(at, Ports { source: to.source_port, destination: to.destination_port })?;
     }
-    let header = *door.header::<F::Ip>(link.length)?;
+    let header = *door.header::<F::Ip>(link)?;
     let header = header.translated(to.source, to.destination);
-    door.write(link.length, if work.piece.is_cut() { header.identified(&work.piece) } else { header })
+    door.write(link, if work.piece.is_cut() { header.identified(&work.piece) } else { header })
 }
 
 /// Puts what is to be remembered of the link that a client's packet came in by into the working memory. `tags`: how many there

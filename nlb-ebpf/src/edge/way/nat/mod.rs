@@ -150,21 +150,20 @@ fn there<F: Functions + Crosses>(
     target::fits(target.mtu_from(work.flow.source.is_v4(), work.piece.is_cut()), &packet.network)?;
     active::note::<F>(ctx, packet, &found, listener, index, opens);
     let route = Route { claim: listener.claim, hash: found.hash, index, target };
-    to_target::<F>(ctx, door, &packet.link, &packet.network, work, &route, opens)
+    to_target::<F>(ctx, &packet.link, &packet.network, work, &route, opens)
 }
 
 /// Sends a client's packet, translated, to the route's target, and counts it. `opens`: it begins a flow.
 #[inline(always)]
 fn to_target<F: Crosses>(
     ctx: &XdpContext,
-    door: PacketDoor<'_>,
     link: &Link,
     network: &Network,
     work: &Work,
     route: &Route,
     opens: bool,
 ) -> Result<u32, Stop> {
-    let link = rewrite::<F>(ctx, door, link, network, work)?;
+    let link = rewrite::<F>(ctx, link, network, work)?;
     l2::readdress(ctx, &link, route.index)?;
     pieces::go_with_it(work, route.claim, route.index, route.target);
     count::add(&maps::LISTENER_COUNTERS, route.claim.counters(), network.length, opens);
@@ -185,25 +184,21 @@ fn back<F: Crosses>(
         return Err(Stop::Drop(DropReason::HopLimit));
     }
     fit::back(ctx, network, work)?;
-    let link = rewrite::<F>(ctx, door, link, network, work)?;
+    let link = rewrite::<F>(ctx, link, network, work)?;
     pieces::go_with_it(work, Claim(0), work.session.pin.target, &Target::default());
     to_client(ctx, &link, work.session.interface)
 }
 
 /// Turns the packet into what its session says, of the other family where that is. Its link header afterwards.
 #[inline(always)]
-fn rewrite<F: Crosses>(
-    ctx: &XdpContext,
-    mut door: PacketDoor<'_>,
-    link: &Link,
-    network: &Network,
-    work: &Work,
-) -> Result<Link, Stop> {
+fn rewrite<F: Crosses>(ctx: &XdpContext, link: &Link, network: &Network, work: &Work) -> Result<Link, Stop> {
     if work.session.crosses(&work.flow) {
         return cross::translate::<F>(ctx, link, network);
     }
-    headers::translate::<F>(&mut door, link, network, work).ok_or(TRUNCATED)?;
-    Ok(*link)
+    match F::translate_packet(ctx.ctx, Offsets { link: link.length, payload: network.payload }) {
+        0 => Err(TRUNCATED),
+        _ => Ok(*link),
+    }
 }
 
 /// Sends the packet, which had that link header, the way that the client's packets come: by that interface.

@@ -109,7 +109,7 @@ pub(super) fn later<F: Crosses>(
             return Err(Stop::Drop(DropReason::NoTarget));
         }
         target::fits(target.mtu_from(network.source.is_v4(), true), network)?;
-        to_target::<F>(ctx, door, link, network, work, &Route { claim, hash: datagram.hash, index, target }, false)?
+        to_target::<F>(ctx, link, network, work, &Route { claim, hash: datagram.hash, index, target }, false)?
     };
     super::super::outcome(WayOutcome::Fragment);
     Ok(sent)

@@ -35,6 +35,9 @@ type OtherIp<F> = <<F as Crossing>::Other as Answering>::Ip;
 
 /// A family and its functions, which are global ones as those of [`functions`](super::super::super::functions).
 pub(super) trait Crosses: Crossing {
+    /// [`headers::translate`].
+    fn translate_packet(ctx: *mut xdp_md, at: Offsets) -> u32;
+
     /// [`cross`].
     fn cross_packet(ctx: *mut xdp_md, at: Offsets, length: usize) -> u32;
 
@@ -46,7 +49,14 @@ pub(super) trait Crosses: Crossing {
 }
 
 macro_rules! crosses {
-    ($family:ty, $packet:ident, $sum:ident, $message:ident) => {
+    ($family:ty, $same:ident, $packet:ident, $sum:ident, $message:ident) => {
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $same(ctx: *mut xdp_md, link: usize, payload: usize) -> u32 {
+            let at = Offsets { link, payload };
+            u32::from(headers::translate::<$family>(PacketDoor::new(&XdpContext::new(ctx)), at).is_some())
+        }
+
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $packet(ctx: *mut xdp_md, link: usize, payload: usize, length: usize) -> u32 {
@@ -68,6 +78,11 @@ macro_rules! crosses {
 
         impl Crosses for $family {
             #[inline(always)]
+            fn translate_packet(ctx: *mut xdp_md, at: Offsets) -> u32 {
+                $same(ctx, at.link, at.payload)
+            }
+
+            #[inline(always)]
             fn cross_packet(ctx: *mut xdp_md, at: Offsets, length: usize) -> u32 {
                 $packet(ctx, at.link, at.payload, length)
             }
@@ -85,8 +100,8 @@ macro_rules! crosses {
     };
 }
 
-crosses!(V4, nlb_nat_into_v6, nlb_nat_sum_v4, nlb_nat_message_into_v6);
-crosses!(V6, nlb_nat_into_v4, nlb_nat_sum_v6, nlb_nat_message_into_v4);
+crosses!(V4, nlb_nat_within_v4, nlb_nat_into_v6, nlb_nat_sum_v4, nlb_nat_message_into_v6);
+crosses!(V6, nlb_nat_within_v6, nlb_nat_into_v4, nlb_nat_sum_v6, nlb_nat_message_into_v4);
 
 const DONE: u32 = 0;
 const NO_HEADROOM: u32 = 1;
