@@ -92,7 +92,7 @@ fn assert_within(packet: &Packet, frame: &[u8]) {
     assert!(packet.link.length + 20 <= packet.network.payload);
     assert_eq!(packet.network.payload + packet.network.payload_length, end);
     assert!(packet.network.payload_length >= 4);
-    assert!(packet.network.protocol == 6 || packet.network.protocol == 17);
+    assert!([6, 17, 132].contains(&packet.network.protocol));
 }
 
 proptest! {
