@@ -218,6 +218,7 @@ pub const fn pseudo_header(source: &Address, destination: &Address, protocol: u8
 #[cfg(test)]
 mod tests {
     use super::*;
+
     const V4_ENDS: [Address; 2] = [Address::v4(1), Address::v4(2)];
     const V6_ENDS: [Address; 2] = [Address([1; 4]), Address([2; 4])];
 

@@ -29,8 +29,8 @@ fn own_interfaces() -> u32 {
     if_nametoindex(NARROW).unwrap()
 }
 
-/// A flow whose client is of the target's family, or of the other: what it asked, and what the target answers to.
-fn flow(world: &World, index: u32, crosses: bool, segment: Segment) -> (Described, Described) {
+/// A flow whose client is of the target's family, or of the other: what it asked, and as what that arrived at the target.
+pub(super) fn begun(world: &World, index: u32, crosses: bool, segment: Segment) -> (Described, Described) {
     let asked = if crosses { request_of_the_other(world, index, segment) } else { request(world, index, segment) };
     let target = world.targets[index as usize - 1];
     let left = run(world, &asked);
@@ -41,6 +41,12 @@ fn flow(world: &World, index: u32, crosses: bool, segment: Segment) -> (Describe
         let source = if from_edge { source_in(&left.packet, &asked, &target) } else { asked.source };
         arriving(&asked, &target, source)
     };
+    (asked, arrives)
+}
+
+/// The same: what it asked, and the target's answer.
+fn flow(world: &World, index: u32, crosses: bool, segment: Segment) -> (Described, Described) {
+    let (asked, arrives) = begun(world, index, crosses, segment);
     (asked, answer(&arrives, segment))
 }
 

@@ -11,7 +11,8 @@ use nlb_tests::packets::world::SEED;
 use nlb_tests::run::Action;
 
 use super::errors::{ROUTERS, carrier};
-use super::families::{arrived, between, request_of_the_other};
+use super::families::between;
+use super::fit::begun;
 use super::*;
 
 /// Where datagrams are cut.
@@ -66,16 +67,7 @@ fn without_label(mut ip: Vec<u8>) -> Vec<u8> {
 
 /// A flow of which one packet went there: what was asked, and as what it arrives.
 fn flow(world: &World, index: u32, crosses: bool, segment: Segment) -> (Described, Described) {
-    let asked = if crosses { request_of_the_other(world, index, segment) } else { request(world, index, segment) };
-    let target = world.targets[index as usize - 1];
-    let left = run(world, &asked).packet;
-    let arrives = if crosses {
-        arrived(&left, &asked, &target)
-    } else {
-        let from_edge = target.forwarding() == Target::NAT_SOURCE;
-        let source = if from_edge { source_in(&left, &asked, &target) } else { asked.source };
-        arriving(&asked, &target, source)
-    };
+    let (asked, arrives) = begun(world, index, crosses, segment);
     let long = |packet| Described { payload: 100, padding: 0, ..packet };
     (long(asked), long(arrives))
 }
