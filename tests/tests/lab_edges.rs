@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use nlb_tests::lab::{
-    Agent, AgentConfig, FlowReport, Flows, Forwarding, HealthCheck, Lab, LineEcho, ListenerConfig, Options,
-    TargetAgent, VIP_V4, wait_until,
+    Agent, AgentConfig, FlowReport, Flows, Forwarding, HealthCheck, Host, Lab, LineEcho, ListenerConfig, NginxOptions,
+    Options, TargetAgent, VIP_V4, VIP_V6, literal, wait_until, web_and_dns,
 };
+use serde_json::Value;
 
 const PORT: u16 = 7007;
 const GROUP: &str = "echo";
@@ -130,5 +131,65 @@ fn no_connection_breaks_when_an_edge_goes_and_returns_and_by_gue_not_while_targe
     println!("gue: {} of {} broke in a transition, of {:?}", report.broken_count(), 2 * HALF, report.opened);
     ensure!(report.broken_count() == 0, "{:#?}", report.broken);
     ensure!(report.opened.len() == 4, "not all targets had connections: {:?}", report.opened);
+    Ok(())
+}
+
+/// The messages about flows that this edge has taken to targets.
+fn errors_taken(lab: &Lab, edge: &Host) -> Result<u64> {
+    let stats: Value = serde_json::from_str(&lab.nlb_on(edge, ["stats", "--json"])?.success()?)?;
+    let ways = stats["ways"].as_array().context("no ways")?;
+    let counted = ways.iter().find(|way| way["outcome"] == "error");
+    counted.and_then(|way| way["packets"].as_u64()).with_context(|| format!("no errors in {stats}"))
+}
+
+/// Downloads by one edge, which remembers them, while a router's errors about them come to the other one, which does not.
+#[test]
+fn an_error_that_comes_to_another_edge_in_a_transition_reaches_its_connections_target_by_gue() -> Result<()> {
+    const DOWNLOADS: usize = 20;
+    let lab = Lab::new(Options { edges: 2, targets: 2, forwarding: Forwarding::Gue, ..Options::default() })?;
+    let file = NginxOptions { file_bytes: 500_000, ..NginxOptions::default() };
+    let _servers = lab.targets().map(|host| host.nginx(file)).collect::<Result<Vec<_>>>()?;
+    let _target_agents = lab.start_target_agents(&[VIP_V4.into(), VIP_V6.into()])?;
+    let listeners = web_and_dns().into_iter().filter(|listener| listener.port == 80);
+    let listeners: Vec<_> = listeners.map(|listener| ListenerConfig { targets: 1, ..listener }).collect();
+    let start = |edge| {
+        let mut config = listeners.iter().cloned().fold(AgentConfig::for_edge(&lab, edge), AgentConfig::listener);
+        (config.seed, config.forwarding) = (Some(SEED), Forwarding::Gue);
+        lab.start_agent(&config)
+    };
+    let _agents = lab.edges().map(start).collect::<Result<Vec<_>>>()?;
+    let (router, new, there) = (lab.host("router"), lab.host("t2"), lab.host("edge2"));
+    // What it sends itself goes to the second edge, what it forwards to the first.
+    lab.route_by(&[lab.edge()])?;
+    for (family, vip, hop) in
+        [("-4", IpAddr::from(VIP_V4), IpAddr::from(there.v4())), ("-6", VIP_V6.into(), there.v6().into())]
+    {
+        router.ip(&format!("{family} rule add iif lo lookup 77"))?;
+        router.ip(&format!("{family} route add {vip} via {hop} table 77"))?;
+    }
+    for ListenerConfig { name, address, .. } in &listeners {
+        lab.wait_for_targets(*address, 1)?;
+        let added = literal(if address.is_ipv6() { new.v6().into() } else { new.v4().into() });
+        for edge in lab.edges() {
+            lab.nlb_on(edge, ["target", "register", name, &format!("{added}:80")])?.success()?;
+            wait_until("the new target serves", Duration::from_secs(30), || {
+                let list = lab.nlb_on(edge, ["target", "list", name]).ok()?.stdout;
+                (list.matches(" healthy").count() == 2).then_some(())
+            })?;
+        }
+    }
+    // The client doesn't know, and announces segments that don't fit.
+    router.ip("link set client mtu 1300")?;
+    for ListenerConfig { address, .. } in &listeners {
+        let told = errors_taken(&lab, there)?;
+        let url = format!("http://{}/file", literal(*address));
+        for number in 0..DOWNLOADS {
+            let here = lab.client().dir().join(number.to_string());
+            lab.client().download(&url, &here).with_context(|| format!("download {number} of {url}"))?;
+        }
+        // Both targets had to be told, for a host remembers what it learns of the path to a client.
+        ensure!(errors_taken(&lab, there)? >= told + 2, "{address}: the second edge has taken too few errors");
+    }
+    ensure!(errors_taken(&lab, lab.edge())? == 0, "errors came to the first edge");
     Ok(())
 }

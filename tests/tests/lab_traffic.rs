@@ -16,7 +16,8 @@ fn options((arms, forwarding): (Arms, Forwarding)) -> Options {
     Options { arms, forwarding, ..Options::default() }
 }
 
-/// Did each of three targets get a fair part? A third, give or take chance: half of a third is far outside of that.
+/// Did each of three targets get a fair part? A third, give or take chance: half of a third is far outside of that, from
+/// some 240 on (five and a half standard deviations).
 fn ensure_even(counts: &BTreeMap<String, usize>, total: usize) -> Result<()> {
     ensure!(counts.len() == 3 && counts.values().all(|count| count * 6 >= total), "unfair: {counts:?} of {total}");
     Ok(())
@@ -89,14 +90,16 @@ fn bulk_traffic_flows_in_both_directions() -> Result<()> {
 
 #[test]
 fn questions_by_udp_are_answered_and_spread() -> Result<()> {
+    const QUESTIONS: usize = 240;
     for mode in MODES {
         let service = Service::start(options(mode), NginxOptions::default(), web_and_dns())?;
         for vip in [VIP_V4.into(), VIP_V6.into()] {
             let mut counts = BTreeMap::new();
-            for _ in 0..60 {
-                *counts.entry(service.lab.client().dig(vip)?).or_default() += 1;
+            for answer in service.lab.client().digs(vip, QUESTIONS)? {
+                *counts.entry(answer).or_default() += 1;
             }
-            ensure_even(&counts, 60)?;
+            ensure!(counts.values().sum::<usize>() == QUESTIONS, "{mode:?} {vip}: of {QUESTIONS} came {counts:?}");
+            ensure_even(&counts, QUESTIONS)?;
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
+use nlb_common::counters::DecapOutcome;
 use nlb_common::datagram::Datagram;
 use nlb_tests::campaign::{Campaign, Plan, Portion};
 use nlb_tests::packets::fuzz::frames::Frames;
@@ -94,11 +95,11 @@ fn compare(loaded: &mut Loaded, frame: &[u8], expected: &mut Expected) -> Result
 struct Expected {
     actions: Counts<Action>,
     drops: Counts<nlb_common::drop_reason::DropReason>,
-    outcomes: Counts<nlb_common::counters::DecapOutcome>,
+    outcomes: Counts<DecapOutcome>,
 }
 
-/// Runs a portion's packets. Which actions there were.
-fn run(loaded: &mut Loaded, portion: Portion) -> Result<Counts<Action>, String> {
+/// Runs a portion's packets. What came of them.
+fn run(loaded: &mut Loaded, portion: Portion) -> Result<Expected, String> {
     let again = format!("Again: cargo xtask fuzz --packets {} --seed {}", portion.units, portion.seed);
     loaded.edge.restore().unwrap();
     let before = (counts(loaded.edge.drops().unwrap()), counts(loaded.host.outcomes().unwrap()));
@@ -124,7 +125,31 @@ fn run(loaded: &mut Loaded, portion: Portion) -> Result<Counts<Action>, String> 
     same_counts(&before.0, &after.0, &expected.drops)
         .and_then(|()| same_counts(&before.1, &after.1, &expected.outcomes))
         .map_err(|differs| format!("{differs}\n{again}"))?;
-    Ok(expected.actions)
+    Ok(expected)
+}
+
+/// Whether the portion's packets say anything: every action of the edge and every outcome on the target host is common among them.
+fn is_telling(portion: Portion, seen: &Expected) -> Result<(), String> {
+    const OUTCOMES: [DecapOutcome; 5] = [
+        DecapOutcome::Decapsulated,
+        DecapOutcome::UnknownEdge,
+        DecapOutcome::Malformed,
+        DecapOutcome::Congestion,
+        DecapOutcome::SecondChanceLost,
+    ];
+    if portion.units < PLAN.portion {
+        return Ok(());
+    }
+    let is_rare =
+        |packets: Option<&u64>, one_in| packets.is_none_or(|packets| packets * one_in < u64::from(portion.units));
+    let actions = [Action::Pass, Action::Drop, Action::Tx, Action::Redirect];
+    if let Some(rare) = actions.iter().find(|action| is_rare(seen.actions.get(action), 50)) {
+        return Err(format!("{rare:?} is rare among {:?}", seen.actions));
+    }
+    match OUTCOMES.iter().find(|outcome| is_rare(seen.outcomes.get(outcome), 1_000)) {
+        Some(rare) => Err(format!("{rare:?} is rare among {:?}", seen.outcomes)),
+        None => Ok(()),
+    }
 }
 
 /// Whether the packet differs without those before it, and the shortest form of it that does.
@@ -145,14 +170,8 @@ fn no_verdict_nor_output_differs_from_the_reference() {
     let campaign = Campaign::from_environment(PLAN);
     println!("{campaign}");
     let work = |loaded: &mut Loaded, portion, _: &AtomicBool| {
-        let actions = run(loaded, portion)?;
-        // Otherwise the packets would say nothing.
-        let common = [Action::Pass, Action::Drop, Action::Tx, Action::Redirect];
-        let rare = common.into_iter().find(|action| {
-            portion.units == PLAN.portion
-                && actions.get(action).is_none_or(|packets| packets * 50 < u64::from(portion.units))
-        });
-        rare.map_or(Ok(()), |rare| Err(format!("{rare:?} is rare among {actions:?}")))
+        let seen = run(loaded, portion)?;
+        is_telling(portion, &seen)
     };
     if let Err(broken) = campaign.run(Loaded::new, work) {
         panic!("{broken}");

@@ -12,7 +12,7 @@ use nlb_tests::packets::described::{TAGGINGS, networks};
 use nlb_tests::packets::icmp::Message;
 use nlb_tests::packets::pieces::in_three;
 use nlb_tests::packets::world::{VIPS, WAYS, port, target};
-use nlb_tests::packets::{Described, Extension, Kind, Network, Segment, World};
+use nlb_tests::packets::{Described, Extension, Kind, Network, Segment, Tunnel, World};
 use nlb_tests::run::{Action, INGRESS};
 
 /// Types and codes of errors: unreachable, fragmentation needed or packet too big, time exceeded, parameter problem.
@@ -92,6 +92,48 @@ fn an_error_about_a_remembered_flow_follows_it_and_leaves_the_memory_as_it_was()
             world.edge.set_pin(table, asked.flow(), pin).unwrap();
             assert_taken(&world, &asked, &carrier(&answer), &message, 3);
             assert_eq!(world.edge.pins(table).unwrap(), [(asked.flow(), pin)].into());
+            world.edge.remove_pin(table, &asked.flow()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_error_about_a_connection_by_gue_names_the_slots_other_target() {
+    let mut world = World::new().unwrap();
+    let by_gue = |way| Target { flags: Target::READY | Target::GUE, ..target(way) };
+    let [index, second, third] = [1, 2, 1].map(|way| world.add(by_gue(way)).unwrap());
+    let [other_family, dead] = [by_gue(3), Target { flags: by_gue(1).flags | Target::DEAD, ..by_gue(1) }]
+        .map(|target| world.add(target).unwrap());
+    let slots = [
+        (Slot::closed(index, 0), index, None),
+        (Slot::closed(index, second), index, Some(second)),
+        (Slot::open(index, second, Tick::at(1)), second, Some(index)),
+        (Slot::closed(index, other_family), index, None),
+        (Slot::closed(index, dead), index, None),
+        (Slot::open(index, dead, Tick::at(1)), index, None),
+    ];
+    for network in [Network::V4 { options: 0 }, Network::V6(Vec::new())] {
+        for (segment, table) in [(Segment::Data, ESTABLISHED), (Segment::Udp, DATAGRAMS)] {
+            let (asked, answer) = flow(&network, index, segment);
+            let message = Message::of(ERRORS[family(&network)][1], [0, 0, 5, 0], answer.ip());
+            let carrier = carrier(&answer);
+            let assert_named = |world: &World, to: u32, named: Option<u32>, what: &str| {
+                let hash = world.edge.keys.hash(&asked.flow(), Affinity::Flow);
+                let named = named.filter(|_| segment == Segment::Data);
+                let named = named.map(|named| IpAddr::from(world.targets[named as usize - 1].destination));
+                let tunnel = Tunnel { second: named, ..world.tunnel_of(hash, to) };
+                let ran = world.edge.run(&message.frame(&carrier)).unwrap();
+                assert_eq!(ran.packet, tunnel.frame(&[], &message.ip(&carrier), &carrier.pad()), "{segment:?}, {what}");
+            };
+            for (slot, to, named) in slots {
+                world.edge.set_slot(index, slot).unwrap();
+                assert_named(&world, to, named, &format!("{slot:?}"));
+            }
+            world.edge.set_slot(index, Slot::open(index, second, Tick::at(1))).unwrap();
+            for (held, named) in [(index, second), (second, index), (third, index)] {
+                world.edge.set_pin(table, asked.flow(), Pin::new(held, by_gue(1).tag, 1, 0)).unwrap();
+                assert_named(&world, held, Some(named), &format!("held by {held}"));
+            }
             world.edge.remove_pin(table, &asked.flow()).unwrap();
         }
     }

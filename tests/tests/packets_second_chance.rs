@@ -8,6 +8,7 @@ use etherparse::IpNumber;
 use nix::sched::{CloneFlags, unshare};
 use nlb_common::counters::DecapOutcome;
 use nlb_tests::packets::described::TAGGINGS;
+use nlb_tests::packets::icmp::Message;
 use nlb_tests::packets::reference::{frame, gue};
 use nlb_tests::packets::world::VIPS;
 use nlb_tests::packets::{Described, Segment};
@@ -58,12 +59,30 @@ fn on_a_host(test: impl FnOnce(&TargetHost) + Send) {
 
 /// A packet by GUE, with a UDP checksum, as other senders than the edge's program may write one.
 fn tunnelled(family: usize, second: Option<(&str, u8)>, inner: &Described) -> Vec<u8> {
-    let mut payload = gue(50_123, second.map(|(second, hops)| (ip(second), hops)), &inner.ip());
+    tunnelled_around(family, second, inner, &inner.ip())
+}
+
+/// The same with another IP packet in place of `inner`'s.
+fn tunnelled_around(family: usize, second: Option<(&str, u8)>, inner: &Described, packet: &[u8]) -> Vec<u8> {
+    let mut payload = gue(50_123, second.map(|(second, hops)| (ip(second), hops)), packet);
     payload[6..8].copy_from_slice(&[0x12, 0x34]);
-    payload.extend(inner.ip());
+    payload.extend(packet);
     let frame = frame(&inner.tags, EDGES[family], HOST[family], 2, IpNumber::UDP, &payload);
     [frame, inner.pad()].concat()
 }
+
+/// A router's word to the VIP about what it answered `asked` with, of which `quoted` bytes are said again.
+fn blaming(asked: &Described, kind: [(u8, u8); 2], quoted: impl FnOnce(Vec<u8>) -> Vec<u8>) -> (Described, Message) {
+    let (source, destination) = (asked.destination, asked.source);
+    let answer = Described { source, destination, payload: 40, ..asked.clone() };
+    let router = ip(["192.0.2.254", "2001:db8:ff::fe"][usize::from(source.0.is_ipv6())]);
+    let carrier = Described { source: (router, 0), destination: source, ..asked.clone() };
+    (carrier, Message::of(kind[usize::from(source.0.is_ipv6())], [0, 0, 5, 0], quoted(answer.ip())))
+}
+
+const UNREACHABLE: [(u8, u8); 2] = [(3, 1), (1, 0)];
+const TOO_BIG: [(u8, u8); 2] = [(3, 4), (2, 0)];
+const ECHO_REPLY: [(u8, u8); 2] = [(0, 0), (129, 0)];
 
 fn inner(vip: &str, segment: Segment) -> Described {
     Described { traffic_class: 2, ..Described::new(ip(vip), 80, segment) }
@@ -98,6 +117,58 @@ fn what_is_sent_on_is_framed_as_the_reference_frames_it() {
             }
         }
         assert_eq!(host.outcomes().unwrap(), [(DecapOutcome::SecondChance, packets)]);
+    });
+}
+
+#[test]
+fn an_error_about_a_connection_is_sent_on_like_its_packets_and_no_other_message_is() {
+    on_a_host(|host| {
+        let (mut sent, mut stayed) = (0, 0);
+        for family in [0, 1] {
+            for vip in VIPS {
+                let second = Some((OTHER[family], 1));
+                let of_tcp = inner(vip, Segment::Data);
+                let least = of_tcp.header_length() + 8;
+                for kind in [UNREACHABLE, TOO_BIG] {
+                    for length in [least, least + 1, usize::MAX] {
+                        let (carrier, message) = blaming(&of_tcp, kind, |mut answer| {
+                            answer.truncate(length);
+                            answer
+                        });
+                        let packet = message.ip(&carrier);
+                        let ran = host.run(&tunnelled_around(family, second, &carrier, &packet)).unwrap();
+                        let payload = [gue(50_123, Some((ip(OTHER[family]), 0)), &packet), packet].concat();
+                        let mut expected = frame(&[], EDGES[family], OTHER[family], 2, IpNumber::UDP, &payload);
+                        expected[..12].copy_from_slice(&[OTHER_MAC, HOST_MAC].concat());
+                        assert_eq!((ran.action, ran.packet), (Action::Redirect, expected), "{message:?}");
+                        sent += 1;
+                    }
+                }
+                let of_udp = inner(vip, Segment::Udp);
+                let turned = |answer: &[u8]| {
+                    let (addresses, length) = if vip.contains(':') { (8, 16) } else { (12, 4) };
+                    let mut turned = answer.to_vec();
+                    turned[addresses..addresses + 2 * length].rotate_left(length);
+                    turned
+                };
+                let table = [
+                    ("about UDP", second, blaming(&of_udp, TOO_BIG, |answer| answer)),
+                    ("about what a client sent", second, blaming(&of_tcp, TOO_BIG, |answer| turned(&answer))),
+                    ("with one port", second, blaming(&of_tcp, TOO_BIG, |answer| answer[..least - 5].to_vec())),
+                    ("no error", second, blaming(&of_tcp, ECHO_REPLY, |answer| answer)),
+                    ("no hops left", Some((OTHER[family], 0)), blaming(&of_tcp, TOO_BIG, |answer| answer)),
+                    ("no other target", None, blaming(&of_tcp, TOO_BIG, |answer| answer)),
+                ];
+                for (what, second, (carrier, message)) in table {
+                    let packet = message.ip(&carrier);
+                    let ran = host.run(&tunnelled_around(family, second, &carrier, &packet)).unwrap();
+                    assert_eq!((ran.action, ran.packet), (Action::Pass, message.frame(&carrier)), "{what}");
+                    stayed += 1;
+                }
+            }
+        }
+        let expected = [(DecapOutcome::Decapsulated, stayed), (DecapOutcome::SecondChance, sent)];
+        assert_eq!(host.outcomes().unwrap(), expected);
     });
 }
 

@@ -42,16 +42,21 @@ pub(super) fn fits(mtu: u16, network: &Network) -> Result<(), Stop> {
 /// for a flow that begins, and for protocols that it couldn't be asked for.
 #[inline(always)]
 pub(super) fn second(slot: Slot, index: TargetIndex, target: &Target, packet: &Packet, opens: bool) -> TargetIndex {
-    const NONE: TargetIndex = 0;
-    if opens || packet.network.protocol != protocol::TCP {
-        return NONE;
-    }
+    if opens || packet.network.protocol != protocol::TCP { NOBODY } else { other(slot, index, target) }
+}
+
+/// No target.
+pub(super) const NOBODY: TargetIndex = 0;
+
+/// The slot's other target, if a tunnel to `target`, which is `index`, can name it.
+#[inline(always)]
+pub(super) fn other(slot: Slot, index: TargetIndex, target: &Target) -> TargetIndex {
     let other = if index == slot.current() { slot.previous() } else { slot.current() };
     if other < FIRST_TARGET || other == index {
-        return NONE;
+        return NOBODY;
     }
     match TARGETS.get(other) {
         Some(entry) if target.may_name(entry) => other,
-        _ => NONE,
+        _ => NOBODY,
     }
 }

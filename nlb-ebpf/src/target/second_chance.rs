@@ -5,7 +5,9 @@
 //! that opens nothing, and that no socket here knows, is sent on to it as it came, with another outer destination and
 //! a hop less, so that the second target keeps what it gets.
 //!
-//! It is this host's when a socket has it in whatever state (one that ends, or that has only begun, too), or when it is
+//! An ICMP error about a connection goes the same way: it belongs to whom the packet belongs that it quotes.
+//!
+//! A packet is this host's when a socket has it in whatever state (one that ends, or that has only begun, too), or when it is
 //! the answer to a SYN cookie of a socket that listens here.
 //!
 //! The way to the other target is asked of the FIB, for a packet as this host's own: `bpf_fib_lookup` gives no answer on an
@@ -24,9 +26,10 @@ use aya_ebpf::{EbpfContext as _, programs::XdpContext};
 use nlb_common::address::Address;
 use nlb_common::counters::DecapOutcome;
 use nlb_common::hash::Flow;
+use nlb_common::icmp::{Control, quote};
 use nlb_common::packet::Door as _;
 use nlb_common::packet::link::Link;
-use nlb_common::packet::network::{Family, V4, V6};
+use nlb_common::packet::network::{V4, V6};
 use nlb_common::packet::transport::{self, Segment};
 use nlb_common::tunnel::Received;
 use nlb_common::tunnel::gue::{self, SendOn};
@@ -81,11 +84,20 @@ pub(super) fn take<O: SendOn>(
     Err(Verdict { action, outcome: Some(DecapOutcome::SecondChance) })
 }
 
-/// Whether the packet inside the tunnel stays here. What isn't TCP does, or is broken, or opens a connection.
+/// Whether the packet inside the tunnel stays here. What isn't about TCP does, or is broken, or opens a connection.
 #[inline(always)]
-fn is_ours<F: Family, I: Header>(ctx: &XdpContext, door: &PacketDoor<'_>, tunnel: &Received) -> bool {
+fn is_ours<F: Control, I: Header>(ctx: &XdpContext, door: &PacketDoor<'_>, tunnel: &Received) -> bool {
     let Ok(network) = F::read(door, tunnel.payload) else { return true };
-    if network.protocol != protocol::TCP || network.length > tunnel.payload_length {
+    if network.length > tunnel.payload_length {
+        return true;
+    }
+    if network.protocol == F::CONTROL {
+        return match quote::flow::<F, _>(door, &network) {
+            Some(flow) if flow.protocol == protocol::TCP => has_socket(ctx, &flow),
+            _ => true,
+        };
+    }
+    if network.protocol != protocol::TCP {
         return true;
     }
     let Ok(transport) = transport::read(door, &network) else { return true };
@@ -101,6 +113,22 @@ fn is_ours<F: Family, I: Header>(ctx: &XdpContext, door: &PacketDoor<'_>, tunnel
 /// Whether a socket of this host knows the flow, or listens for it and gave it a SYN cookie.
 #[inline(always)]
 fn is_known<I: Header>(ctx: &XdpContext, flow: &Flow, mut ip: I, mut tcp: Tcp) -> bool {
+    any_socket(ctx, flow, |listens| {
+        let (ip, tcp) = ((&raw mut ip).cast(), (&raw mut tcp).cast());
+        // SAFETY: both headers lie on this program's stack, with those lengths.
+        unsafe { bpf_tcp_check_syncookie(listens.cast(), ip, size_of::<I>() as u32, tcp, size_of::<Tcp>() as u32) == 0 }
+    })
+}
+
+/// Whether a socket of this host has the flow: one that only listens for it doesn't.
+#[inline(always)]
+fn has_socket(ctx: &XdpContext, flow: &Flow) -> bool {
+    any_socket(ctx, flow, |_| false)
+}
+
+/// Whether there is a socket for the flow; of one that only listens, what is said of it.
+#[inline(always)]
+fn any_socket(ctx: &XdpContext, flow: &Flow, if_it_listens: impl FnOnce(*mut bpf_sock) -> bool) -> bool {
     let ports = [flow.source_port, flow.destination_port];
     let socket = if flow.destination.is_v4() {
         lookup(ctx, Tuple { source: flow.source.0[3], destination: flow.destination.0[3], ports })
@@ -111,14 +139,10 @@ fn is_known<I: Header>(ctx: &XdpContext, flow: &Flow, mut ip: I, mut tcp: Tcp) -
         return false;
     }
     // SAFETY: the kernel gave the socket, and keeps it until it is released.
-    let known = unsafe { (*socket).state } != TCP_LISTEN || {
-        let (ip, tcp) = ((&raw mut ip).cast(), (&raw mut tcp).cast());
-        // SAFETY: both headers lie on this program's stack, with those lengths.
-        unsafe { bpf_tcp_check_syncookie(socket.cast(), ip, size_of::<I>() as u32, tcp, size_of::<Tcp>() as u32) == 0 }
-    };
+    let is_one = unsafe { (*socket).state } != TCP_LISTEN || if_it_listens(socket);
     // SAFETY: it is not looked at any more.
     unsafe { bpf_sk_release(socket.cast()) };
-    known
+    is_one
 }
 
 /// A flow as `bpf_skc_lookup_tcp` takes it, in the direction of the packet.

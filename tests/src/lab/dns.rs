@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::host::Host;
 use super::process::Process;
@@ -51,8 +51,18 @@ impl Host {
     /// # Errors
     /// When there is no answer within a second; the error has what `dig` said.
     pub fn dig(&self, server: std::net::IpAddr) -> Result<String> {
-        let answer =
-            self.check("dig", ["+short", "+tries=1", "+timeout=1", "TXT", Dns::NAME, &format!("@{server}")])?;
-        Ok(answer.trim().trim_matches('"').to_owned())
+        let mut answers = self.digs(server, 1)?;
+        answers.pop().context("dig said nothing")
+    }
+
+    /// Asks so many times, from a port of its own each time.
+    ///
+    /// # Errors
+    /// As for [`dig`](Self::dig).
+    pub fn digs(&self, server: std::net::IpAddr, times: usize) -> Result<Vec<String>> {
+        let server = format!("@{server}");
+        let question = ["+short", "+tries=1", "+timeout=1", "TXT", Dns::NAME, &server];
+        let answers = self.check("dig", std::iter::repeat_n(question, times).flatten())?;
+        Ok(answers.lines().map(|answer| answer.trim_matches('"').to_owned()).collect())
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! - An echo request is answered here: a VIP is on no interface of the edge, so nobody else would.
 //! - An error message about a flow (what a target sent didn't arrive, or was too big) goes to the flow's target, whole, in a
-//!   tunnel like the client's packets, or by translation. Any edge can do that: slots are the same everywhere.
+//!   tunnel like the client's packets, or by translation. Any edge can do that: slots are the same everywhere, and by GUE the
+//!   slot's other target is named, where a flow may be that only another edge remembers.
 //! - A tunnel to a VIP or a target is dropped ([`foreign`]).
 //! - Everything else passes, neighbour discovery above all.
 

@@ -8,6 +8,7 @@ use nlb_common::listener::Claim;
 use nlb_common::packet::Stop;
 use nlb_common::slot::TargetIndex;
 use nlb_common::tables::Target;
+use nlb_common::wire::protocol;
 
 use super::super::{flows, listener, slot, target};
 use super::nat;
@@ -22,6 +23,8 @@ pub(super) struct Route {
     pub(super) index: TargetIndex,
     /// Its target, ready to be sent to.
     pub(super) target: &'static Target,
+    /// The number of the other target that a tunnel by GUE names, for what can be asked for there; else [`target::NOBODY`].
+    pub(super) second: TargetIndex,
 }
 
 /// Where the packets of `flow` go, if they don't open it.
@@ -31,5 +34,9 @@ pub(super) fn of(flow: &Flow) -> Result<Route, Stop> {
     let found = slot::of(flow, claim)?;
     let remembered = if claim.tracking() == Tracking::Translated as u8 { nat::owner(flow) } else { None };
     let index = remembered.unwrap_or_else(|| flows::owner(flow, found.slot, claim.tracking()));
-    Ok(Route { claim, hash: found.hash, index, target: target::find(index)? })
+    let target = target::find(index)?;
+    // Another edge may remember the flow, and this one not.
+    let asks = target.forwarding() == Target::GUE && flow.protocol == protocol::TCP;
+    let second = if asks { target::other(found.slot, index, target) } else { target::NOBODY };
+    Ok(Route { claim, hash: found.hash, index, target, second })
 }

@@ -273,7 +273,8 @@ impl Scene {
             self.ready(self.translates_to(&flow).unwrap_or(owner))?;
             return self.translate_message((frame, link, ip), &blamed);
         }
-        self.send(frame, link, ip, None, owner, hash)
+        let second = if flow.protocol == 6 { self.second(slot, owner) } else { None };
+        self.send(frame, link, ip, second, owner, hash)
     }
 
     /// Whose the flow is, for what is none of its packets: nothing comes of it for those that follow.

@@ -120,14 +120,16 @@ impl Frames {
         }
     }
 
-    /// A tunnel to the target host, from an edge or somebody else, around a packet or nonsense.
+    /// A tunnel to the target host, from an edge or somebody else, around a packet, an error about an answer, or nonsense.
     fn tunnel(&mut self) -> Vec<u8> {
         let described = self.described();
-        let inside = if self.garbage.once_in(10) {
-            let length = self.garbage.below(100);
-            self.garbage.bytes(length)
-        } else {
-            described.ip()
+        let inside = match self.garbage.below(10) {
+            0 => {
+                let length = self.garbage.below(100);
+                self.garbage.bytes(length)
+            }
+            1 | 2 => self.message_about(&turned(&described)).ip(&described),
+            _ => described.ip(),
         };
         let family = self.garbage.below(2);
         let sources = if self.garbage.once_in(6) { STRANGERS } else { EDGES };
@@ -138,7 +140,7 @@ impl Frames {
         } else {
             let hops = u8::try_from(self.garbage.below(3)).expect("two at most");
             let second = self.garbage.once_in(2).then(|| (EDGES[family].parse().expect("an address"), hops));
-            (IpNumber::UDP, gue(50_000, second, &inside))
+            (IpNumber::UDP, [gue(50_000, second, &inside), inside].concat())
         };
         let tags = self.tags();
         let mut bytes = frame(&tags, sources[family], HOST[family], class, protocol, &payload);
@@ -154,9 +156,7 @@ impl Frames {
             let length = self.garbage.below(60);
             return Message::echo(false, self.garbage.bytes(length)).frame(&described);
         }
-        let (source, destination) = (described.destination, described.source);
-        let answer = Described { source, destination, ..described.clone() };
-        self.error(&described, &answer)
+        self.message_about(&turned(&described)).frame(&described)
     }
 
     /// A target's answer to a translated flow, whole or a piece of it, or an error about what it got.
@@ -180,12 +180,11 @@ impl Frames {
             2 | 3 => return self.piece_of(&answer),
             _ => {}
         }
-        let asked = Described { source: destination, destination: source, ..answer.clone() };
-        self.error(&answer, &asked)
+        self.message_about(&turned(&answer)).frame(&answer)
     }
 
-    /// An error that comes as `carrier` does and quotes some of `quoted`.
-    fn error(&mut self, carrier: &Described, quoted: &Described) -> Vec<u8> {
+    /// An error, mostly, that quotes some of `quoted`.
+    fn message_about(&mut self, quoted: &Described) -> Message {
         let least = quoted.header_length();
         let mut quoted = quoted.ip();
         let least = least.min(quoted.len());
@@ -198,7 +197,7 @@ impl Frames {
         } else {
             [self.garbage.byte(), 0, self.garbage.byte(), self.garbage.byte()]
         };
-        Message::of((kind, code), rest, quoted).frame(carrier)
+        Message::of((kind, code), rest, quoted)
     }
 
     /// A fragment of a packet to a listener: of few datagrams, so that fragments meet their first one.
@@ -274,4 +273,9 @@ impl Frames {
             field.copy_from_slice(&length.to_be_bytes());
         }
     }
+}
+
+/// The same packet the other way.
+fn turned(packet: &Described) -> Described {
+    Described { source: packet.destination, destination: packet.source, ..packet.clone() }
 }

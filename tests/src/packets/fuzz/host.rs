@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use anyhow::Result;
 use nlb_common::counters::DecapOutcome;
 
+use super::control;
 use super::read::{self, Ip, Link};
 use super::{End, Outcome};
 use crate::run::{Action, TargetHost};
@@ -130,11 +131,17 @@ fn read_gue(frame: &[u8], outer: &Ip, link: usize) -> Option<Tunnel> {
     Some(Tunnel { protocol: gue[1], payload: outer.payload.start + 12 + private, room: length - 12 - private, second })
 }
 
-/// Whether the packet inside is one of TCP that opens nothing: it is looked for among connections.
+/// Whether the packet inside is one of TCP that opens nothing, or an error about one: it is looked for among connections.
 fn continues(frame: &[u8], tunnel: &Tunnel) -> bool {
     let ether_type = if tunnel.protocol == 4 { read::IPV4 } else { read::IPV6 };
     let Ok(inner) = read::network(frame, tunnel.payload, ether_type) else { return false };
-    if inner.protocol != 6 || inner.packet.len() > tunnel.room {
+    if inner.packet.len() > tunnel.room {
+        return false;
+    }
+    if control::message(frame, &inner).is_some() {
+        return control::blamed(frame, &inner).is_some_and(|blamed| blamed.flow.protocol == 6);
+    }
+    if inner.protocol != 6 {
         return false;
     }
     read::transport(frame, &inner).is_ok_and(|tcp| tcp.broken.is_none() && !tcp.opens())

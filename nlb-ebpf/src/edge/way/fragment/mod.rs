@@ -140,7 +140,9 @@ fn first<F: Functions>(
     target::fits(target.mtu, &packet.network)?;
     active::note::<F>(ctx, &packet, &found, listener, index, opens);
     *noted = Datagram::sent(listener.claim, found.hash, index, target, flows::seconds());
-    let route = Route { claim: listener.claim, hash: found.hash, index, target };
+    // Only the first of its fragments could be asked for.
+    let second = target::NOBODY;
+    let route = Route { claim: listener.claim, hash: found.hash, index, target, second };
     forward::<F>(ctx, door, link, &packet.network, &route, opens)
 }
 
@@ -176,7 +178,7 @@ fn later<F: Functions>(
         return Err(Stop::Drop(DropReason::NoTarget));
     }
     target::fits(target.mtu, &fragment.network)?;
-    let route = Route { claim, hash, index, target };
+    let route = Route { claim, hash, index, target, second: target::NOBODY };
     let sent = forward::<F>(ctx, door, link, &fragment.network, &route, false)?;
     super::outcome(WayOutcome::Fragment);
     Ok(sent)

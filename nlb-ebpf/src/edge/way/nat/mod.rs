@@ -149,7 +149,7 @@ fn there<F: Functions + Crosses>(
     let target = target::find(index)?;
     target::fits(target.mtu_from(work.flow.source.is_v4(), work.piece.is_cut()), &packet.network)?;
     active::note::<F>(ctx, packet, &found, listener, index, opens);
-    let route = Route { claim: listener.claim, hash: found.hash, index, target };
+    let route = Route { claim: listener.claim, hash: found.hash, index, target, second: target::NOBODY };
     to_target::<F>(ctx, &packet.link, &packet.network, work, &route, opens)
 }
 

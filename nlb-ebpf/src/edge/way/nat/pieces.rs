@@ -109,7 +109,8 @@ pub(super) fn later<F: Crosses>(
             return Err(Stop::Drop(DropReason::NoTarget));
         }
         target::fits(target.mtu_from(network.source.is_v4(), true), network)?;
-        to_target::<F>(ctx, link, network, work, &Route { claim, hash: datagram.hash, index, target }, false)?
+        let route = Route { claim, hash: datagram.hash, index, target, second: target::NOBODY };
+        to_target::<F>(ctx, link, network, work, &route, false)?
     };
     super::super::outcome(WayOutcome::Fragment);
     Ok(sent)
