@@ -213,7 +213,8 @@ impl Scene {
         for (verb, host, more) in [
             ("drain", "t1", &[][..]),
             ("register", "t4", &[]),
-            ("set-weight", "t2", &["10"]),
+            // Half of what the others have: every fifth of the connections that begin then is its.
+            ("set-weight", "t2", &["50"]),
             ("undrain", "t1", &[]),
             ("deregister", "t3", &[]),
         ] {

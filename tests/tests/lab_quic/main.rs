@@ -20,7 +20,7 @@ const QUIC: u16 = 443;
 const HEALTH: u16 = 7007;
 const VIPS: [IpAddr; 2] = [IpAddr::V4(VIP_V4), IpAddr::V6(VIP_V6)];
 /// Connections to each VIP.
-const CONNECTIONS: usize = 12;
+const CONNECTIONS: usize = 16;
 /// How often each client moves.
 const MOVES: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -156,7 +156,7 @@ fn without_quic_the_same_client_loses_its_connection() -> Result<()> {
             let addresses = scene.addresses(vip)?;
             // Each time two of three targets don't know the connection.
             let mut is_lost = false;
-            for number in 0..12 {
+            for number in 0..16 {
                 client.moves_to(scene.lab.client(), addresses[number % 2])?;
                 if client.says(SILENCE).await.is_err() {
                     is_lost = true;
