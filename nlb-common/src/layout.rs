@@ -4,7 +4,7 @@
 //! never reads another's. Whoever changes a key, a value, a map's type or the meaning of a field raises the version.
 
 /// Version of everything in this crate that stands in a map.
-pub const LAYOUT_VERSION: u32 = 10;
+pub const LAYOUT_VERSION: u32 = 11;
 
 /// The edge's program and its maps.
 pub mod edge {
@@ -45,9 +45,10 @@ pub mod edge {
     pub const LISTENER_COUNTERS: &str = "LISTENER_COUNTERS";
     /// Per-CPU array of [`Counters`](crate::counters::Counters), by target index.
     pub const TARGET_COUNTERS: &str = "TARGET_COUNTERS";
-    /// Array of [`Sketch`](crate::active::Sketch), by `Listener::sketch`.
+    /// Array of [`Row`](crate::active::Row), mapped into the agent's memory: the sketches by `Listener::sketch`, a
+    /// [`row`](crate::active::row) for each of their levels.
     pub const LISTENER_FLOWS: &str = "LISTENER_FLOWS";
-    /// Array of [`Sketch`](crate::active::Sketch), by target index. May have fewer entries than there are targets.
+    /// The same by target index. May be of fewer sketches than there are targets.
     pub const TARGET_FLOWS: &str = "TARGET_FLOWS";
     /// Per-CPU array of `u64` packets, by [`DropReason`](crate::drop_reason::DropReason).
     pub const DROPS: &str = "DROPS";
@@ -95,6 +96,10 @@ pub mod edge {
     pub const HASH_KEYS: &str = "HASH_KEYS";
     /// Constant set at load: the [`shift`](crate::listener::shift_of) that belongs to the size of [`LISTENERS`].
     pub const LISTENER_SHIFT: &str = "LISTENER_SHIFT";
+    /// Constant set at load: of how many sketches [`LISTENER_FLOWS`] is.
+    pub const LISTENER_SKETCHES: &str = "LISTENER_SKETCHES";
+    /// Constant set at load: of how many sketches [`TARGET_FLOWS`] is.
+    pub const TARGET_SKETCHES: &str = "TARGET_SKETCHES";
     /// Constant set at load: 1 compiles the per-packet trace in, 0 leaves it out.
     pub const TRACE: &str = "TRACE";
 

@@ -20,6 +20,7 @@ use aya::maps::{Array, HashMap, LpmTrie, Map as AnyMap, MapData, ProgramArray, l
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, Pod};
 use ipnet::IpNet;
+use nlb_common::active::LEVELS;
 use nlb_common::address::Address;
 use nlb_common::guard::Member;
 use nlb_common::hash::{Flow, HashKeys};
@@ -40,6 +41,9 @@ pub use target_host::TargetHost;
 
 /// The interface that packets of a test run come in by: `lo`.
 pub const INGRESS: u32 = 1;
+
+/// Sketches of an edge's listeners, and of its targets, if nothing else is said.
+const SKETCHES: u32 = 256;
 
 /// The shortest frame that the kernel's test run takes.
 pub const SHORTEST: usize = 14;
@@ -106,20 +110,28 @@ impl Edge {
     /// Loads the program, with room for so many entries, or listeners, in the tables of those names.
     pub fn load_sized(seed: u64, trace: bool, room: &[(&str, u32)]) -> Result<Self> {
         let keys = HashKeys::from_seed(seed);
-        let listeners = room.iter().rfind(|(table, _)| *table == layout::edge::LISTENERS);
-        let listeners = entries_for(listeners.map_or(1, |&(_, listeners)| listeners));
+        let room_of = |name| room.iter().rfind(|(table, _)| *table == name).map(|&(_, room)| room);
+        let listeners = entries_for(room_of(layout::edge::LISTENERS).unwrap_or(1));
+        let [listener_sketches, target_sketches] =
+            [layout::edge::LISTENER_FLOWS, layout::edge::TARGET_FLOWS].map(|name| room_of(name).unwrap_or(SKETCHES));
         let shift = shift_of(listeners);
         let made = Made { seed, trace, room: room.iter().map(|&(table, room)| (table.to_owned(), room)).collect() };
         let ebpf = Shared::of(made, || {
             let trace = u8::from(trace);
             let mut loader = EbpfLoader::new();
             for &(table, entries) in room {
-                let entries = if table == layout::edge::LISTENERS { listeners } else { entries };
+                let entries = match table {
+                    layout::edge::LISTENERS => listeners,
+                    layout::edge::LISTENER_FLOWS | layout::edge::TARGET_FLOWS => entries * LEVELS,
+                    _ => entries,
+                };
                 loader.map_max_entries(table, entries);
             }
             let mut ebpf = loader
                 .override_global(layout::edge::HASH_KEYS, &keys, true)
                 .override_global(layout::edge::LISTENER_SHIFT, &shift, true)
+                .override_global(layout::edge::LISTENER_SKETCHES, &listener_sketches, true)
+                .override_global(layout::edge::TARGET_SKETCHES, &target_sketches, true)
                 .override_global(layout::edge::TRACE, &trace, true)
                 .load(programs::EDGE)
                 .context("cannot load the edge's maps")?;

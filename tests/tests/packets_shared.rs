@@ -1,6 +1,6 @@
 //! An edge that another test has used is as good as new.
 
-use nlb_common::active::BUCKETS;
+use nlb_common::active::WORDS;
 use nlb_common::address::Address;
 use nlb_common::counters::Counters;
 use nlb_common::datagram::{Datagram, DatagramKey};
@@ -69,7 +69,7 @@ fn an_edge_that_was_used_is_as_good_as_new() {
         let counters = (edge.target_counters(index).unwrap(), edge.listener_counters(index).unwrap());
         assert_eq!(counters, (Counters::default(), Counters::default()), "{index}");
         for table in [LISTENER_FLOWS, TARGET_FLOWS] {
-            assert_eq!(edge.sketch(table, index).unwrap().0, [0; BUCKETS], "{table} {index}");
+            assert_eq!(edge.sketch(table, index).unwrap().0, [0; WORDS], "{table} {index}");
         }
     }
     for packet in sent() {

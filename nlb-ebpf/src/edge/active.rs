@@ -10,14 +10,14 @@ use core::hint::cold_path;
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::maps::Array;
 use aya_ebpf::programs::XdpContext;
-use nlb_common::active::{Cell, Sketch};
+use nlb_common::active::{Cell, Row, row};
 use nlb_common::hash::{Affinity, Flow};
 use nlb_common::packet::Packet;
 use nlb_common::slot::TargetIndex;
 use nlb_ebpf::door::PacketDoor;
 
 use super::addressed::{Addressed, Offsets};
-use super::constants::hash_keys;
+use super::constants::{hash_keys, listener_sketches, target_sketches};
 use super::functions::Functions;
 use super::listener::Claimed;
 use super::maps::{LISTENER_FLOWS, TARGET_FLOWS};
@@ -50,22 +50,25 @@ pub(super) fn note<F: Functions>(
 #[inline(always)]
 pub(super) fn note_hash(hash: u64, sketch: u32, target: TargetIndex) {
     let cell = Cell::of(hash);
-    set(&TARGET_FLOWS, target, cell);
-    set(&LISTENER_FLOWS, sketch, cell);
+    set(&TARGET_FLOWS, target_sketches(), target, cell);
+    set(&LISTENER_FLOWS, listener_sketches(), sketch, cell);
 }
 
-/// Sets a bit, if there is such a sketch and the bit isn't set.
+/// Sets a bit in one of so many sketches, if there is such a one and the bit isn't set.
 #[inline(always)]
-fn set(sketches: &Array<Sketch>, index: u32, cell: Cell) {
-    let Some(sketch) = sketches.get_ptr_mut(index) else { return };
-    // SAFETY: a cell's bucket lies within a sketch. An array's entry stays mapped; other CPUs and the agent write it, and
+fn set(table: &Array<Row>, sketches: u32, index: u32, cell: Cell) {
+    if index >= sketches {
+        return;
+    }
+    let Some(row) = table.get_ptr_mut(row(sketches, index, cell.block)) else { return };
+    // SAFETY: a cell's word lies within a row. An array's entry stays mapped; other CPUs and the agent write it, and
     // volatile accesses take the word once and whole.
     unsafe {
-        let bucket = sketch.cast::<u16>().add(cell.bucket);
-        let seen = bucket.read_volatile();
+        let word = row.cast::<u64>().add(cell.word);
+        let seen = word.read_volatile();
         if seen & cell.bit == 0 {
             cold_path();
-            bucket.write_volatile(seen | cell.bit);
+            word.write_volatile(seen | cell.bit);
         }
     }
 }

@@ -11,6 +11,15 @@ static HASH_KEYS: Global<HashKeys> = Global::new(HashKeys::from_seed(0));
 #[unsafe(no_mangle)]
 static LISTENER_SHIFT: Global<u32> = Global::new(listener::shift_of(listener::LEAST_ENTRIES));
 
+/// Of how many sketches a table is, until the loader says it.
+pub(super) const SKETCHES: u32 = 256;
+
+#[unsafe(no_mangle)]
+static LISTENER_SKETCHES: Global<u32> = Global::new(SKETCHES);
+
+#[unsafe(no_mangle)]
+static TARGET_SKETCHES: Global<u32> = Global::new(SKETCHES);
+
 #[unsafe(no_mangle)]
 static TRACE: Global<u8> = Global::new(0);
 
@@ -28,6 +37,18 @@ pub(super) fn hash_keys() -> &'static HashKeys {
 #[inline(always)]
 pub(super) fn listener_shift() -> u32 {
     LISTENER_SHIFT.load()
+}
+
+/// How many listeners have sketches.
+#[inline(always)]
+pub(super) fn listener_sketches() -> u32 {
+    LISTENER_SKETCHES.load()
+}
+
+/// How many targets have sketches, with the one that is none.
+#[inline(always)]
+pub(super) fn target_sketches() -> u32 {
+    TARGET_SKETCHES.load()
 }
 
 /// Whether flows may be traced. The verifier knows the value, and removes what depends on it while it is 0.

@@ -3,7 +3,7 @@
 use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
-use nlb_common::active::Sketch;
+use nlb_common::active::{LEVELS, Row};
 use nlb_common::address::Address;
 use nlb_common::bucket::Bucket;
 use nlb_common::capture::Order;
@@ -24,6 +24,7 @@ use nlb_common::tables::{Group, Target, Vip};
 use nlb_common::way::{Way, WayOutcome};
 
 use super::capture;
+use super::constants::SKETCHES;
 use super::flows::Scratch;
 use super::way::gateway::Passing;
 use super::way::{fragment, nat};
@@ -94,11 +95,11 @@ pub(super) static TARGET_COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max
 
 /// Active flows of each listener that has a sketch of its own.
 #[map]
-pub(super) static LISTENER_FLOWS: Array<Sketch> = Array::with_max_entries(256, 0);
+pub(super) static LISTENER_FLOWS: Array<Row> = Array::with_max_entries(SKETCHES * LEVELS, BPF_F_MMAPABLE);
 
 /// Active flows of each target.
 #[map]
-pub(super) static TARGET_FLOWS: Array<Sketch> = Array::with_max_entries(256, 0);
+pub(super) static TARGET_FLOWS: Array<Row> = Array::with_max_entries(SKETCHES * LEVELS, BPF_F_MMAPABLE);
 
 /// Packets dropped, by reason.
 #[map]

@@ -23,7 +23,7 @@ const STEPS: usize = 40;
 /// The number of flows in `sketch`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most MOST, and not negative")]
 pub fn estimate(sketch: &Sketch) -> u64 {
-    let set = set_by_level(sketch);
+    let set = sketch.set_by_level().map(f64::from);
     if set == [0.0; LEVELS as usize] {
         return 0;
     }
@@ -34,16 +34,6 @@ pub fn estimate(sketch: &Sketch) -> u64 {
         if slope(&set, middle.exp()) > 0.0 { low = middle } else { high = middle }
     }
     f64::midpoint(low, high).exp().round() as u64
-}
-
-fn set_by_level(sketch: &Sketch) -> [f64; LEVELS as usize] {
-    let mut set = [0_u32; LEVELS as usize];
-    for &bucket in sketch.0.iter().filter(|&&bucket| bucket != 0) {
-        for (level, set) in set.iter_mut().enumerate() {
-            *set += u32::from(bucket >> level & 1);
-        }
-    }
-    set.map(f64::from)
 }
 
 /// The derivative of the likelihood's logarithm at `flows`, but for a positive factor.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use nlb_common::active::{BUCKETS, Cell, Sketch};
+use nlb_common::active::{BUCKETS, Cell, LEVELS, Sketch, WORDS};
 use nlb_common::address::Address;
 use nlb_common::hash::{Affinity, Flow, HashKeys};
 use nlb_common::tables::{Listener, ListenerKey, Target};
@@ -68,22 +68,22 @@ fn from_hundreds_to_millions_no_estimate_is_five_percent_off_and_the_standard_er
 
 #[test]
 fn a_full_sketch_is_very_many_flows_and_no_endless_search() {
-    assert!(estimate(&Sketch([u16::MAX; BUCKETS])) > 500_000_000);
+    assert!(estimate(&Sketch([u64::MAX; WORDS])) > 500_000_000);
 }
 
 proptest! {
     /// Each cell against the moments at which it was set.
     #[test]
     fn a_cell_counts_for_three_turns_after_the_last_in_which_it_was_set(
-        parts in prop::collection::vec(prop::collection::vec((0..BUCKETS, 0..16_u32), 0..20), 1..12),
+        parts in prop::collection::vec(prop::collection::vec((0..LEVELS, 0..32_usize, 0..64_u32), 0..20), 1..12),
     ) {
         let mut window = Window::default();
         for now in 0..parts.len() {
-            window.turn(&sketch_of(parts[now].iter().map(|&(bucket, bit)| Cell { bucket, bit: 1 << bit })));
+            window.turn(&sketch_of(parts[now].iter().map(|&(block, word, bit)| Cell { block, word, bit: 1 << bit })));
             let mut found = Sketch::EMPTY;
             window.add_to(&mut found);
             let live = parts[(now + 1).saturating_sub(TURNS)..=now].iter().flatten();
-            let expected = sketch_of(live.map(|&(bucket, bit)| Cell { bucket, bit: 1 << bit }));
+            let expected = sketch_of(live.map(|&(block, word, bit)| Cell { block, word, bit: 1 << bit }));
             prop_assert!(found == expected, "after {now}");
             prop_assert_eq!(window.is_empty(), expected.is_empty());
         }

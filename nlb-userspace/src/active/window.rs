@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use nlb_common::active::{BUCKETS, Sketch};
+use nlb_common::active::{Sketch, WORDS};
 
 /// A flow is active for this long after a packet of it, at least.
 pub const PERIOD: Duration = Duration::from_secs(60);
@@ -39,12 +39,12 @@ impl Window {
         }
         let turns = self.0.get_or_insert_with(|| Box::new(Turns { low: Sketch::EMPTY, high: Sketch::EMPTY }));
         let mut left = 0;
-        for bucket in 0..BUCKETS {
-            let (low, high, seen) = (turns.low.0[bucket], turns.high.0[bucket], seen.0[bucket]);
+        for word in 0..WORDS {
+            let (low, high, seen) = (turns.low.0[word], turns.high.0[word], seen.0[word]);
             // One less, but none below zero: 3, 2, 1, 0 is 11, 10, 01, 00.
-            turns.low.0[bucket] = high & !low | seen;
-            turns.high.0[bucket] = high & low | seen;
-            left |= turns.low.0[bucket] | turns.high.0[bucket];
+            turns.low.0[word] = high & !low | seen;
+            turns.high.0[word] = high & low | seen;
+            left |= turns.low.0[word] | turns.high.0[word];
         }
         if left == 0 {
             self.0 = None;

@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, PerCpuArray};
 use aya::{Ebpf, Pod};
-use nlb_common::active::Sketch;
+use nlb_common::active::{self, LEVELS, Row, Sketch};
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
 use nlb_common::flow::FlowEvent;
@@ -50,7 +50,12 @@ impl Edge {
     /// A sketch of active flows, in the table of that name.
     pub fn sketch(&self, table: &str, index: u32) -> Result<Sketch> {
         let map = self.ebpf.map(table).with_context(|| format!("no map {table}"))?;
-        Ok(Array::<_, Sketch>::try_from(map)?.get(&index, 0)?)
+        let rows = Array::<_, Row>::try_from(map)?;
+        let mut sketch = Sketch::EMPTY;
+        for (block, to) in (0..).zip(sketch.rows_mut()) {
+            to.copy_from_slice(&rows.get(&active::row(rows.len() / LEVELS, index, block), 0)?);
+        }
+        Ok(sketch)
     }
 
     /// Packets dropped, for each reason that has any.

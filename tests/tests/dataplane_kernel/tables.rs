@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuValues};
 use ipnet::IpNet;
-use nlb_common::active::{Cell, Sketch};
+use nlb_common::active::{Cell, LEVELS, Row, Sketch, row};
 use nlb_common::address::Address;
 use nlb_common::counters::Counters;
 use nlb_common::drop_reason::DropReason;
@@ -226,6 +226,16 @@ fn an_entry_begins_to_count_at_zero_only_when_it_is_fresh() {
     });
 }
 
+/// Sets the cells of a sketch, as packets do.
+fn mark(kernel: &Kernel, table: &str, index: u32, mut marks: Sketch) {
+    let map = Map::Array(MapData::from_pin(kernel.set_path().join(table)).unwrap());
+    let mut rows = Array::<_, Row>::try_from(map).unwrap();
+    let sketches = rows.len() / LEVELS;
+    for (block, marks) in (0..).zip(marks.rows_mut()) {
+        rows.set(row(sketches, index, block), Row::try_from(&*marks).unwrap(), 0).unwrap();
+    }
+}
+
 #[test]
 fn a_sketch_is_looked_at_taken_once_and_empty_for_a_fresh_owner() {
     on_the_bench(|bench| {
@@ -239,8 +249,7 @@ fn a_sketch_is_looked_at_taken_once_and_empty_for_a_fresh_owner() {
             (edge::LISTENER_FLOWS, SketchOf::Listener(6), 6),
         ];
         for (table, of, index) in all {
-            let map = Map::Array(MapData::from_pin(kernel.set_path().join(table)).unwrap());
-            Array::<_, Sketch>::try_from(map).unwrap().set(index, marks, 0).unwrap();
+            mark(&kernel, table, index, marks);
             for take in [false, true] {
                 assert_eq!(kernel.sketch(of, take).unwrap(), Some(Box::new(marks)), "{of:?}");
             }
@@ -250,8 +259,7 @@ fn a_sketch_is_looked_at_taken_once_and_empty_for_a_fresh_owner() {
             assert_eq!(kernel.sketch(beyond, true).unwrap(), None, "{beyond:?}");
         }
         for (table, _, index) in all {
-            let map = Map::Array(MapData::from_pin(kernel.set_path().join(table)).unwrap());
-            Array::<_, Sketch>::try_from(map).unwrap().set(index, marks, 0).unwrap();
+            mark(&kernel, table, index, marks);
         }
         kernel.apply(&contents()).unwrap();
         let left = all.map(|(_, of, _)| !kernel.sketch(of, false).unwrap().unwrap().is_empty());

@@ -6,6 +6,7 @@ use std::path::Path;
 use aya::maps::MapInfo;
 use aya::programs::{Program, ProgramError, ProgramFd};
 use aya::{Ebpf, EbpfError, EbpfLoader};
+use nlb_common::active::LEVELS;
 use nlb_common::hash::HashKeys;
 use nlb_common::layout::{LAYOUT_VERSION, edge, target};
 use nlb_common::listener::{entries_for, shift_of};
@@ -98,12 +99,19 @@ impl Blueprint {
     /// As [`load`](Self::load), with the edge's constants.
     pub(super) fn load_edge(&self, set: &Path, keys: &HashKeys, trace: bool) -> Result<Loaded, KernelError> {
         let trace = u8::from(trace);
-        let listeners = self.shapes.iter().find(|shape| shape.name == edge::LISTENERS);
-        let shift = shift_of(listeners.ok_or(KernelError::NotInObject { name: edge::LISTENERS })?.entries);
+        let entries = |name| {
+            let table = self.shapes.iter().find(|shape| shape.name == name);
+            table.map(|shape| shape.entries).ok_or(KernelError::NotInObject { name })
+        };
+        let shift = shift_of(entries(edge::LISTENERS)?);
+        let (listener_sketches, target_sketches) =
+            (entries(edge::LISTENER_FLOWS)? / LEVELS, entries(edge::TARGET_FLOWS)? / LEVELS);
         let mut loader = EbpfLoader::new();
         loader
             .override_global(edge::HASH_KEYS, keys, true)
             .override_global(edge::LISTENER_SHIFT, &shift, true)
+            .override_global(edge::LISTENER_SKETCHES, &listener_sketches, true)
+            .override_global(edge::TARGET_SKETCHES, &target_sketches, true)
             .override_global(edge::TRACE, &trace, true);
         self.load(set, loader)
     }
@@ -149,8 +157,8 @@ fn entries(name: &str, capacity: Capacity) -> Option<u32> {
         edge::SHIELDED => Some(capacity.listeners.saturating_add(capacity.targets)),
         // Entry 0 is never used.
         edge::TARGETS | edge::TARGET_COUNTERS => Some(capacity.targets.saturating_add(1)),
-        edge::LISTENER_FLOWS => Some(capacity.sketches),
-        edge::TARGET_FLOWS => Some(capacity.sketches.saturating_add(1)),
+        edge::LISTENER_FLOWS => Some(capacity.sketches.saturating_mul(LEVELS)),
+        edge::TARGET_FLOWS => Some(capacity.sketches.saturating_add(1).saturating_mul(LEVELS)),
         edge::SLOTS => Some(capacity.slots),
         edge::HALF_OPEN => Some(capacity.half_open),
         edge::ESTABLISHED => Some(capacity.flows),

@@ -22,8 +22,12 @@ const FIRST: u32 = 4;
 const FURTHER: u32 = 2;
 /// The most entries that a slot has in its row; further ones are somewhere else.
 const ROW: usize = 4;
-/// Entries that are looked up at a time.
+/// How far a slot that is looked up is known first: as many entries, on average.
+const FAR: u32 = 24;
+/// Entries that are looked up at a time beyond that.
 const PAGE: usize = 16;
+/// How many times as long it takes to run one step as to see that a member reaches a slot later than [`FAR`].
+const STEP: usize = 4;
 /// Bits of a member within an entry: there are fewer targets than this holds.
 const MEMBER_BITS: u32 = 20;
 const MEMBER_MASK: u64 = (1 << MEMBER_BITS) - 1;
@@ -70,6 +74,8 @@ pub(in crate::ring) struct Lists {
     ends: Vec<u64>,
     /// What follows the row, of slots that asked for more.
     more: HashMap<u32, Vec<u64>>,
+    /// How many slots each member reaches until [`FAR`], once a slot was looked up.
+    far: Vec<u32>,
 }
 
 impl Lists {
@@ -119,8 +125,8 @@ impl Lists {
             row[..usize::from(length)].sort_unstable();
             cut(row, end);
         }
-        let (members, more) = (members.to_vec(), HashMap::new());
-        Self { seed, size, order, members, runners, weight, end, rows, ends, more }
+        let (members, more, far) = (members.to_vec(), HashMap::new(), Vec::new());
+        Self { seed, size, order, members, runners, weight, end, rows, ends, more, far }
     }
 
     /// Slots, those first that every member prefers where it has the same rank.
@@ -138,7 +144,7 @@ impl Lists {
             self.ends[slot] < to && (rank > 0 || self.rows[slot * ROW] == NONE)
         };
         let wanting: Vec<u32> = slots.iter().copied().filter(|&slot| wants(slot)).collect();
-        if wanting.len() * self.runners.len() < self.ends.len() * (FIRST * FURTHER) as usize {
+        if wanting.len() * self.runners.len() < self.ends.len() * (FIRST * FURTHER) as usize * STEP {
             return;
         }
         let mut is_wanting = vec![false; self.ends.len()];
@@ -177,7 +183,22 @@ impl Lists {
 
     /// Adds the next entries to the list of a slot that has not all.
     fn look_up(&mut self, slot: u32) {
+        let far = whole(moment_of_share(FAR.into(), self.weight));
         let end = &mut self.ends[slot as usize];
+        if *end < entry(far, 0) {
+            if self.far.is_empty() {
+                self.far = self.runners.iter().map(|runner| runner.count_before(far)).collect();
+            }
+            let more = self.more.entry(slot).or_default();
+            let known = more.len();
+            for (member, (runner, &count)) in self.runners.iter().zip(&self.far).enumerate() {
+                let found = runner.moment_within(count, slot).map(|moment| entry(moment, member));
+                more.extend(found.filter(|&entry| moment_of(entry) >= *end));
+            }
+            more[known..].sort_unstable();
+            *end = entry(far, 0);
+            return;
+        }
         let all = self.runners.iter().enumerate().map(|(member, runner)| entry(runner.moment_at(slot), member));
         let mut to_come: Vec<u64> = all.filter(|&entry| moment_of(entry) >= *end).collect();
         let mut page = PAGE;
@@ -215,6 +236,7 @@ impl Lists {
             }
             let runner = |member| Runner::new(self.seed, self.size, member);
             self.runners = members.iter().map(runner).collect();
+            self.far.clear();
             renumbering.come.iter().for_each(|&member| self.add(member));
         }
         self.members.clear();
@@ -275,8 +297,31 @@ fn weight(members: &[Member]) -> u64 {
 
 fn order(seed: u64, size: RingSize) -> Vec<u32> {
     let mut slots: Vec<(u32, u32)> = (0..size.get()).map(|slot| (moments::precedence(seed, slot), slot)).collect();
-    slots.sort_unstable();
+    let mut other = vec![(0, 0); slots.len()];
+    for shift in (0..u32::BITS).step_by(DIGIT_BITS as usize) {
+        distribute(&slots, &mut other, shift);
+        std::mem::swap(&mut slots, &mut other);
+    }
     slots.into_iter().map(|(_, slot)| slot).collect()
+}
+
+/// Bits of a digit, when slots are sorted by digits of their precedence: three digits.
+const DIGIT_BITS: u32 = 11;
+
+/// Sorts by the digit at `shift`, and leaves those where it is the same in the order that they have.
+fn distribute(from: &[(u32, u32)], to: &mut [(u32, u32)], shift: u32) {
+    let digit = |precedence: u32| (precedence >> shift) as usize & ((1 << DIGIT_BITS) - 1);
+    let mut places = [0; 1 << DIGIT_BITS];
+    from.iter().for_each(|&(precedence, _)| places[digit(precedence)] += 1);
+    let mut before = 0;
+    for place in &mut places {
+        before += std::mem::replace(place, before);
+    }
+    for &slot in from {
+        let place = &mut places[digit(slot.0)];
+        to[*place] = slot;
+        *place += 1;
+    }
 }
 
 /// How members are numbered after a change.

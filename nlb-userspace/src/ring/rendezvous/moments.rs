@@ -16,11 +16,18 @@ const MOMENT_BITS: u32 = 36;
 /// Fraction bits of the reciprocal of a weight, which is below 2^10.
 const RECIPROCAL_BITS: u32 = 20;
 
+const SEGMENTS: usize = 1 << SEGMENT_BITS;
+
 /// `-ln(1 - i / 2^12)` in units of 2^-36; the last, which is infinite, is the one before it and as much again.
-static LOGARITHMS: LazyLock<Vec<u64>> = LazyLock::new(|| {
-    let segments = 1_u64 << SEGMENT_BITS;
-    let mut table: Vec<u64> = (0..segments).map(|i| minus_ln(segments - i)).collect();
-    table.push(table[table.len() - 1] + (1 << MOMENT_BITS));
+type Logarithms = [u64; SEGMENTS + 1];
+
+static LOGARITHMS: LazyLock<Logarithms> = LazyLock::new(|| {
+    let mut table = [0; SEGMENTS + 1];
+    let mut numerators = (1..=SEGMENTS as u64).rev();
+    for (logarithm, numerator) in table.iter_mut().zip(&mut numerators) {
+        *logarithm = minus_ln(numerator);
+    }
+    table[SEGMENTS] = table[SEGMENTS - 1] + (1 << MOMENT_BITS);
     table
 });
 
@@ -44,10 +51,11 @@ fn minus_ln(numerator: u64) -> u64 {
 }
 
 /// `-ln(1 - share)` in units of 2^-36, `share` in units of 2^-36 below 1.
-fn exponential(share: u64) -> u64 {
+#[inline(always)]
+fn exponential(logarithms: &Logarithms, share: u64) -> u64 {
     const WITHIN: u32 = SHARE_BITS - SEGMENT_BITS;
-    let segment = usize::try_from(share >> WITHIN).unwrap_or(usize::MAX).min((1 << SEGMENT_BITS) - 1);
-    let (low, high) = (LOGARITHMS[segment], LOGARITHMS[segment + 1]);
+    let segment = usize::try_from(share >> WITHIN).unwrap_or(usize::MAX).min(SEGMENTS - 1);
+    let (low, high) = (logarithms[segment], logarithms[segment + 1]);
     low + (((high - low) * (share & ((1 << WITHIN) - 1))) >> WITHIN)
 }
 
@@ -80,6 +88,7 @@ pub(in crate::ring) struct Runner {
     count: u32,
     reciprocal: u64,
     phases: u64,
+    logarithms: &'static Logarithms,
 }
 
 impl Runner {
@@ -97,10 +106,12 @@ impl Runner {
             count: 0,
             reciprocal: (1 << RECIPROCAL_BITS) / u64::from(member.weight.get()),
             phases: xxh3_64_with_seed(&hash, seed),
+            logarithms: &LOGARITHMS,
         }
     }
 
     /// The moment at which it reaches the next slot, and the slot, if that is before `end`.
+    #[inline(always)]
     pub(in crate::ring) fn next_before(&mut self, end: u64) -> Option<(u64, u32)> {
         if self.count > self.mask {
             return None;
@@ -116,16 +127,41 @@ impl Runner {
     }
 
     /// The moment at which it reaches that slot.
+    #[inline(always)]
     pub(in crate::ring) fn moment_at(&self, slot: u32) -> u64 {
-        self.moment(slot.wrapping_sub(self.first).wrapping_mul(self.inverse) & self.mask)
+        self.moment(self.count_at(slot))
+    }
+
+    /// The same if the slot is one of the first `count` that it reaches.
+    #[inline(always)]
+    pub(super) fn moment_within(&self, count: u32, slot: u32) -> Option<u64> {
+        let at = self.count_at(slot);
+        (at < count).then(|| self.moment(at))
+    }
+
+    /// How many slots it has reached before `end`.
+    pub(super) fn count_before(&self, end: u64) -> u32 {
+        let (mut before, mut after) = (0, self.mask + 1);
+        while before < after {
+            let middle = before + (after - before) / 2;
+            if self.moment(middle) < end { before = middle + 1 } else { after = middle }
+        }
+        before
+    }
+
+    /// How many slots it reaches before that one.
+    #[inline(always)]
+    fn count_at(&self, slot: u32) -> u32 {
+        slot.wrapping_sub(self.first).wrapping_mul(self.inverse) & self.mask
     }
 
     /// The moment at which it reaches its slot number `count`: that of the share `(count + phase) / slots`, where the phase
-    /// is another one for each slot.
+    /// is another one for each slot. Later slots have later moments.
+    #[inline(always)]
     fn moment(&self, count: u32) -> u64 {
         let bits = self.mask.count_ones();
         let phase = (self.phases ^ u64::from(count)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - (SHARE_BITS - bits));
-        exponential(u64::from(count) << (SHARE_BITS - bits) | phase) * self.reciprocal
+        exponential(self.logarithms, u64::from(count) << (SHARE_BITS - bits) | phase) * self.reciprocal
     }
 }
 
