@@ -75,7 +75,7 @@ impl Cell {
     #[inline(always)]
     pub const fn of(hash: u64) -> Self {
         // The lowest of the bits that are set. The highest one is always set, and takes what no other does.
-        let levels = (hash >> (u64::BITS - BUCKET_BITS - LEVELS)) as u32 & 0xffff | 1 << (LEVELS - 1);
+        let levels = (hash >> (u64::BITS - BUCKET_BITS - LEVELS)) as u32 | 1 << (LEVELS - 1);
         let block = block_of(levels & levels.wrapping_neg());
         let bucket = hash >> (u64::BITS - BUCKET_BITS);
         Self { block, word: (bucket >> PLACE_BITS) as usize, bit: 1 << (bucket & ((1 << PLACE_BITS) - 1)) }
