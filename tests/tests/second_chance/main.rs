@@ -39,6 +39,7 @@ fn a_connection_goes_on_when_its_packets_come_to_the_other_target() {
     }
     // Nobody told the first target of the second: it began not to know its MAC address.
     assert!(scene.counted(1, "second_chance_waits") > 0);
+    assert_eq!(scene.counted(1, "second_chance_lost") + scene.counted(2, "second_chance"), 0);
 }
 
 #[test]

@@ -137,11 +137,16 @@ proptest! {
 
     #[test]
     fn checks_are_spread_evenly_from_the_start(seed: u64, count in 1_usize..1500, millis in 100_u64..10_000) {
-        let mut run = Run::new(seed, UNLIMITED);
-        run.sync(&healthy(count, &every(millis)));
-        run.until(at(4 * millis));
-        let most = run.most_within(Duration::from_millis(millis) / 20);
-        prop_assert!(most <= most_of_a_twentieth(count), "{most} of {count} within a twentieth of the interval");
+        let most = |seed| {
+            let mut run = Run::new(seed, UNLIMITED);
+            run.sync(&healthy(count, &every(millis)));
+            run.until(at(4 * millis));
+            run.most_within(Duration::from_millis(millis) / 20)
+        };
+        let (one, other) = (most(seed), most(!seed));
+        prop_assert!(one.max(other) <= most_of_a_twentieth(count), "{one}, {other} of {count} in a twentieth of the interval");
+        // Chance goes beyond that once in some ten thousand runs, and not in two.
+        prop_assert!(one.min(other) <= count / 20 * 3 / 2 + 10, "{one}, {other} of {count} in a twentieth of the interval");
     }
 
     #[test]
